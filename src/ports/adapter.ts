@@ -1,0 +1,64 @@
+import type { JSONObject, JSONValue } from '../lib/json.ts';
+import type { AdapterManifest } from '../protocol/messages.ts';
+
+/** A step as an adapter gets it: references and vault pointers are resolved. */
+export interface AdapterStep {
+  id: string;
+  type: string;
+  params: JSONObject;
+}
+
+/** What an adapter may use while it runs a step. */
+export interface AdapterContext {
+  readonly run_id: string;
+  readonly step_id: string;
+  readonly attempt: number;
+  readonly tenant_id: string | null;
+  /** The same for every attempt at this step of this run, and for no other: pass it on wherever an effect must happen once. */
+  readonly idempotency_key: string;
+  /** Aborted on cancellation and at the deadline; its reason is a StepError. */
+  readonly signal: AbortSignal;
+  /** Ms since 1970; undefined where the step has no time-out. */
+  readonly deadline_ms: number | undefined;
+  /** 32 hexadecimal digits, equal for every node and attempt: seed any randomness with it. */
+  readonly seed: string;
+  /** State saved by an earlier attempt, if the run's failover strategy is `checkpoint`. */
+  readonly last_checkpoint: JSONValue | undefined;
+  /** Saves state for a later attempt; resolves when it is durable. Does nothing where the run keeps no checkpoints. */
+  checkpoint(state: JSONValue): Promise<void>;
+  /** @param fraction done, from 0 to 1, or null where unknown */
+  progress(fraction: number | null, note?: string): void;
+  readonly log: Record<'debug' | 'info' | 'warn' | 'error', (text: string) => void>;
+  /** Secrets that are not written as a whole `vault://` string in params. */
+  readonly vault: { resolve(pointer: string): Promise<string> };
+  /** Large values by SHA-256 digest. */
+  readonly blobs: { get(digest: string): Promise<Uint8Array>; put(bytes: Uint8Array): Promise<string> };
+  /** Calls `fn` once the step's receipt is durable: the place to acknowledge a message. Not called if the attempt does not count. */
+  afterCommit(fn: () => void | Promise<void>): void;
+}
+
+/** The receipt-like form that `execute` may return instead of a bare output. */
+export interface ReceiptLike {
+  step_id: string;
+  status: 'success' | 'failed';
+  output?: JSONValue;
+  error?: { code?: string; message?: string; retryable?: boolean };
+}
+
+export interface AdapterHealth {
+  status: string;
+  timestamp: string | number;
+  [detail: string]: unknown;
+}
+
+/** One external world. Built-in and custom adapters have the same form; `test/compliance/adapter.ts` checks it. */
+export interface Adapter {
+  getManifest(): AdapterManifest;
+  /** Checks what the schema can't say. */
+  validate?(step: AdapterStep): { valid: boolean; error?: string } | Promise<{ valid: boolean; error?: string }>;
+  /** @throws StepError with the adapter's code; anything else counts as ADAPTER_CRASHED and is not retried */
+  execute(step: AdapterStep, context: AdapterContext): Promise<unknown> | unknown;
+  healthCheck(): Promise<AdapterHealth> | AdapterHealth;
+  /** Releases pools and handles when the node closes. */
+  close?(): Promise<void> | void;
+}

@@ -1,0 +1,65 @@
+import type { RunEvent } from '../protocol/events.ts';
+import type { RunStatus } from '../protocol/receipt.ts';
+
+/** Events of one run that are appended together or not at all. */
+export interface Append {
+  run_id: string;
+  /** Sequence number of the first event; the journal must hold exactly this many events of the run before. */
+  seq: number;
+  /** The writer's epoch. */
+  epoch: number;
+  events: readonly RunEvent[];
+}
+
+export interface RunRow {
+  run_id: string;
+  workflow: string;
+  tenant_id: string | null;
+  status: RunStatus;
+  idempotency_key: string | null;
+  workflow_digest: string;
+  /** Ms since 1970. */
+  started_at: number;
+  finished_at: number | null;
+  steps_total: number;
+}
+
+export interface RunQuery {
+  status?: RunStatus;
+  /** Opaque, from an earlier page. */
+  cursor?: string;
+  /** Default 50, at most 500. */
+  limit?: number;
+}
+
+/**
+ * Durable journal and blobs of a coordinator. Drivers pass `test/compliance/store.ts`. All methods may reject with
+ * JSONFlowError STORE_FAILED; after a failed append the store refuses every further one.
+ */
+export interface Store {
+  /**
+   * Starts a new epoch, higher than all before, and fences every writer of an older one.
+   */
+  acquireEpoch(): Promise<number>;
+  /**
+   * Resolves when the events are durable. Appends of one turn of the event loop are committed as a group, in the order of the calls.
+   * The run's row (status, times) follows from its `run.started` and `run.completed`.
+   * @throws JSONFlowError FENCED where a newer epoch exists; CONFLICT where `seq` is not the next, or the tenant's idempotency key is taken
+   */
+  append(append: Append): Promise<void>;
+  /** Events of a run from `fromSeq` (default 0), in order; `limit` events at most (default all). Empty where there is no such run. */
+  read(runId: string, fromSeq?: number, limit?: number): Promise<RunEvent[]>;
+  run(runId: string): Promise<RunRow | undefined>;
+  /** Newest first. */
+  runs(query: RunQuery): Promise<{ rows: RunRow[]; cursor?: string }>;
+  /** Ids of the runs without `run.completed`, oldest first. */
+  unfinished(): Promise<string[]>;
+  /** The run that was started under this key. */
+  byIdempotencyKey(tenantId: string | null, key: string): Promise<RunRow | undefined>;
+  /** Stores bytes under their SHA-256; resolves when durable. Storing the same again is free. */
+  putBlob(digest: string, bytes: Uint8Array): Promise<void>;
+  getBlob(digest: string): Promise<Uint8Array | undefined>;
+  hasBlob(digest: string): Promise<boolean>;
+  /** Flushes and releases. Idempotent. */
+  close(): Promise<void>;
+}

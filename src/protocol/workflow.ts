@@ -1,0 +1,161 @@
+import { type Static, Type } from 'typebox';
+import { limits } from './limits.ts';
+
+const closed = { additionalProperties: false } as const;
+
+/** Letters, digits, `_` and `-`; a reference such as `$fetch.result` must be able to name it. */
+export const stepIdPattern = '^[A-Za-z_][A-Za-z0-9_-]{0,127}$';
+/** Ids of nodes, runs and tenants. */
+export const namePattern = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$';
+
+export const ResourceRequirements = Type.Object(
+  {
+    ram_mb: Type.Optional(Type.Number({ minimum: 0, description: 'Main memory, in MiB.' })),
+    cpu_cores: Type.Optional(Type.Number({ minimum: 0, description: 'Processor cores; fractions are allowed.' })),
+    gpu: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Integer({ minimum: 0 })], { description: 'true for one GPU, or how many.' }),
+    ),
+    gpu_memory_mb: Type.Optional(Type.Number({ minimum: 0, description: 'Memory of the GPU, in MiB.' })),
+    qubits: Type.Optional(Type.Integer({ minimum: 0, description: 'Qubits of a simulator or device.' })),
+    backend: Type.Optional(Type.String({ description: 'A back end that the node must offer.' })),
+    db_connections: Type.Optional(Type.Integer({ minimum: 0, description: 'Database connections held meanwhile.' })),
+    timeout_ms: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'Wall-clock limit of one attempt, in ms.' }),
+    ),
+  },
+  { ...closed, description: 'What a node must have free to run the step.' },
+);
+export type ResourceRequirements = Static<typeof ResourceRequirements>;
+
+export const NodePreference = Type.Union(
+  [
+    Type.String({
+      minLength: 1,
+      description:
+        "'any', a node id, '<adapter>_capable', 'high_compute', 'high_memory', 'low_latency', or a label as 'key=value'. A wish, not a condition.",
+    }),
+    Type.Object(
+      {
+        prefer: Type.Optional(Type.String({ minLength: 1, description: 'As the plain string form.' })),
+        require_node: Type.Optional(
+          Type.String({ pattern: namePattern, description: 'Only this node may run the step.' }),
+        ),
+        require_labels: Type.Optional(
+          Type.Record(Type.String(), Type.String(), {
+            description: 'Only a node with all these labels may run the step.',
+          }),
+        ),
+      },
+      closed,
+    ),
+  ],
+  { description: 'Where the step would best run.' },
+);
+export type NodePreference = Static<typeof NodePreference>;
+
+export const Step = Type.Object(
+  {
+    id: Type.String({ pattern: stepIdPattern, description: 'Unique within the workflow.' }),
+    type: Type.String({
+      minLength: 1,
+      maxLength: limits.idLengthMax,
+      description: 'Step type, such as transform_map.',
+    }),
+    description: Type.Optional(Type.String()),
+    params: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: "The step's input; may hold references such as $load.result.",
+      }),
+    ),
+    parent_step_ids: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'Steps that must succeed first. References add to these by themselves.',
+      }),
+    ),
+    resource_requirements: Type.Optional(ResourceRequirements),
+    node_preference: Type.Optional(NodePreference),
+    consensus_required: Type.Optional(Type.Boolean({ description: 'Run on several nodes and agree on the result.' })),
+    min_confirmations: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+  },
+  closed,
+);
+export type Step = Static<typeof Step>;
+
+export const FaultTolerance = Type.Object(
+  {
+    retry_failed_steps: Type.Optional(Type.Boolean({ description: 'Try a failed step again. Default false.' })),
+    max_retries: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: limits.retriesMax, description: 'Attempts after the first. Default 3.' }),
+    ),
+    backoff_ms: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 3_600_000,
+        description: 'Wait before the first retry; doubles each time, with jitter. Default 200.',
+      }),
+    ),
+    backoff_max_ms: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 86_400_000, description: 'Longest such wait. Default 30000.' }),
+    ),
+    failover_strategy: Type.Optional(
+      Type.Union([Type.Literal('reassign'), Type.Literal('checkpoint')], {
+        description:
+          'When a node is lost: start the step afresh elsewhere, or from its last checkpoint. Default reassign.',
+      }),
+    ),
+    checkpoint_frequency: Type.Optional(
+      Type.Union([Type.Literal('per_step'), Type.Literal('on_change'), Type.Integer({ minimum: 1 })], {
+        description:
+          "How often checkpoints are kept: 'per_step' keeps each that the adapter offers, 'on_change' skips equal ones, a number is the least ms between two. Default per_step.",
+      }),
+    ),
+    on_step_failure: Type.Optional(
+      Type.Union([Type.Literal('stop'), Type.Literal('continue')], {
+        description:
+          "When a step has finally failed: 'stop' cancels what runs and starts nothing more; 'continue' lets independent branches end. The run fails either way. Default stop.",
+      }),
+    ),
+  },
+  closed,
+);
+export type FaultTolerance = Static<typeof FaultTolerance>;
+
+export const Consensus = Type.Object(
+  {
+    required: Type.Optional(Type.Boolean()),
+    algorithm: Type.Optional(Type.Literal('pbft')),
+    min_confirmations: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    timeout_ms: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
+  closed,
+);
+export type Consensus = Static<typeof Consensus>;
+
+export const Isolation = Type.Object(
+  {
+    network: Type.Optional(Type.String()),
+    storage: Type.Optional(Type.String()),
+    compute: Type.Optional(Type.String()),
+  },
+  closed,
+);
+
+/** The source of the types, of the validator and of the published JSON Schema. */
+export const Workflow = Type.Object(
+  {
+    $schema: Type.Optional(Type.String({ description: 'For editors; ignored when the workflow runs.' })),
+    workflow: Type.String({ minLength: 1, maxLength: limits.idLengthMax, description: 'Name of the workflow.' }),
+    version: Type.Optional(Type.String({ maxLength: limits.idLengthMax })),
+    description: Type.Optional(Type.String()),
+    distributed: Type.Optional(
+      Type.Boolean({ description: 'false keeps every step on the coordinator. Default true.' }),
+    ),
+    tenant_id: Type.Optional(Type.String({ pattern: namePattern })),
+    isolation: Type.Optional(Isolation),
+    consensus: Type.Optional(Consensus),
+    fault_tolerance: Type.Optional(FaultTolerance),
+    steps: Type.Array(Step, { minItems: 1, maxItems: limits.stepsMax }),
+  },
+  closed,
+);
+export type Workflow = Static<typeof Workflow>;
