@@ -51,11 +51,17 @@ export interface AdapterHealth {
   [detail: string]: unknown;
 }
 
+export interface AdapterVerdict {
+  valid: boolean;
+  error?: string;
+  code?: string;
+}
+
 /** One external world. Built-in and custom adapters have the same form; `test/compliance/adapter.ts` checks it. */
 export interface Adapter {
   getManifest(): AdapterManifest;
-  /** Checks what the schema can't say. */
-  validate?(step: AdapterStep): { valid: boolean; error?: string } | Promise<{ valid: boolean; error?: string }>;
+  /** Checks what the schema can't say. `code` is that of the step's failure, by default INVALID_PARAMS. */
+  validate?(step: AdapterStep): AdapterVerdict | Promise<AdapterVerdict>;
   /** @throws StepError with the adapter's code; anything else counts as ADAPTER_CRASHED and is not retried */
   execute(step: AdapterStep, context: AdapterContext): Promise<unknown> | unknown;
   healthCheck(): Promise<AdapterHealth> | AdapterHealth;

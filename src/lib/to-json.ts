@@ -1,0 +1,76 @@
+import { JSONFlowError } from './errors.ts';
+import { type JSONValue, setOwn } from './json.ts';
+
+const DEPTH_MAX = 64;
+
+/**
+ * A fresh JSON value out of whatever code outside of ours returned. As `JSON.stringify`, it drops properties that are
+ * `undefined` and takes `toJSON` (dates) into account; unlike it, it refuses what would silently become something else.
+ *
+ * @returns null for undefined
+ * @throws JSONFlowError INVALID_OUTPUT that names the path: functions, symbols, bigints, numbers that are not finite or are integers
+ *   beyond 2^53, binary data, maps, sets, holes in arrays, more than 64 levels (cycles too)
+ */
+export function toJSONValue(value: unknown): JSONValue {
+  return value === undefined ? null : convert(value, []);
+}
+
+function convert(value: unknown, path: (string | number)[]): JSONValue {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      return convertNumber(value, path);
+    case 'object':
+      break;
+    default:
+      return refuse(`a ${typeof value}`, path);
+  }
+  if (value === null) return null;
+  if (path.length >= DEPTH_MAX) return refuse(`more than ${DEPTH_MAX} levels`, path.slice(0, 4));
+  if (Array.isArray(value)) {
+    const copy = new Array<JSONValue>(value.length);
+    for (let index = 0; index < value.length; index++) {
+      path.push(index);
+      copy[index] = convert(value[index], path);
+      path.pop();
+    }
+    return copy;
+  }
+  return convertObject(value, path);
+}
+
+function convertNumber(value: number, path: (string | number)[]): number {
+  if (!Number.isFinite(value)) return refuse(`the number ${value}`, path);
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return refuse('an integer beyond 2^53', path);
+  return value;
+}
+
+function convertObject(value: object, path: (string | number)[]): JSONValue {
+  if ('toJSON' in value && typeof value.toJSON === 'function' && !ArrayBuffer.isView(value)) {
+    const replaced: unknown = value.toJSON();
+    return typeof replaced === 'object' && replaced !== null
+      ? refuse('an object with its own toJSON', path)
+      : convert(replaced, path);
+  }
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return refuse('binary data', path);
+  if (value instanceof Map || value instanceof Set) return refuse('a Map or Set', path);
+  if (value instanceof Promise) return refuse('a promise', path);
+  const copy: { [key: string]: JSONValue } = {};
+  for (const key of Object.keys(value)) {
+    const inner = (value as Record<string, unknown>)[key];
+    if (inner === undefined) continue;
+    path.push(key);
+    setOwn(copy, key, convert(inner, path));
+    path.pop();
+  }
+  return copy;
+}
+
+function refuse(what: string, path: readonly (string | number)[]): never {
+  const where = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('');
+  throw new JSONFlowError('INVALID_OUTPUT', `the output holds ${what} at output${where}, which is not JSON`, {
+    hint: 'Return strings, finite numbers, booleans, null, arrays and plain objects; encode everything else as text.',
+  });
+}

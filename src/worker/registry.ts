@@ -1,0 +1,278 @@
+import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { JSONFlowError, messageOf, StepError } from '../lib/errors.ts';
+import { cloneJSON, isObject, type JSONObject, type JSONValue } from '../lib/json.ts';
+import { normaliseParamsSchema } from '../lib/params-schema.ts';
+import { toJSONValue } from '../lib/to-json.ts';
+import type { Adapter, AdapterContext, AdapterHealth, AdapterStep } from '../ports/adapter.ts';
+import { limits } from '../protocol/limits.ts';
+import type { AdapterManifest, StepTypeManifest } from '../protocol/messages.ts';
+
+/** An adapter as users may write it: `healthCheck` and `validate` may be missing. */
+export type CustomAdapter = Pick<Adapter, 'getManifest' | 'execute'> & Partial<Adapter>;
+/** An adapter, its class, or a function that makes it. */
+export type AdapterSource = CustomAdapter | (new () => CustomAdapter) | (() => CustomAdapter);
+
+export interface RegisteredStepType {
+  adapter: CustomAdapter;
+  manifest: AdapterManifest;
+  stepType: StepTypeManifest;
+  /** Problems of resolved params in plain words, without their values. */
+  checkParams(params: JSONObject): string[];
+}
+
+const HEALTH_TIMEOUT_MS = 5_000;
+const PROBLEMS_SHOWN_MAX = 5;
+const ERROR_CODE = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/;
+
+/** The adapters of one node: who runs which step type, and how what they return becomes an output or a StepError. */
+export class AdapterRegistry {
+  readonly #adapters = new Map<string, { adapter: CustomAdapter; manifest: AdapterManifest }>();
+  readonly #stepTypes = new Map<string, RegisteredStepType>();
+
+  /**
+   * Takes an adapter in. Nothing is registered where it throws.
+   *
+   * @returns its checked manifest, with `params_schema` as JSON Schema
+   * @throws JSONFlowError INVALID_CONFIG that names the field; CONFLICT where the adapter's id or one of its step types is taken
+   */
+  register(source: AdapterSource): AdapterManifest {
+    const adapter = instanceOf(source);
+    const manifest = checkedManifest(adapter);
+    if (this.#adapters.has(manifest.adapter_id))
+      throw new JSONFlowError('CONFLICT', `an adapter "${manifest.adapter_id}" is registered already`, {
+        hint: 'Give each adapter its own adapter_id.',
+      });
+    const entries = manifest.step_types.map((stepType): RegisteredStepType => {
+      const owner = this.#stepTypes.get(stepType.type);
+      if (owner !== undefined)
+        throw new JSONFlowError(
+          'CONFLICT',
+          `step type "${stepType.type}" of adapter "${manifest.adapter_id}" belongs to adapter "${owner.manifest.adapter_id}"`,
+          { hint: 'Give the step type another name.' },
+        );
+      return { adapter, manifest, stepType, checkParams: paramsCheck(stepType, manifest.adapter_id) };
+    });
+    this.#adapters.set(manifest.adapter_id, { adapter, manifest });
+    for (const entry of entries) this.#stepTypes.set(entry.stepType.type, entry);
+    return manifest;
+  }
+
+  lookup(stepType: string): RegisteredStepType | undefined {
+    return this.#stepTypes.get(stepType);
+  }
+
+  /** In the order of registration. */
+  manifests(): AdapterManifest[] {
+    return [...this.#adapters.values()].map(({ manifest }) => manifest);
+  }
+
+  stepTypes(): Map<string, StepTypeManifest> {
+    return new Map([...this.#stepTypes].map(([type, { stepType }]) => [type, stepType]));
+  }
+
+  /** Health by adapter id. An adapter that throws or doesn't answer within 5 s counts as `failed`, one without a check as `unknown`. */
+  async health(): Promise<Record<string, AdapterHealth>> {
+    const answers = [...this.#adapters].map(
+      async ([id, { adapter }]): Promise<[string, AdapterHealth]> => [id, await healthOf(adapter)],
+    );
+    return Object.fromEntries(await Promise.all(answers));
+  }
+
+  /** Closes all adapters, also where one fails to. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#adapters.values()].map(async ({ adapter }) => adapter.close?.()));
+  }
+
+  /**
+   * Checks the params, runs the step and brings what the adapter returned into the one form: a fresh JSON value, `null` for
+   * nothing.
+   *
+   * @throws StepError and nothing else: the adapter's own, INVALID_PARAMS, INVALID_OUTPUT, ADAPTER_CRASHED, NODE_REFUSED where no
+   *   adapter has the step type, and the signal's reason where the step was aborted
+   */
+  async run(step: AdapterStep, context: AdapterContext): Promise<JSONValue> {
+    const entry = this.#stepTypes.get(step.type);
+    if (entry === undefined)
+      throw new StepError('NODE_REFUSED', `this node has no adapter for "${step.type}"`, { retryable: true });
+    const problems = entry.checkParams(step.params);
+    if (problems.length > 0) throw new StepError('INVALID_PARAMS', problems.join('; '));
+    try {
+      const verdict = await entry.adapter.validate?.(step);
+      if (verdict !== undefined && !verdict.valid)
+        throw new StepError(
+          verdict.code ?? 'INVALID_PARAMS',
+          verdict.error ?? `the adapter refuses the params of "${step.type}"`,
+        );
+      context.signal.throwIfAborted();
+      return normaliseOutput(await entry.adapter.execute(step, context));
+    } catch (thrown) {
+      throw asStepError(thrown, context.signal, entry.manifest.adapter_id);
+    }
+  }
+}
+
+function instanceOf(source: AdapterSource): CustomAdapter {
+  let adapter: unknown = source;
+  if (typeof source === 'function') {
+    try {
+      // An arrow function has no prototype and can't be constructed: it is a factory.
+      adapter = source.prototype === undefined ? (source as () => CustomAdapter)() : Reflect.construct(source, []);
+    } catch (thrown) {
+      throw invalid(`the adapter could not be made: ${messageOf(thrown)}`);
+    }
+  }
+  if (!isObject(adapter)) throw invalid('an adapter must be an object or a class');
+  for (const method of ['getManifest', 'execute'])
+    if (typeof adapter[method] !== 'function') throw invalid(`the adapter has no method ${method}()`);
+  for (const method of ['validate', 'healthCheck', 'close'])
+    if (adapter[method] !== undefined && typeof adapter[method] !== 'function')
+      throw invalid(`the adapter's ${method} is not a method`);
+  return adapter as unknown as CustomAdapter;
+}
+
+const invalid = (message: string): JSONFlowError =>
+  new JSONFlowError('INVALID_CONFIG', message, { hint: 'See docs/adapters/custom.md for the form of an adapter.' });
+
+function checkedManifest(adapter: CustomAdapter): AdapterManifest {
+  let given: unknown;
+  try {
+    given = adapter.getManifest();
+  } catch (thrown) {
+    throw invalid(`getManifest() threw: ${messageOf(thrown)}`);
+  }
+  if (!isObject(given) || given instanceof Promise) throw invalid('getManifest() must return an object');
+  const { adapter_id, version, step_types, resources } = given;
+  checkName(adapter_id, 'adapter_id');
+  checkName(version, 'version');
+  if (!Array.isArray(step_types) || step_types.length === 0)
+    throw invalid('manifest: step_types must be a list that is not empty');
+  const types = step_types.map((stepType: unknown, index) => checkedStepType(stepType, `step_types[${index}]`));
+  const twice = types.find(({ type }, index) => types.findIndex((other) => other.type === type) !== index);
+  if (twice !== undefined) throw invalid(`manifest: step_types names "${twice.type}" twice`);
+  const manifest: AdapterManifest = { adapter_id, version, step_types: types };
+  if (resources === undefined) return manifest;
+  if (
+    !isObject(resources) ||
+    !Object.values(resources).every((amount) => Number.isFinite(amount) && Number(amount) >= 0)
+  )
+    throw invalid('manifest: resources must be numbers by name, 0 or more');
+  return { ...manifest, resources: { ...resources } as Record<string, number> };
+}
+
+function checkName(value: unknown, field: string): asserts value is string {
+  if (typeof value !== 'string' || value === '' || value.length > limits.idLengthMax)
+    throw invalid(`manifest: ${field} must be a text of 1 to ${limits.idLengthMax} characters`);
+}
+
+function checkedStepType(value: unknown, field: string): StepTypeManifest {
+  if (!isObject(value)) throw invalid(`manifest: ${field} must be an object`);
+  const { type, description, params_schema, deterministic } = value;
+  checkName(type, `${field}.type`);
+  if (description !== undefined && typeof description !== 'string')
+    throw invalid(`manifest: ${field}.description must be a text`);
+  if (deterministic !== undefined && typeof deterministic !== 'boolean')
+    throw invalid(`manifest: ${field}.deterministic must be true or false`);
+  if (params_schema !== undefined && !isObject(params_schema))
+    throw invalid(`manifest: ${field}.params_schema must be an object`);
+  try {
+    return {
+      type,
+      ...(description === undefined ? {} : { description }),
+      params_schema: normaliseParamsSchema(cloneJSON(params_schema) as JSONObject | undefined),
+      deterministic: deterministic ?? false,
+    };
+  } catch (thrown) {
+    throw invalid(`manifest: ${field}.${messageOf(thrown)}`);
+  }
+}
+
+function paramsCheck(stepType: StepTypeManifest, adapterId: string): (params: JSONObject) => string[] {
+  const schema = stepType.params_schema ?? {};
+  const draft7 = typeof schema.$schema === 'string' && /draft-0[4-7]/.test(schema.$schema);
+  // An instance each, so that equal `$id`s of two adapters don't meet.
+  const ajv = new (draft7 ? Ajv : Ajv2020)({ strict: false, allErrors: true, logger: false });
+  try {
+    const check = ajv.compile(schema);
+    return (params) => (check(params) ? [] : plainProblems(check.errors ?? []));
+  } catch (thrown) {
+    throw invalid(
+      `params_schema of "${stepType.type}" (adapter "${adapterId}") is not a JSON Schema: ${messageOf(thrown)}`,
+    );
+  }
+}
+
+/** Says which param is wrong and how, never its value: that could be a secret. */
+const plainProblems = (errors: readonly ErrorObject[]): string[] =>
+  errors.slice(0, PROBLEMS_SHOWN_MAX).map(({ instancePath, keyword, params, message }) => {
+    const where = `params${instancePath.replace(/\/(\d+)(?=\/|$)/g, '[$1]').replaceAll('/', '.')}`;
+    if (keyword === 'additionalProperties') return `${where} has the unknown field "${params.additionalProperty}"`;
+    if (keyword === 'enum') return `${where} must be one of ${JSON.stringify(params.allowedValues)}`;
+    return `${where} ${message ?? 'is invalid'}`;
+  });
+
+/** Takes a bare output or the receipt-like form apart. */
+function normaliseOutput(returned: unknown): JSONValue {
+  if (!isReceiptLike(returned)) return outputOf(returned);
+  if (returned.status === 'success') return outputOf(returned.output);
+  const { code, message, retryable, retriable } = isObject(returned.error) ? returned.error : {};
+  throw new StepError(
+    typeof code === 'string' && ERROR_CODE.test(code) ? code : 'STEP_FAILED',
+    typeof message === 'string'
+      ? message
+      : typeof returned.error === 'string'
+        ? returned.error
+        : 'the adapter reports a failure',
+    { retryable: retryable === true || retriable === true },
+  );
+}
+
+const isReceiptLike = (value: unknown): value is Record<string, unknown> =>
+  isObject(value) &&
+  typeof value.step_id === 'string' &&
+  (value.status === 'failed' || (value.status === 'success' && 'output' in value));
+
+function outputOf(value: unknown): JSONValue {
+  try {
+    return toJSONValue(value);
+  } catch (thrown) {
+    if (thrown instanceof JSONFlowError) throw new StepError(thrown.code, thrown.message);
+    throw thrown;
+  }
+}
+
+function asStepError(thrown: unknown, signal: AbortSignal, adapterId: string): StepError {
+  if (thrown instanceof StepError) return thrown;
+  // Libraries answer an abort with errors of their own; the reason says more.
+  if (signal.aborted && signal.reason instanceof StepError) return signal.reason;
+  if (isObject(thrown)) {
+    const { code, message, retryable, retriable } = thrown;
+    const may = retryable ?? retriable;
+    if (typeof code === 'string' && ERROR_CODE.test(code) && typeof may === 'boolean')
+      return new StepError(code, typeof message === 'string' ? message : code, { retryable: may, cause: thrown });
+  }
+  return new StepError(
+    'ADAPTER_CRASHED',
+    `adapter "${adapterId}" failed unexpectedly: ${messageOf(thrown).split('\n', 1)[0]}`,
+    {
+      cause: thrown,
+    },
+  );
+}
+
+async function healthOf(adapter: CustomAdapter): Promise<AdapterHealth> {
+  const timestamp = new Date().toISOString();
+  if (adapter.healthCheck === undefined) return { status: 'unknown', timestamp };
+  const { promise: late, resolve } = Promise.withResolvers<AdapterHealth>();
+  const timer = setTimeout(
+    () => resolve({ status: 'failed', timestamp, message: `no answer within ${HEALTH_TIMEOUT_MS} ms` }),
+    HEALTH_TIMEOUT_MS,
+  );
+  try {
+    return await Promise.race([Promise.try(() => adapter.healthCheck?.() ?? { status: 'unknown', timestamp }), late]);
+  } catch (thrown) {
+    return { status: 'failed', timestamp, message: messageOf(thrown).split('\n', 1)[0] };
+  } finally {
+    clearTimeout(timer);
+  }
+}
