@@ -32,6 +32,16 @@ export interface RunQuery {
   limit?: number;
 }
 
+/** Counters since the store was opened. */
+export interface StoreStats {
+  /** Appends that became durable. */
+  appends: number;
+  /** Events in them. */
+  events: number;
+  /** Groups that they were committed in. */
+  commits: number;
+}
+
 /**
  * Durable journal and blobs of a coordinator. Drivers pass `test/compliance/store.ts`. All methods may reject with
  * JSONFlowError STORE_FAILED; after a failed append the store refuses every further one.
@@ -43,7 +53,7 @@ export interface Store {
   acquireEpoch(): Promise<number>;
   /**
    * Resolves when the events are durable. Appends of one turn of the event loop are committed as a group, in the order of the calls.
-   * The run's row (status, times) follows from its `run.started` and `run.completed`.
+   * The run's row (status, times) follows from its `run.started`, which is its first event and no other, and `run.completed`.
    * @throws JSONFlowError FENCED where a newer epoch exists; CONFLICT where `seq` is not the next, or the tenant's idempotency key is taken
    */
   append(append: Append): Promise<void>;
@@ -56,10 +66,11 @@ export interface Store {
   unfinished(): Promise<string[]>;
   /** The run that was started under this key. */
   byIdempotencyKey(tenantId: string | null, key: string): Promise<RunRow | undefined>;
-  /** Stores bytes under their SHA-256; resolves when durable. Storing the same again is free. */
+  /** Stores bytes under their SHA-256; resolves when durable. Storing the same again is free. @throws BAD_EVIDENCE where the digest is another's */
   putBlob(digest: string, bytes: Uint8Array): Promise<void>;
   getBlob(digest: string): Promise<Uint8Array | undefined>;
   hasBlob(digest: string): Promise<boolean>;
-  /** Flushes and releases. Idempotent. */
+  stats(): StoreStats;
+  /** Flushes and releases; every later call rejects with CLOSED. Idempotent. */
   close(): Promise<void>;
 }
