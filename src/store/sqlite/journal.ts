@@ -1,0 +1,227 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import type { JSONFlowError } from '../../lib/errors.ts';
+import type { Append, RunQuery, RunRow } from '../../ports/store.ts';
+import type { RunEvent } from '../../protocol/events.ts';
+import { completedOf, cursorOf, fenced, keyTaken, pageOf, startedOf, startedRow, wrongSeq } from '../runs.ts';
+import { corrupt } from './errors.ts';
+
+/** An append and its events as a JSON array. */
+export interface Entry {
+  append: Append;
+  text: string;
+}
+
+interface JournalRow {
+  seq: number;
+  count: number;
+  sum: number;
+  events: string;
+}
+type StoredRun = RunRow & { events_min: number; sum: number };
+
+/** Runs whose next sequence number is remembered, so that an append need not look it up. */
+const REMEMBERED_RUNS_MAX = 50_000;
+
+const RUN_COLUMNS =
+  'run_id, workflow, tenant_id, status, idempotency_key, workflow_digest, started_at, finished_at, steps_total, events_min, sum';
+
+/** The journal's SQL. Synchronous; every method may throw errors of `node:sqlite` or STORE_CORRUPT. */
+export class Journal {
+  readonly #database: DatabaseSync;
+  readonly #sql: ReturnType<typeof prepare>;
+  readonly #next = new Map<string, number>();
+  #dataVersion: unknown;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#sql = prepare(database);
+  }
+
+  acquireEpoch(): number {
+    return Number(this.#sql.raiseEpoch.get()?.value);
+  }
+
+  /**
+   * Commits a group in one transaction. An append that may not be written gets its error and leaves no trace; anything thrown
+   * means that nothing of the group was written, as far as anyone can know.
+   * @returns per entry undefined, or why it was refused
+   */
+  commit(group: readonly Entry[]): (JSONFlowError | undefined)[] {
+    this.#sql.begin.run();
+    try {
+      this.#forgetIfChanged();
+      const epoch = this.#epoch();
+      const results = group.map((entry) => this.#write(entry, epoch));
+      this.#sql.commit.run();
+      return results;
+    } catch (error) {
+      this.#next.clear();
+      if (this.#database.isTransaction) this.#sql.rollback.run();
+      throw error;
+    }
+  }
+
+  /** Another connection's commit changes SQLite's data version: then what we remember may be old. */
+  #forgetIfChanged(): void {
+    const version = this.#sql.dataVersion.get()?.data_version;
+    if (version === this.#dataVersion) return;
+    this.#dataVersion = version;
+    this.#next.clear();
+  }
+
+  #epoch(): number {
+    const epoch = this.#sql.epoch.get()?.value;
+    if (typeof epoch !== 'number') throw corrupt('the journal has lost its epoch');
+    return epoch;
+  }
+
+  /** All checks come before the first write, so that a refusal needs no savepoint. */
+  #write({ append, text }: Entry, epoch: number): JSONFlowError | undefined {
+    const { run_id, seq, events } = append;
+    if (append.epoch !== epoch) return fenced(append, epoch);
+    const next = this.#next.get(run_id) ?? this.#lookUpNext(run_id);
+    if (seq !== next) return wrongSeq(append, next);
+    const started = startedOf(events);
+    if (started) {
+      const row = startedRow(run_id, started);
+      const key = row.idempotency_key;
+      if (key !== null && this.#sql.byKey.get(tenantKey(row.tenant_id), key)) return keyTaken(append);
+      this.#insertRun(row, events.length);
+    }
+    this.#sql.insertEvents.run(run_id, seq, events.length, sumOf(run_id, seq, events.length, text), text);
+    const completed = completedOf(events);
+    if (completed) this.#complete(run_id, completed.status, completed.at, seq + events.length);
+    this.#remember(run_id, seq + events.length);
+    return undefined;
+  }
+
+  #lookUpNext(runId: string): number {
+    const last = this.#sql.lastRow.get(runId) as { seq: number; count: number } | undefined;
+    return last ? last.seq + last.count : 0;
+  }
+
+  #remember(runId: string, next: number): void {
+    // Deleted first, so that the order is that of use and the oldest goes.
+    this.#next.delete(runId);
+    this.#next.set(runId, next);
+    if (this.#next.size > REMEMBERED_RUNS_MAX) this.#next.delete(this.#next.keys().next().value ?? '');
+  }
+
+  #insertRun(row: RunRow, events: number): void {
+    this.#sql.insertRun.run(...valuesOf(row, events), sumOfRun(row, events));
+  }
+
+  #complete(runId: string, status: RunRow['status'], finished_at: number, events: number): void {
+    const row = this.run(runId);
+    if (!row) throw corrupt(`the row of run ${runId} is lost`);
+    const sum = sumOfRun({ ...row, status, finished_at }, events);
+    this.#sql.completeRun.run(status, finished_at, events, sum, runId);
+  }
+
+  read(runId: string, fromSeq: number, limit: number | undefined): RunEvent[] {
+    // A row holds at least one event, so `limit` rows are enough.
+    const rows = this.#sql.read.all(runId, runId, fromSeq, limit ?? -1) as unknown as JournalRow[];
+    const found: RunEvent[] = [];
+    let expected = rows[0]?.seq ?? 0;
+    if (expected > fromSeq) throw corrupt(`run ${runId}: event ${fromSeq} is lost`);
+    for (const row of rows) {
+      if (row.seq !== expected) throw corrupt(`run ${runId}: event ${expected} is lost`);
+      expected += row.count;
+      for (const event of eventsOf(runId, row)) found.push(event);
+    }
+    if (limit === undefined) this.#checkEnd(runId, fromSeq, expected, rows.length > 0);
+    const skipped = Math.max(0, fromSeq - (rows[0]?.seq ?? 0));
+    return found.slice(skipped, limit === undefined ? undefined : skipped + limit);
+  }
+
+  #checkEnd(runId: string, fromSeq: number, end: number, any: boolean): void {
+    const row = this.#sql.run.get(runId) as unknown as StoredRun | undefined;
+    if (any && !row) throw corrupt(`the row of run ${runId} is lost`);
+    if (row && (any || fromSeq === 0) && end < row.events_min) throw corrupt(`run ${runId}: event ${end} is lost`);
+  }
+
+  run(runId: string): RunRow | undefined {
+    return checked(this.#sql.run.get(runId));
+  }
+
+  byIdempotencyKey(tenantId: string | null, key: string): RunRow | undefined {
+    return checked(this.#sql.byKey.get(tenantKey(tenantId), key));
+  }
+
+  runs(query: RunQuery): { rows: RunRow[]; cursor?: string } {
+    const { before, size } = pageOf(query);
+    const place = [before.started_at, before.run_id, size + 1] as const;
+    const found =
+      query.status === undefined ? this.#sql.page.all(...place) : this.#sql.pageByStatus.all(query.status, ...place);
+    const rows = found.slice(0, size).map((row) => checked(row) as RunRow);
+    const last = rows.at(-1);
+    return found.length > size && last ? { rows, cursor: cursorOf(last) } : { rows };
+  }
+
+  unfinished(): string[] {
+    return this.#sql.unfinished.all().map((row) => String(row.run_id));
+  }
+}
+
+function prepare(database: DatabaseSync) {
+  const run = `SELECT ${RUN_COLUMNS} FROM runs`;
+  const page = '(started_at, run_id) < (?, ?) ORDER BY started_at DESC, run_id DESC LIMIT ?';
+  const statements = {
+    begin: 'BEGIN IMMEDIATE',
+    commit: 'COMMIT',
+    rollback: 'ROLLBACK',
+    dataVersion: 'PRAGMA data_version',
+    epoch: "SELECT value FROM meta WHERE name = 'epoch'",
+    raiseEpoch: "UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value",
+    lastRow: 'SELECT seq, count FROM journal WHERE run_id = ? ORDER BY seq DESC LIMIT 1',
+    insertEvents: 'INSERT INTO journal (run_id, seq, count, sum, events) VALUES (?, ?, ?, ?, ?)',
+    insertRun: `INSERT INTO runs (${RUN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    completeRun: 'UPDATE runs SET status = ?, finished_at = ?, events_min = ?, sum = ? WHERE run_id = ?',
+    // From the row that holds `fromSeq`, which may begin before it.
+    read: `SELECT seq, count, sum, events FROM journal WHERE run_id = ? AND seq >=
+      ifnull((SELECT max(seq) FROM journal WHERE run_id = ? AND seq <= ?), 0) ORDER BY seq LIMIT ?`,
+    run: `${run} WHERE run_id = ?`,
+    byKey: `${run} WHERE ifnull('=' || tenant_id, '') = ? AND idempotency_key = ?`,
+    page: `${run} WHERE ${page}`,
+    pageByStatus: `${run} WHERE status = ? AND ${page}`,
+    unfinished: "SELECT run_id FROM runs WHERE status = 'running' ORDER BY started_at, run_id",
+  };
+  const entries = Object.entries(statements).map(([name, sql]) => [name, database.prepare(sql)]);
+  return Object.fromEntries(entries) as Record<keyof typeof statements, StatementSync>;
+}
+
+/** As the index on idempotency keys has it. */
+const tenantKey = (tenantId: string | null): string => (tenantId === null ? '' : `=${tenantId}`);
+
+const sumOf = (runId: string, seq: number, count: number, text: string): number =>
+  crc32(text, crc32(`${runId}\n${seq}\n${count}`));
+
+const sumOfRun = (row: RunRow, events: number): number => crc32(JSON.stringify(valuesOf(row, events)));
+
+/** In the order of RUN_COLUMNS, without the sum. */
+const valuesOf = (row: RunRow, events: number) =>
+  [
+    row.run_id,
+    row.workflow,
+    row.tenant_id,
+    row.status,
+    row.idempotency_key,
+    row.workflow_digest,
+    row.started_at,
+    row.finished_at,
+    row.steps_total,
+    events,
+  ] as const;
+
+function eventsOf(runId: string, { seq, count, sum, events }: JournalRow): RunEvent[] {
+  if (sumOf(runId, seq, count, events) !== sum) throw corrupt(`run ${runId}: the events from ${seq} on are damaged`);
+  return JSON.parse(events) as RunEvent[];
+}
+
+function checked(found: unknown): RunRow | undefined {
+  if (found === undefined) return undefined;
+  const { events_min, sum, ...row } = found as StoredRun;
+  if (sumOfRun(row, events_min) !== sum) throw corrupt(`the row of run ${row.run_id} is damaged`);
+  return { ...row };
+}
