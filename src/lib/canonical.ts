@@ -195,10 +195,10 @@ function explain(value: unknown, path: string, ancestors: readonly object[]): JS
 }
 
 /** Appends a key to a JSON path such as `$.steps[0]`. */
-export const memberPath = (path: string, key: string): string =>
+const memberPath = (path: string, key: string): string =>
   /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
 
-export const numberProblem = (value: number): string =>
+const numberProblem = (value: number): string =>
   Number.isFinite(value) ? `the integer ${value}, beyond ±(2^53 − 1)` : `the number ${value}`;
 
 const className = (value: object): string => {
@@ -206,7 +206,7 @@ const className = (value: object): string => {
   return typeof name === 'string' && name !== '' ? name : 'unknown';
 };
 
-export function notIJSON(path: string, what: string): JSONFlowError {
+function notIJSON(path: string, what: string): JSONFlowError {
   return new JSONFlowError('NOT_I_JSON', `${path} is ${what}, which JSON cannot carry exactly`, {
     hint: 'Use plain objects, dense arrays, strings, booleans, null and finite numbers; write large integers as strings.',
     details: { path },
