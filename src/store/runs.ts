@@ -109,5 +109,11 @@ export const keyTaken = (append: Append): JSONFlowError =>
     details: { run_id: append.run_id },
   });
 
+export const otherKey = (nodeId: string): JSONFlowError =>
+  new JSONFlowError('CONFLICT', `node ${nodeId} is enrolled with another key`, {
+    hint: 'Give the node another id, or restore its first key.',
+    details: { node_id: nodeId },
+  });
+
 export const storeClosed = (): JSONFlowError =>
   new JSONFlowError('CLOSED', 'the store is closed', { hint: 'Open it again.' });

@@ -4,8 +4,7 @@ import fc from 'fast-check';
 import { sha256 } from '../../src/lib/hash.ts';
 import type { Append, RunRow, Store } from '../../src/ports/store.ts';
 import type { RunEvent } from '../../src/protocol/events.ts';
-import { journalVersion } from '../../src/protocol/events.ts';
-import { payloadType } from '../../src/protocol/receipt.ts';
+import { completed, digest, middle, started } from './run-events.ts';
 
 /** Somewhere empty that keeps data while no store is open. */
 export interface StorePlace {
@@ -14,50 +13,6 @@ export interface StorePlace {
   /** Removes the data. All stores are closed by then. */
   remove(): Promise<void>;
 }
-
-const digest = sha256('workflow');
-const envelope = { payload: 'e30=', payloadType, signatures: [{ keyid: digest, sig: 'AA==' }] } as const;
-
-export interface StartOptions {
-  at?: number;
-  tenant?: string | null;
-  key?: string;
-  steps?: number;
-}
-
-/** `run.started`, as short as it may be. */
-export function started({ at = 1_000, tenant = null, key, steps = 1 }: StartOptions = {}): RunEvent {
-  return {
-    kind: 'run.started',
-    at,
-    version: journalVersion,
-    workflow: {
-      workflow: 'compliance',
-      steps: Array.from({ length: steps }, (_, index) => ({ id: `s${index}`, type: 'mock_compute' })),
-    },
-    workflow_digest: digest,
-    input: { value: { text: 'ünï – 漢字 \u0000 \ud83d\ude00' } },
-    input_digest: sha256('{}'),
-    tenant_id: tenant,
-    ...(key === undefined ? {} : { idempotency_key: key }),
-  };
-}
-
-/** An event in the middle of a run; `mark` tells it from others. */
-export const middle = (mark: number, padding = ''): RunEvent => ({
-  kind: 'run.cancelling',
-  at: 2_000 + mark,
-  why: `event ${mark}${padding}`,
-});
-
-export const completed = (at = 9_000, status: 'completed' | 'failed' | 'cancelled' = 'completed'): RunEvent => ({
-  kind: 'run.completed',
-  at,
-  status,
-  run_statement: { ...envelope, signatures: [...envelope.signatures] },
-  merkle_root: digest,
-  result_root: digest,
-});
 
 const range = (from: number, to: number): RunEvent[] =>
   Array.from({ length: to - from }, (_, index) => middle(from + index));
@@ -86,6 +41,7 @@ export function storeCompliance(name: string, newPlace: () => Promise<StorePlace
     rows(withStore);
     paging(newPlace);
     blobs(withStore);
+    enrolment(withStore);
     lifetime(withStore);
   });
 }
@@ -400,6 +356,30 @@ function blobs(withStore: WithStore): void {
   });
 }
 
+const keyOf = (node_id: string, text = node_id) => ({
+  node_id,
+  key_id: sha256(text),
+  public_key: `-----BEGIN PUBLIC KEY-----\n${text}\n-----END PUBLIC KEY-----\n`,
+});
+
+function enrolment(withStore: WithStore): void {
+  withStore('a node id stays bound to its first key', async (store, _epoch, place) => {
+    assert.deepEqual(await store.enrolled(), []);
+    const ids = ['zeta', 'alpha', 'mid'];
+    for (const id of ids) await store.enrol(keyOf(id));
+    await store.enrol(keyOf('alpha'));
+    await assert.rejects(store.enrol(keyOf('alpha', 'another')), code('CONFLICT'));
+    await assert.rejects(store.enrol({ ...keyOf('alpha'), key_id: sha256('another') }), code('CONFLICT'));
+    await assert.rejects(store.enrol({ ...keyOf('alpha'), public_key: 'another' }), code('CONFLICT'));
+    const expected = ids.map((id) => keyOf(id));
+    assert.deepEqual(await store.enrolled(), expected);
+    const second = await place.open();
+    assert.deepEqual(await second.enrolled(), expected);
+    await assert.rejects(second.enrol(keyOf('mid', 'another')), code('CONFLICT'));
+    await second.close();
+  });
+}
+
 function lifetime(withStore: WithStore): void {
   withStore('reopening keeps everything', async (store, epoch, place) => {
     const bytes = Uint8Array.of(4, 5, 6);
@@ -435,6 +415,8 @@ function lifetime(withStore: WithStore): void {
       () => store.runs({}),
       () => store.unfinished(),
       () => store.byIdempotencyKey(null, 'k'),
+      () => store.enrol(keyOf('n')),
+      () => store.enrolled(),
       () => store.putBlob(name, new Uint8Array()),
       () => store.getBlob(name),
       () => store.hasBlob(name),

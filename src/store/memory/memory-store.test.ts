@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { middle, started, storeCompliance } from '../../../test/compliance/store.ts';
+import { middle, started } from '../../../test/compliance/run-events.ts';
+import { storeCompliance } from '../../../test/compliance/store.ts';
 import type { Append } from '../../ports/store.ts';
 import { MemoryDisk, MemoryStore } from './memory-store.ts';
 

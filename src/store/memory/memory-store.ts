@@ -2,6 +2,7 @@ import { EvidenceError, JSONFlowError, messageOf } from '../../lib/errors.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Append, RunQuery, RunRow, Store, StoreStats } from '../../ports/store.ts';
 import type { RunEvent } from '../../protocol/events.ts';
+import type { PublicKeyEntry } from '../../protocol/receipt.ts';
 import type { Place } from '../runs.ts';
 import {
   checkAppend,
@@ -10,6 +11,7 @@ import {
   cursorOf,
   fenced,
   keyTaken,
+  otherKey,
   pageOf,
   startedOf,
   startedRow,
@@ -31,6 +33,7 @@ export class MemoryDisk {
   readonly order: RunRow[] = [];
   readonly keys = new Map<string, string>();
   readonly blobs = new Map<string, Uint8Array>();
+  readonly enrolled = new Map<string, PublicKeyEntry>();
 
   /** Applies an append, or says why not. */
   apply({ append, texts }: Pending): JSONFlowError | undefined {
@@ -169,6 +172,18 @@ export class MemoryStore implements Store {
     this.#check();
     checkDigest(digest);
     return this.#disk.blobs.has(digest);
+  }
+
+  async enrol({ node_id, key_id, public_key }: PublicKeyEntry): Promise<void> {
+    this.#check();
+    const known = this.#disk.enrolled.get(node_id);
+    if (known && (known.key_id !== key_id || known.public_key !== public_key)) throw otherKey(node_id);
+    if (!known) this.#disk.enrolled.set(node_id, { node_id, key_id, public_key });
+  }
+
+  async enrolled(): Promise<PublicKeyEntry[]> {
+    this.#check();
+    return [...this.#disk.enrolled.values()].map((key) => ({ ...key }));
   }
 
   stats(): StoreStats {

@@ -35,6 +35,13 @@ const migrations: readonly string[] = [
      events_min INTEGER NOT NULL, -- the journal holds at least so many, or its end is lost
      sum INTEGER NOT NULL
    );
+   CREATE TABLE nodes (
+     id INTEGER PRIMARY KEY,
+     node_id TEXT NOT NULL UNIQUE,
+     key_id TEXT NOT NULL,
+     public_key TEXT NOT NULL,
+     sum INTEGER NOT NULL
+   );
    CREATE INDEX runs_by_time ON runs (started_at, run_id);
    CREATE INDEX runs_by_status ON runs (status, started_at, run_id);
    -- '=' keeps "no tenant" apart from every name.

@@ -3,7 +3,8 @@ import { crc32 } from 'node:zlib';
 import type { JSONFlowError } from '../../lib/errors.ts';
 import type { Append, RunQuery, RunRow } from '../../ports/store.ts';
 import type { RunEvent } from '../../protocol/events.ts';
-import { completedOf, cursorOf, fenced, keyTaken, pageOf, startedOf, startedRow, wrongSeq } from '../runs.ts';
+import type { PublicKeyEntry } from '../../protocol/receipt.ts';
+import { completedOf, cursorOf, fenced, keyTaken, otherKey, pageOf, startedOf, startedRow, wrongSeq } from '../runs.ts';
 import { corrupt } from './errors.ts';
 
 /** An append and its events as a JSON array. */
@@ -159,6 +160,21 @@ export class Journal {
     return found.length > size && last ? { rows, cursor: cursorOf(last) } : { rows };
   }
 
+  /** @returns why the key was refused */
+  enrol(key: PublicKeyEntry): JSONFlowError | undefined {
+    this.#sql.enrol.run(key.node_id, key.key_id, key.public_key, sumOfKey(key));
+    const kept = this.enrolled(key.node_id)[0];
+    return kept?.key_id === key.key_id && kept.public_key === key.public_key ? undefined : otherKey(key.node_id);
+  }
+
+  enrolled(nodeId?: string): PublicKeyEntry[] {
+    const rows = nodeId === undefined ? this.#sql.nodes.all() : this.#sql.node.all(nodeId);
+    return (rows as unknown as (PublicKeyEntry & { sum: number })[]).map(({ sum, ...key }) => {
+      if (sumOfKey(key) !== sum) throw corrupt(`the key of node ${key.node_id} is damaged`);
+      return { ...key };
+    });
+  }
+
   unfinished(): string[] {
     return this.#sql.unfinished.all().map((row) => String(row.run_id));
   }
@@ -185,6 +201,9 @@ function prepare(database: DatabaseSync) {
     byKey: `${run} WHERE ifnull('=' || tenant_id, '') = ? AND idempotency_key = ?`,
     page: `${run} WHERE ${page}`,
     pageByStatus: `${run} WHERE status = ? AND ${page}`,
+    enrol: 'INSERT INTO nodes (node_id, key_id, public_key, sum) VALUES (?, ?, ?, ?) ON CONFLICT (node_id) DO NOTHING',
+    nodes: 'SELECT node_id, key_id, public_key, sum FROM nodes ORDER BY id',
+    node: 'SELECT node_id, key_id, public_key, sum FROM nodes WHERE node_id = ?',
     unfinished: "SELECT run_id FROM runs WHERE status = 'running' ORDER BY started_at, run_id",
   };
   const entries = Object.entries(statements).map(([name, sql]) => [name, database.prepare(sql)]);
@@ -198,6 +217,9 @@ const sumOf = (runId: string, seq: number, count: number, text: string): number 
   crc32(text, crc32(`${runId}\n${seq}\n${count}`));
 
 const sumOfRun = (row: RunRow, events: number): number => crc32(JSON.stringify(valuesOf(row, events)));
+
+const sumOfKey = ({ node_id, key_id, public_key }: PublicKeyEntry): number =>
+  crc32(JSON.stringify([node_id, key_id, public_key]));
 
 /** In the order of RUN_COLUMNS, without the sum. */
 const valuesOf = (row: RunRow, events: number) =>

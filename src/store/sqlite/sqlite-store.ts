@@ -4,6 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { JSONFlowError } from '../../lib/errors.ts';
 import type { Append, RunQuery, RunRow, Store, StoreStats } from '../../ports/store.ts';
 import type { RunEvent } from '../../protocol/events.ts';
+import type { PublicKeyEntry } from '../../protocol/receipt.ts';
 import { checkAppend, storeClosed } from '../runs.ts';
 import { BlobFiles, syncDirectory } from './blob-files.ts';
 import type { DatabaseOptions } from './database.ts';
@@ -117,6 +118,15 @@ export class SqliteStore implements Store {
   async hasBlob(digest: string): Promise<boolean> {
     this.#check();
     return this.#blobs.has(digest);
+  }
+
+  async enrol(key: PublicKeyEntry): Promise<void> {
+    const refused = this.#write('enrol a node', () => this.#journal.enrol(key));
+    if (refused) throw refused;
+  }
+
+  async enrolled(): Promise<PublicKeyEntry[]> {
+    return this.#read('list the nodes', () => this.#journal.enrolled());
   }
 
   stats(): StoreStats {
