@@ -1,12 +1,5 @@
 import type { Packet } from '../ports/transport.ts';
 
-/** What a small packet costs besides its bytes; keeps packets without bytes from being free. */
-const packetBytes = 64;
-
-/** The accounted size of a packet that is kept in memory. */
-export const heldSize = (packet: Packet): number =>
-  packet.bytes === undefined ? packetBytes : packetBytes + packet.bytes.byteLength;
-
 /**
  * The receiving end of a connection: packets and then the end, in order, each delivered from a microtask and never from within
  * the call that brought it. Packets wait while there is no receiver; the end does not.
@@ -39,10 +32,11 @@ export class Inbox {
     return this.#receive !== undefined;
   }
 
-  push(packet: Packet): void {
+  /** @param size what the packet counts for in `heldBytes` */
+  push(packet: Packet, size: number): void {
     if (this.#muted) return;
     this.#packets.push(packet);
-    this.#heldBytes += heldSize(packet);
+    this.#heldBytes += size;
     if (this.#receive !== undefined) this.#schedule();
   }
 

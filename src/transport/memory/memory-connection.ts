@@ -4,6 +4,9 @@ import { DrainGate, overloadBytes } from '../drain-gate.ts';
 import { failures } from '../failures.ts';
 import { Inbox } from '../inbox.ts';
 
+/** What a packet counts for besides its bytes, so that many small ones are not free. */
+const packetBytes = 64;
+
 /** Two ends of one connection: the first belongs to who connects to `url`, the second to who listens there. */
 export function memoryPair(url: string, client: string): [Connection, Connection] {
   const near = new MemoryConnection(url);
@@ -43,10 +46,10 @@ class MemoryConnection implements Connection {
   send(packet: Packet): void {
     const other = this.#other;
     if (other === undefined) return;
-    if (packet.bytes !== undefined && packet.bytes.byteLength > limits.frameBytesMax)
-      throw failures.tooLarge(packet.bytes.byteLength);
+    const bytes = packet.bytes === undefined ? 0 : packet.bytes.byteLength;
+    if (bytes > limits.frameBytesMax) throw failures.tooLarge(bytes);
     if (other.#inbox.heldBytes > overloadBytes) this.destroy(failures.overloaded(this.peer));
-    else other.#inbox.push(packet);
+    else other.#inbox.push(packet, packetBytes + bytes);
   }
 
   drained(): Promise<void> {
