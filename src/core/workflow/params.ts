@@ -1,0 +1,85 @@
+import { isObject, type JSONObject } from '../../lib/json.ts';
+import { normaliseParamsSchema } from '../../lib/params-schema.ts';
+import type { StepTypeManifest } from '../../protocol/messages.ts';
+import { certainErrors } from './certainty.ts';
+import { explain } from './explain.ts';
+import { alternatives, quoted, type Report } from './report.ts';
+import { type Check, compileSchema } from './schema-check.ts';
+
+/** A checker for each schema object that was seen; it goes when the schema goes. Null for a schema that can't be used. */
+const checks = new WeakMap<JSONObject, Check | null>();
+
+/** Reports unknown step types, and params that no run of the step could accept. */
+export function checkStepTypes(
+  steps: readonly unknown[],
+  stepTypes: ReadonlyMap<string, StepTypeManifest>,
+  report: Report,
+): void {
+  const warned = new Set<string>();
+  for (let index = 0; index < steps.length && !report.full; index++) {
+    const step = steps[index];
+    if (!isObject(step) || typeof step.type !== 'string' || step.type === '') continue;
+    const manifest = stepTypes.get(step.type);
+    if (manifest === undefined) {
+      reportUnknownType(step.type, index, stepTypes, report);
+      continue;
+    }
+    const check = checkFor(manifest);
+    if (check === null) {
+      if (!warned.has(step.type)) warnOfSchema(step.type, index, report);
+      warned.add(step.type);
+    } else if (check !== undefined && (step.params === undefined || isObject(step.params))) {
+      checkParams((step.params ?? {}) as JSONObject, index, manifest, check, report);
+    }
+  }
+}
+
+function reportUnknownType(
+  type: string,
+  index: number,
+  stepTypes: ReadonlyMap<string, StepTypeManifest>,
+  report: Report,
+): void {
+  const few = stepTypes.size <= 12 ? `Known step types: ${alternatives([...stepTypes.keys()].sort())}.` : undefined;
+  report.add('UNKNOWN_STEP_TYPE', ['steps', index, 'type'], `there is no step type ${quoted(type)}`, {
+    suggestion: report.didYouMean(type, stepTypes.keys()) ?? few,
+  });
+}
+
+function warnOfSchema(type: string, index: number, report: Report): void {
+  report.add(
+    'UNUSABLE_SCHEMA',
+    ['steps', index, 'type'],
+    `the params_schema of ${quoted(type)} can't be used, so params are checked only when the step runs`,
+    { severity: 'warning', suggestion: 'Correct the params_schema in the manifest of the adapter.' },
+  );
+}
+
+function checkFor({ params_schema }: StepTypeManifest): Check | null | undefined {
+  if (params_schema === undefined) return undefined;
+  let check = checks.get(params_schema);
+  if (check === undefined) {
+    try {
+      check = compileSchema(normaliseParamsSchema(params_schema));
+    } catch {
+      check = null;
+    }
+    checks.set(params_schema, check);
+  }
+  return check;
+}
+
+function checkParams(
+  params: JSONObject,
+  index: number,
+  manifest: StepTypeManifest,
+  check: Check,
+  report: Report,
+): void {
+  const errors = check(params);
+  if (errors.length === 0) return;
+  const schema = normaliseParamsSchema(manifest.params_schema);
+  for (const { path, atKey, message, suggestion } of explain(certainErrors(errors, params), params, schema, report)) {
+    report.add('INVALID_PARAMS', ['steps', index, 'params', ...path], message, { atKey, suggestion });
+  }
+}
