@@ -263,13 +263,14 @@ function asStepError(thrown: unknown, signal: AbortSignal, adapterId: string): S
 async function healthOf(adapter: CustomAdapter): Promise<AdapterHealth> {
   const timestamp = new Date().toISOString();
   if (adapter.healthCheck === undefined) return { status: 'unknown', timestamp };
+  const ask = async (): Promise<AdapterHealth> => (await adapter.healthCheck?.()) ?? { status: 'unknown', timestamp };
   const { promise: late, resolve } = Promise.withResolvers<AdapterHealth>();
   const timer = setTimeout(
     () => resolve({ status: 'failed', timestamp, message: `no answer within ${HEALTH_TIMEOUT_MS} ms` }),
     HEALTH_TIMEOUT_MS,
   );
   try {
-    return await Promise.race([Promise.try(() => adapter.healthCheck?.() ?? { status: 'unknown', timestamp }), late]);
+    return await Promise.race([ask(), late]);
   } catch (thrown) {
     return { status: 'failed', timestamp, message: messageOf(thrown).split('\n', 1)[0] };
   } finally {
