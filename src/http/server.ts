@@ -69,7 +69,9 @@ export function createHttpApp(options: HttpServerOptions, closing: AbortSignal):
           });
         admit({ address, header });
       }
-      const query = queryOf(new URL(c.req.url).searchParams, route.query);
+      // The URL of a hostile Host header need not parse: only the request line counts here.
+      const search = /\?([^#]*)/.exec(c.env.incoming.url ?? '')?.[1] ?? '';
+      const query = queryOf(new URLSearchParams(search), route.query);
       return await route.handle(context, { request: c.req.raw, runId: runIdOf(c), query, header });
     } catch (error) {
       return problemResponse(error);

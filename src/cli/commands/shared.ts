@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises';
+import { type Client, createClient } from '../client.ts';
+import type { Args, Option } from '../command.ts';
+import { UsageError } from '../exit.ts';
+import type { Terminal } from '../terminal.ts';
+
+export const DEFAULT_COORDINATOR = 'http://localhost:8080';
+
+/** Options of every command that talks to a coordinator. */
+export const connectOptions: Readonly<Record<string, Option>> = {
+  connect: { value: 'URL', short: 'c', help: `Coordinator. Default ${DEFAULT_COORDINATOR}, or JSONFLOW_CONNECT.` },
+  token: { value: 'TOKEN', help: 'API token, or @FILE that holds it. Default JSONFLOW_TOKEN.' },
+  'tls-ca': { value: 'FILE', help: 'Trust this certificate authority (PEM).' },
+  'tls-cert': { value: 'FILE', help: 'Show this certificate (PEM), for mutual TLS.' },
+  'tls-key': { value: 'FILE', help: 'Private key of the certificate (PEM).' },
+};
+
+export const jsonOption: Option = { help: 'Print JSON alone on standard output.' };
+
+/** A token that was given directly, as `@FILE`, or in the environment. A file keeps it out of the process list. */
+export async function tokenOf(given: string | undefined, fallback: string | undefined): Promise<string | undefined> {
+  const text = given ?? fallback;
+  if (text === undefined || text === '') return undefined;
+  return text.startsWith('@') ? (await readFile(text.slice(1), 'utf8')).trim() : text;
+}
+
+/** PEM texts of the `--tls-*` options. @throws UsageError where one half of a pair is missing */
+export async function tlsFilesOf(args: Args): Promise<{ ca?: string; cert?: string; key?: string } | undefined> {
+  const read = async (name: string): Promise<string | undefined> => {
+    const path = args.get(name);
+    return path === undefined ? undefined : readFile(path, 'utf8');
+  };
+  const [ca, cert, key] = await Promise.all([read('tls-ca'), read('tls-cert'), read('tls-key')]);
+  if ((cert === undefined) !== (key === undefined))
+    throw new UsageError('--tls-cert and --tls-key belong together', 'Give both.');
+  if (ca === undefined && cert === undefined) return undefined;
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+/** The coordinator that the options name. */
+export async function clientOf(args: Args, terminal: Terminal): Promise<Client> {
+  const token = await tokenOf(args.get('token'), terminal.env.JSONFLOW_TOKEN);
+  const tls = await tlsFilesOf(args);
+  return createClient({
+    url: args.get('connect') ?? terminal.env.JSONFLOW_CONNECT ?? DEFAULT_COORDINATOR,
+    ...(token === undefined ? {} : { token }),
+    ...(tls === undefined ? {} : { tls }),
+  });
+}
+
+/** A value as the JSON that scripts read. */
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

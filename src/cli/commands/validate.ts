@@ -1,0 +1,30 @@
+import { validateWorkflow } from '../../compose/offline.ts';
+import type { Args } from '../command.ts';
+import { type ExitCode, exit } from '../exit.ts';
+import { readText } from '../input.ts';
+import { paint, printable, type Terminal } from '../terminal.ts';
+import { jsonText } from './shared.ts';
+
+/** `jsonflow validate` */
+export async function validate(args: Args, terminal: Terminal): Promise<ExitCode> {
+  const [file = '-'] = args.positionals;
+  const { workflow, problems } = validateWorkflow(await readText(file, terminal));
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  const valid = workflow !== undefined && errors.length === 0;
+  if (args.has('json')) {
+    terminal.out(jsonText({ valid, problems }));
+    return valid ? exit.ok : exit.usage;
+  }
+  const name = file === '-' ? 'stdin' : file;
+  for (const { severity, line, column, path, message, suggestion } of problems) {
+    const where = line === undefined ? `${name}: ${path}` : `${name}:${line}:${column}`;
+    const kind = severity === 'warning' ? `${paint('yellow', 'warning')}: ` : '';
+    terminal.err(`${where}: ${kind}${printable(`${message}${suggestion === undefined ? '' : ` ${suggestion}`}`)}\n`);
+  }
+  if (valid) terminal.out(`${name} is valid: ${workflow.workflow}, ${workflow.steps.length} steps.\n`);
+  else
+    terminal.err(
+      `${errors.length} problem${errors.length === 1 ? '' : 's'}. Correct ${errors.length === 1 ? 'it' : 'them'} and validate again.\n`,
+    );
+  return valid ? exit.ok : exit.usage;
+}
