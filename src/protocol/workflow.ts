@@ -61,7 +61,7 @@ export const Step = Type.Object(
       maxLength: limits.idLengthMax,
       description: 'Step type, such as transform_map.',
     }),
-    description: Type.Optional(Type.String()),
+    description: Type.Optional(Type.String({ description: 'For people; ignored when the workflow runs.' })),
     params: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "The step's input; may hold references such as $load.result.",
@@ -75,7 +75,9 @@ export const Step = Type.Object(
     resource_requirements: Type.Optional(ResourceRequirements),
     node_preference: Type.Optional(NodePreference),
     consensus_required: Type.Optional(Type.Boolean({ description: 'Run on several nodes and agree on the result.' })),
-    min_confirmations: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    min_confirmations: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, description: 'Equal results that consensus needs at least.' }),
+    ),
   },
   closed,
 );
@@ -122,22 +124,28 @@ export type FaultTolerance = Static<typeof FaultTolerance>;
 
 export const Consensus = Type.Object(
   {
-    required: Type.Optional(Type.Boolean()),
-    algorithm: Type.Optional(Type.Literal('pbft')),
-    min_confirmations: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
-    timeout_ms: Type.Optional(Type.Integer({ minimum: 1 })),
+    required: Type.Optional(Type.Boolean({ description: 'Whether every step needs consensus. Default false.' })),
+    algorithm: Type.Optional(
+      Type.Literal('pbft', { description: 'Practical Byzantine fault tolerance, the only one.' }),
+    ),
+    min_confirmations: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, description: 'Equal results that a step needs at least.' }),
+    ),
+    timeout_ms: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'Longest time to agree on one step, in ms.' }),
+    ),
   },
-  closed,
+  { ...closed, description: 'Agreement of several nodes on the results of steps.' },
 );
 export type Consensus = Static<typeof Consensus>;
 
 export const Isolation = Type.Object(
   {
-    network: Type.Optional(Type.String()),
-    storage: Type.Optional(Type.String()),
-    compute: Type.Optional(Type.String()),
+    network: Type.Optional(Type.String({ description: 'Class of network isolation.' })),
+    storage: Type.Optional(Type.String({ description: 'Class of storage isolation.' })),
+    compute: Type.Optional(Type.String({ description: 'Class of compute isolation.' })),
   },
-  closed,
+  { ...closed, description: 'How far the tenant is kept apart from others.' },
 );
 
 /** The source of the types, of the validator and of the published JSON Schema. */
@@ -145,12 +153,19 @@ export const Workflow = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'For editors; ignored when the workflow runs.' })),
     workflow: Type.String({ minLength: 1, maxLength: limits.idLengthMax, description: 'Name of the workflow.' }),
-    version: Type.Optional(Type.String({ maxLength: limits.idLengthMax })),
-    description: Type.Optional(Type.String()),
+    version: Type.Optional(
+      Type.String({ maxLength: limits.idLengthMax, description: 'Version of the workflow, for people.' }),
+    ),
+    description: Type.Optional(Type.String({ description: 'For people; ignored when the workflow runs.' })),
     distributed: Type.Optional(
       Type.Boolean({ description: 'false keeps every step on the coordinator. Default true.' }),
     ),
-    tenant_id: Type.Optional(Type.String({ pattern: namePattern })),
+    tenant_id: Type.Optional(
+      Type.String({
+        pattern: namePattern,
+        description: 'Whose run it is; must agree with the credential, if there is one.',
+      }),
+    ),
     isolation: Type.Optional(Isolation),
     consensus: Type.Optional(Consensus),
     fault_tolerance: Type.Optional(FaultTolerance),

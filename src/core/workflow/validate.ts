@@ -17,7 +17,7 @@ export interface ValidateOptions {
   stepTypes?: ReadonlyMap<string, StepTypeManifest>;
 }
 
-export interface ValidationResult {
+export interface Validation {
   /** A copy of the workflow, present where no problem is an error. */
   workflow?: Workflow;
   /** In the order of the source where there is one. At most 1,000 errors and as many warnings. */
@@ -29,7 +29,7 @@ export interface ValidationResult {
  *
  * @param source the JSON text of a workflow, then problems carry line and column; or the workflow as an object
  */
-export function validateWorkflow(source: unknown, options: ValidateOptions = {}): ValidationResult {
+export function validateWorkflow(source: unknown, options: ValidateOptions = {}): Validation {
   const report = new Report();
   // Editors on Windows begin files with a byte order mark, which RFC 8259 lets readers ignore.
   const text = typeof source === 'string' ? source.replace(/^\uFEFF/, '') : undefined;
