@@ -12,8 +12,9 @@ const layers: Record<string, string[]> = {
   transport: ['ports', 'protocol'],
   store: ['ports', 'protocol'],
   adapters: ['ports', 'protocol'],
-  engine: ['core', 'ports', 'protocol'],
-  worker: ['core', 'ports', 'protocol'],
+  link: ['ports', 'protocol'],
+  engine: ['core', 'link', 'ports', 'protocol'],
+  worker: ['core', 'link', 'ports', 'protocol'],
   http: ['engine', 'protocol'],
   compose: [
     'lib',

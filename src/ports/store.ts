@@ -1,5 +1,5 @@
 import type { RunEvent } from '../protocol/events.ts';
-import type { RunStatus } from '../protocol/receipt.ts';
+import type { PublicKeyEntry, RunStatus } from '../protocol/receipt.ts';
 
 /** Events of one run that are appended together or not at all. */
 export interface Append {
@@ -70,6 +70,13 @@ export interface Store {
   putBlob(digest: string, bytes: Uint8Array): Promise<void>;
   getBlob(digest: string): Promise<Uint8Array | undefined>;
   hasBlob(digest: string): Promise<boolean>;
+  /**
+   * Keeps the public key of a node, for good: a node id stays bound to its first key. Resolves when durable.
+   * @throws CONFLICT where the node id has another key
+   */
+  enrol(key: PublicKeyEntry): Promise<void>;
+  /** All keys kept, in the order of their enrolment. */
+  enrolled(): Promise<PublicKeyEntry[]>;
   stats(): StoreStats;
   /** Flushes and releases; every later call rejects with CLOSED. Idempotent. */
   close(): Promise<void>;

@@ -91,6 +91,15 @@ export type RunEvent =
       envelope: Envelope;
     }
   | {
+      /** The run ended before the attempt did: it was told to stop, or gave no answer. */
+      kind: 'step.cancelled';
+      at: number;
+      step: string;
+      attempt: number;
+      node: string;
+      why: string;
+    }
+  | {
       kind: 'evidence.refused';
       at: number;
       step: string;

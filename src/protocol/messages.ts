@@ -93,7 +93,7 @@ export type Message =
   | ({ kind: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; text: string; at: number } & AttemptKey)
   | ({ kind: 'checkpoint'; state: Stored } & AttemptKey)
   | ({ kind: 'checkpoint.saved' } & AttemptKey)
-  | ({ kind: 'result'; envelope: Envelope; output: Stored; error?: StepFailure } & AttemptKey)
+  | ({ kind: 'result'; envelope: Envelope; output: Stored; output_digest: string; error?: StepFailure } & AttemptKey)
   /** The result is durable (or refused for good): the worker may forget it. */
   | ({ kind: 'ack'; accepted: boolean; why?: string } & AttemptKey)
   /** The worker gives an attempt back that it will not finish, as when it shuts down. */

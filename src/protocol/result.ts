@@ -83,7 +83,8 @@ export interface RunSummary {
   started_at: string;
   finished_at: string | null;
   steps_total: number;
-  steps_done: number;
+  /** Steps that have ended; null where only the end of the run is at hand. */
+  steps_done: number | null;
 }
 
 export interface NodeStatus {

@@ -1,0 +1,61 @@
+import type { RunState } from '../core/run/state.ts';
+import { type Demand, demandOf } from '../core/scheduler/demand.ts';
+import type { Plan, PlannedStep } from '../core/workflow/plan.ts';
+import type { JSONObject, JSONValue } from '../lib/json.ts';
+import type { RunEvent } from '../protocol/events.ts';
+
+/** A run that is being worked on: its folded state, and what is under way on its behalf. */
+export interface ActiveRun {
+  readonly state: RunState;
+  readonly input: JSONValue;
+  /** Applied to the state, not yet handed to the store. */
+  pending: RunEvent[];
+  /** To be done once the pending events are durable. */
+  effects: (() => void)[];
+  /** Timers by what they are for. */
+  readonly timers: Map<string, () => void>;
+  /** Steps that the coordinator is about to fail itself. */
+  readonly failing: Set<number>;
+  /** The run statement is being signed: nothing more may happen. */
+  concluding: boolean;
+}
+
+export const activeRun = (state: RunState, input: JSONValue): ActiveRun => ({
+  state,
+  input,
+  pending: [],
+  effects: [],
+  timers: new Map(),
+  failing: new Set(),
+  concluding: false,
+});
+
+const demands = new WeakMap<PlannedStep, Demand>();
+
+/** The step's demand; worked out once per plan, since runs of one workflow share it. */
+export function demandFor(plan: Plan, index: number): Demand {
+  const planned = plannedAt(plan, index);
+  const known = demands.get(planned);
+  if (known !== undefined) return known;
+  const demand = demandOf(planned.step, plan.workflow);
+  demands.set(planned, demand);
+  return demand;
+}
+
+export function plannedAt(plan: Plan, index: number): PlannedStep {
+  const planned = plan.steps[index];
+  if (planned === undefined) throw new RangeError(`no step ${index} in a plan of ${plan.steps.length}`);
+  return planned;
+}
+
+export function setTimer(run: ActiveRun, name: string, stop: () => void): void {
+  run.timers.get(name)?.();
+  run.timers.set(name, stop);
+}
+
+export function clearTimer(run: ActiveRun, name: string): void {
+  run.timers.get(name)?.();
+  run.timers.delete(name);
+}
+
+export const paramsOf = (planned: PlannedStep): JSONObject => (planned.step.params ?? {}) as JSONObject;

@@ -1,0 +1,526 @@
+import { pae, toEnvelope } from '../core/receipt/dsse.ts';
+import { nullDigest, receiptPayload, runPayload } from '../core/receipt/statement.ts';
+import { startRun, wake } from '../core/run/fold.ts';
+import { concludeRun } from '../core/run/result.ts';
+import { isSettled, type RunState } from '../core/run/state.ts';
+import type { Scheduler } from '../core/scheduler/scheduler.ts';
+import type { Plan } from '../core/workflow/plan.ts';
+import { JSONFlowError } from '../lib/errors.ts';
+import { isoTime } from '../lib/time.ts';
+import type { Clock, Random } from '../ports/clock.ts';
+import type { SignatureVerifier, Signer } from '../ports/signer.ts';
+import type { Store } from '../ports/store.ts';
+import type { RunEvent, RunStarted } from '../protocol/events.ts';
+import type { StepTypeManifest } from '../protocol/messages.ts';
+import { type Envelope, payloadType, type StepFailure } from '../protocol/receipt.ts';
+import type { DistributedResult } from '../protocol/result.ts';
+import { productVersion } from '../protocol/version.ts';
+import { type ActiveRun, activeRun, demandFor, plannedAt, setTimer } from './active-run.ts';
+import { Answers } from './answers.ts';
+import type { CoordinatorStats } from './api.ts';
+import type { CoordinatorConfig } from './config.ts';
+import { Dispatcher, isWaiting, parentReceipts } from './dispatcher.ts';
+import type { Emit } from './events.ts';
+import { Feeds } from './feeds.ts';
+import { Journal } from './journal.ts';
+import { Members } from './members.ts';
+import { Placed } from './placed.ts';
+import type { Records } from './records.ts';
+import type { Plans } from './submission.ts';
+import type { Values } from './values.ts';
+
+interface RunsDeps {
+  store: Store;
+  signer: Signer;
+  verifier: SignatureVerifier;
+  clock: Clock;
+  random: Random;
+  catalogue?: () => ReadonlyMap<string, StepTypeManifest>;
+  scheduler: Scheduler;
+  values: Values;
+  plans: Plans;
+  records: Records;
+  emit: Emit;
+  failed(error: JSONFlowError): void;
+}
+
+/** Steps of one run whose reason to wait is shown. */
+const waitingShownMax = 100;
+
+/** The runs under way: begins, recovers, drives and concludes them. */
+export class Runs {
+  readonly epoch: number;
+  readonly feeds: Feeds;
+  readonly members: Members;
+  readonly #config: CoordinatorConfig;
+  readonly #deps: RunsDeps;
+  readonly #journal: Journal;
+  readonly #dispatcher: Dispatcher;
+  readonly #answers: Answers;
+  readonly #placed = new Placed();
+  readonly #active = new Map<string, ActiveRun>();
+  /** Durable runs that wait for their turn, in order. */
+  readonly #queued = new Set<string>();
+  readonly #endings = new Map<string, PromiseWithResolvers<DistributedResult>>();
+  readonly #counters = { started: 0, completed: 0, failed: 0, cancelled: 0 };
+  readonly #stepCounters = { succeeded: 0, failed: 0, retried: 0, reassigned: 0, refused: 0 };
+  #unschedulableCheck: (() => void) | undefined;
+  #knownTypes: { own: unknown; offered: unknown; all: ReadonlyMap<string, StepTypeManifest> } | undefined;
+  #closed = false;
+
+  constructor(config: CoordinatorConfig, epoch: number, deps: RunsDeps) {
+    this.#config = config;
+    this.#deps = deps;
+    this.epoch = epoch;
+    this.feeds = new Feeds(deps.store);
+    this.#journal = new Journal(deps.store, epoch, {
+      ready: (run, step) => this.#enqueue(run, step),
+      turn: () => this.#dispatcher.pump(),
+      durable: (run, events) => this.#durable(run, events),
+      failed: (error) => {
+        this.#stop(error);
+        deps.failed(error);
+      },
+    });
+    const { store, clock, random, verifier, scheduler, values, emit } = deps;
+    this.members = new Members(
+      config,
+      { scheduler, clock, store },
+      {
+        joined: ({ id }) => emit('node:joined', { nodeId: id }),
+        suspected: ({ id }, why) => emit('node:suspected', { nodeId: id, why }),
+        left: ({ id }, why) => {
+          for (const { run, step } of [...this.#placed.on(id)])
+            this.#answers.lose(run, step, `node ${id} was lost: ${why}`, true);
+          emit('node:left', { nodeId: id, why });
+        },
+        message: (member, message) => this.#answers.receive(member, message),
+        review: (member, holding) => this.#answers.review(member, holding),
+        changed: () => {
+          this.#journal.schedule();
+          this.#checkUnschedulableLater();
+        },
+      },
+    );
+    const run = (runId: string) => this.#active.get(runId);
+    this.#dispatcher = new Dispatcher(config, {
+      scheduler,
+      members: this.members,
+      values,
+      clock,
+      journal: this.#journal,
+      run,
+      assigned: (active, step, node) => this.#placed.add(node, active, step),
+      fail: (active, step, failure, inputDigest) => void this.#failStep(active, step, failure, inputDigest),
+      hung: (active, step, attempt) => this.#hung(active, step, attempt),
+    });
+    this.#answers = new Answers({
+      clock,
+      random,
+      verifier,
+      store,
+      journal: this.#journal,
+      members: this.members,
+      placed: this.#placed,
+      feeds: this.feeds,
+      run,
+      attemptEnded: (active, step, node) => this.#attemptEnded(active, step, node),
+      misbehaved: ({ id }, why) => emit('node:misbehaved', { nodeId: id, why }),
+      refused: () => {
+        this.#stepCounters.refused += 1;
+      },
+    });
+  }
+
+  /** Goes on with every unfinished run. */
+  async recover(): Promise<void> {
+    this.members.start();
+    const unfinished = await this.#deps.store.unfinished();
+    for (const runId of unfinished) {
+      if (this.#active.size < this.#config.runsActiveMax) await this.#revive(runId);
+      else this.#queued.add(runId);
+    }
+    this.#journal.schedule();
+    this.#checkUnschedulableLater();
+  }
+
+  active(runId: string): ActiveRun | undefined {
+    return this.#active.get(runId);
+  }
+
+  /** Step types that a workflow may name: the product's own, and what nodes offer. The same map as long as nothing changed. */
+  stepTypes(): ReadonlyMap<string, StepTypeManifest> {
+    const own = this.#deps.catalogue?.() ?? new Map<string, StepTypeManifest>();
+    const offered = this.members.stepTypes();
+    if (this.#knownTypes?.own !== own || this.#knownTypes.offered !== offered)
+      this.#knownTypes = { own, offered, all: new Map([...own, ...offered]) };
+    return this.#knownTypes.all;
+  }
+
+  /** Makes a run durable and begins it. @throws JSONFlowError OVERLOADED, CONFLICT, STORE_FAILED, FENCED */
+  async begin(started: RunStarted, plan: Plan): Promise<string> {
+    if (this.#queued.size >= this.#config.runsQueuedMax)
+      throw new JSONFlowError('OVERLOADED', `${this.#queued.size} runs wait already`, {
+        hint: 'Try again when some have ended.',
+        retriable: true,
+      });
+    const runId = this.#deps.random.runId(started.at);
+    const input = await this.#deps.values.load(started.input);
+    // Its turn is taken, or not, before anything is awaited: a crowd must not overbook.
+    const now = this.#active.size < this.#config.runsActiveMax && this.#queued.size === 0;
+    this.#endings.set(runId, Promise.withResolvers());
+    if (!now) this.#queued.add(runId);
+    const ready: number[] = [];
+    const run = activeRun(
+      startRun(runId, started, plan, (step) => ready.push(step)),
+      input,
+    );
+    if (now) this.#active.set(runId, run);
+    try {
+      await this.#deps.store.append({ run_id: runId, seq: 0, epoch: this.epoch, events: [started] });
+    } catch (thrown) {
+      this.#queued.delete(runId);
+      this.#active.delete(runId);
+      this.#endings.delete(runId);
+      throw thrown;
+    }
+    this.#counters.started += 1;
+    this.#deps.emit('workflow:started', started.workflow.workflow, { runId });
+    if (now) {
+      for (const step of ready) this.#enqueue(run, step);
+      this.#checkUnschedulableLater();
+    }
+    return runId;
+  }
+
+  /** Resolves when the run has ended; undefined where it is not under way. */
+  ending(runId: string): Promise<DistributedResult> | undefined {
+    if (!this.#active.has(runId) && !this.#queued.has(runId)) return undefined;
+    const known = this.#endings.get(runId);
+    if (known !== undefined) return known.promise;
+    const ending = Promise.withResolvers<DistributedResult>();
+    this.#endings.set(runId, ending);
+    return ending.promise;
+  }
+
+  /** False where the run is not under way. Resolves when the wish is durable. */
+  async cancel(runId: string, why: string): Promise<boolean> {
+    if (this.#queued.has(runId)) await this.#revive(runId);
+    const run = this.#active.get(runId);
+    if (run === undefined || run.concluding) return false;
+    if (run.state.stopping?.by === 'cancel') return true;
+    const durable = Promise.withResolvers<void>();
+    this.#journal.emit(run, { kind: 'run.cancelling', at: this.#deps.clock.now(), why }, () => durable.resolve());
+    await durable.promise;
+    return true;
+  }
+
+  async resultSoFar(run: ActiveRun): Promise<DistributedResult> {
+    const result = await this.#deps.records.resultOf(run.state);
+    const waiting = Object.fromEntries(
+      [...this.#deps.scheduler.waiting(run.state.runId, waitingShownMax)].map(({ step, why }) => [
+        plannedAt(run.state.plan, step).step.id,
+        why,
+      ]),
+    );
+    return Object.keys(waiting).length === 0 || result.status !== 'running' ? result : { ...result, waiting };
+  }
+
+  stats(startedAt: number): CoordinatorStats {
+    let running = 0;
+    for (const run of this.#active.values()) running += run.state.counts.assigned;
+    return {
+      node_id: this.#config.nodeId,
+      epoch: this.epoch,
+      uptime_ms: this.#deps.clock.now() - startedAt,
+      runs: { active: this.#active.size, queued: this.#queued.size, ...this.#counters },
+      steps: { ready: this.#deps.scheduler.readyCount, running, ...this.#stepCounters },
+      nodes: this.members.counts(),
+      journal: this.#deps.store.stats(),
+    };
+  }
+
+  async close(failed: boolean): Promise<void> {
+    if (!failed) await this.#journal.settled();
+    this.#stop(new JSONFlowError('CLOSED', 'the coordinator was closed; the run goes on when it starts again'));
+  }
+
+  #stop(error: JSONFlowError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#journal.stop();
+    this.#unschedulableCheck?.();
+    this.members.close(error.message);
+    for (const run of this.#active.values()) for (const stop of run.timers.values()) stop();
+    for (const ending of this.#endings.values()) {
+      ending.promise.catch(() => undefined);
+      ending.reject(error);
+    }
+    this.#endings.clear();
+    this.#active.clear();
+  }
+
+  #enqueue(run: ActiveRun, step: number): void {
+    if (!isWaiting(run, step)) return;
+    this.#deps.scheduler.enqueue({ run: run.state.runId, step, demand: demandFor(run.state.plan, step) });
+    this.#journal.schedule();
+  }
+
+  /** Takes a run up from its journal: after a restart, or because its turn has come. */
+  async #revive(runId: string): Promise<void> {
+    this.#queued.delete(runId);
+    const state = await this.#deps.records.load(runId);
+    if (state.ended !== undefined || this.#active.has(runId)) return;
+    const run = activeRun(state, await this.#deps.values.load(state.started.input));
+    this.#active.set(runId, run);
+    const keys = new Map((await this.#deps.store.enrolled()).map((key) => [key.node_id, key]));
+    const gone: number[] = [];
+    for (const [step, { state: at }] of state.steps.entries()) {
+      if (at.kind === 'ready') this.#enqueue(run, step);
+      if (at.kind === 'backoff') this.#wakeAt(run, step, at.until);
+      if (at.kind !== 'assigned') continue;
+      this.#placed.add(at.node, run, step);
+      const key = keys.get(at.node);
+      // What ran in this process before is gone with it.
+      if (at.node === this.#config.nodeId || key === undefined) {
+        gone.push(step);
+        continue;
+      }
+      this.members.expect(key);
+      this.#dispatcher.watch(run, step, at.attempt, at.at);
+    }
+    for (const step of gone)
+      this.#answers.lose(run, step, 'the coordinator restarted while it ran the step itself', true);
+    if (state.stopping !== undefined) this.#stopSteps(run);
+    this.#concludeIfSettled(run);
+  }
+
+  /** What follows from events once they are durable. */
+  #durable(run: ActiveRun, events: readonly RunEvent[]): void {
+    for (const event of events) this.#follow(run, event);
+    this.feeds.grown(run.state.runId);
+    if (run.state.stopping !== undefined) this.#stopSteps(run);
+    this.#concludeIfSettled(run);
+  }
+
+  #follow(run: ActiveRun, event: RunEvent): void {
+    const { runId } = run.state;
+    const { emit } = this.#deps;
+    switch (event.kind) {
+      case 'step.assigned':
+        return emit('step:started', {
+          runId,
+          stepId: event.step,
+          nodeId: event.node,
+          attempt: event.attempt,
+          reason: event.reason.text,
+        });
+      case 'step.succeeded':
+        this.#stepCounters.succeeded += 1;
+        return emit('step:completed', {
+          runId,
+          stepId: event.step,
+          nodeId: event.node,
+          attempt: event.attempt,
+          latency: event.latency_ms,
+        });
+      case 'step.retrying':
+        this.#stepCounters.retried += 1;
+        this.#wakeAt(run, run.state.plan.byId.get(event.step)?.index ?? -1, event.retry_at);
+        return this.#stepFailed(runId, event, false);
+      case 'step.failed':
+        this.#stepCounters.failed += 1;
+        return this.#stepFailed(runId, event, true);
+      case 'step.reassigned':
+        this.#stepCounters.reassigned += 1;
+        return;
+      default:
+        return;
+    }
+  }
+
+  #stepFailed(runId: string, event: RunEvent & { kind: 'step.failed' | 'step.retrying' }, final: boolean): void {
+    const { step: stepId, node: nodeId, attempt, error } = event;
+    this.#deps.emit('step:failed', { runId, stepId, nodeId, attempt, error, final });
+  }
+
+  #wakeAt(run: ActiveRun, step: number, until: number): void {
+    const wait = Math.max(0, until - this.#deps.clock.now());
+    const stop = this.#deps.clock.timer(wait, () => {
+      if (run.state.stopping === undefined) wake(run.state, step, (ready) => this.#enqueue(run, ready));
+    });
+    setTimer(run, `wake ${step}`, stop);
+  }
+
+  #attemptEnded(run: ActiveRun, step: number, node: string): void {
+    this.#dispatcher.attemptEnded(run, step);
+    this.#placed.delete(node, run, step);
+    this.#deps.scheduler.release(node, demandFor(run.state.plan, step));
+    this.#journal.schedule();
+  }
+
+  #hung(run: ActiveRun, step: number, attempt: number): void {
+    const state = run.state.steps[step]?.state;
+    if (state?.kind !== 'assigned' || state.attempt !== attempt) return;
+    this.#tellToStop(run, step, 'the step ran into its time-out');
+    this.#answers.lose(run, step, `node ${state.node} gave no answer within the step's time-out`, true);
+  }
+
+  /** Cancels what runs; whoever does not answer in time is not waited for. */
+  #stopSteps(run: ActiveRun): void {
+    this.#deps.scheduler.dropRun(run.state.runId);
+    if (run.timers.has('cancel') || run.state.counts.assigned === 0) return;
+    const why = run.state.stopping?.why ?? '';
+    const running = run.state.steps.flatMap(({ state }, step) => (state.kind === 'assigned' ? [step] : []));
+    for (const step of running) this.#tellToStop(run, step, why);
+    const stop = this.#deps.clock.timer(this.#config.cancelGraceMs, () => {
+      for (const step of running) this.#answers.lose(run, step, `no answer to the cancellation (${why})`, false);
+    });
+    setTimer(run, 'cancel', stop);
+  }
+
+  #tellToStop(run: ActiveRun, step: number, why: string): void {
+    const state = run.state.steps[step]?.state;
+    if (state?.kind !== 'assigned') return;
+    const { attempt, epoch, node } = state;
+    const step_id = plannedAt(run.state.plan, step).step.id;
+    this.members.send(node, { kind: 'cancel', run_id: run.state.runId, step_id, attempt, epoch, why });
+  }
+
+  /** The coordinator fails a step that no node could be given, with a receipt of its own. */
+  async #failStep(run: ActiveRun, step: number, error: StepFailure, inputDigest = nullDigest): Promise<void> {
+    run.failing.add(step);
+    const { plan, runId, started, steps } = run.state;
+    const { step: stated, digest: stepDigest } = plannedAt(plan, step);
+    const attempt = (steps[step]?.attempt ?? 0) + 1;
+    const now = this.#deps.clock.now();
+    const payload = receiptPayload({
+      run_id: runId,
+      step_id: stated.id,
+      step_type: stated.type,
+      attempt,
+      epoch: this.epoch,
+      tenant_id: started.tenant_id,
+      workflow_digest: plan.digest,
+      step_digest: stepDigest,
+      input_digest: inputDigest,
+      output_digest: nullDigest,
+      parents: parentReceipts(run, step),
+      adapter: { id: 'coordinator', version: productVersion },
+      node: { id: this.#config.nodeId, key_id: this.#deps.signer.keyId },
+      started_at: isoTime(now),
+      finished_at: isoTime(now),
+      status: 'failed',
+      error,
+      deterministic: false,
+      resources: {},
+    });
+    const envelope = await this.#sign(payload);
+    run.failing.delete(step);
+    if (this.#closed || !isWaiting(run, step)) return;
+    const { clock } = this.#deps;
+    this.#journal.emit(run, {
+      kind: 'step.failed',
+      at: clock.now(),
+      step: stated.id,
+      attempt,
+      node: this.#config.nodeId,
+      error,
+      envelope,
+    });
+  }
+
+  async #sign(payload: string): Promise<Envelope> {
+    const { signer } = this.#deps;
+    return toEnvelope(payload, signer.keyId, await signer.sign(pae(payloadType, payload)));
+  }
+
+  #concludeIfSettled(run: ActiveRun): void {
+    if (run.concluding || run.failing.size > 0 || !isSettled(run.state)) return;
+    run.concluding = true;
+    void this.#conclude(run);
+  }
+
+  async #conclude(run: ActiveRun): Promise<void> {
+    const { signer, clock } = this.#deps;
+    const predicate = concludeRun(
+      run.state,
+      { id: this.#config.nodeId, key_id: signer.keyId },
+      this.epoch,
+      clock.now(),
+    );
+    const run_statement = await this.#sign(runPayload(predicate));
+    if (this.#closed) return;
+    const { status, merkle_root, result_root, error } = predicate;
+    const event: RunEvent = {
+      kind: 'run.completed',
+      at: Date.parse(predicate.finished_at),
+      status,
+      run_statement,
+      merkle_root,
+      result_root,
+      ...(error === undefined ? {} : { error }),
+    };
+    this.#journal.emit(run, event, () => this.#ended(run));
+  }
+
+  #ended(run: ActiveRun): void {
+    const { runId, ended } = run.state;
+    for (const stop of run.timers.values()) stop();
+    this.#deps.scheduler.dropRun(runId);
+    this.#active.delete(runId);
+    if (ended !== undefined) this.#counters[ended.status] += 1;
+    void this.#tellEnding(run.state);
+    this.#startQueued();
+  }
+
+  async #tellEnding(state: RunState): Promise<void> {
+    const ending = this.#endings.get(state.runId);
+    this.#endings.delete(state.runId);
+    try {
+      const result = await this.#deps.records.resultOf(state);
+      ending?.resolve(result);
+      this.#deps.emit(result.status === 'completed' ? 'workflow:completed' : 'workflow:failed', result);
+    } catch (thrown) {
+      ending?.promise.catch(() => undefined);
+      ending?.reject(thrown);
+    }
+  }
+
+  #startQueued(): void {
+    const [next] = this.#queued;
+    if (next === undefined || this.#active.size >= this.#config.runsActiveMax) return;
+    this.#revive(next).catch((thrown: unknown) => {
+      const error = thrown instanceof JSONFlowError ? thrown : new JSONFlowError('INTERNAL', String(thrown));
+      this.#stop(error);
+      this.#deps.failed(error);
+    });
+  }
+
+  /** Fails steps that no node could run, once a node that can has had time to join. */
+  #checkUnschedulableLater(): void {
+    if (this.#unschedulableCheck !== undefined || this.#closed) return;
+    if (this.#deps.scheduler.unschedulable().next().done === true) return;
+    this.#unschedulableCheck = this.#deps.clock.timer(this.#config.unschedulableAfterMs, () => {
+      this.#unschedulableCheck = undefined;
+      this.#failUnschedulable();
+      this.#checkUnschedulableLater();
+    });
+  }
+
+  #failUnschedulable(): void {
+    for (const { demand, runs, why } of [...this.#deps.scheduler.unschedulable()]) {
+      for (const runId of runs) {
+        const run = this.#active.get(runId);
+        if (run === undefined) continue;
+        for (const { step, demand: of } of [...this.#deps.scheduler.readySteps(runId)])
+          if (of.shape === demand.shape)
+            void this.#failStep(run, step, {
+              code: 'UNSCHEDULABLE',
+              message: `no node can run step ${plannedAt(run.state.plan, step).step.id}: ${why}`,
+              retryable: false,
+            });
+      }
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { type Plan, planWorkflow } from '../core/workflow/plan.ts';
+import { checkedWorkflow } from '../core/workflow/validate.ts';
+import { canonicalize, digestOf } from '../lib/canonical.ts';
+import { JSONFlowError, messageOf } from '../lib/errors.ts';
+import { sha256 } from '../lib/hash.ts';
+import type { JSONValue } from '../lib/json.ts';
+import { journalVersion, type RunStarted } from '../protocol/events.ts';
+import type { StepTypeManifest } from '../protocol/messages.ts';
+import type { Workflow } from '../protocol/workflow.ts';
+import type { SubmitRequest } from './api.ts';
+import type { Values } from './values.ts';
+
+const plansMax = 200;
+
+/** Plans of workflows that were checked before, by digest: most runs are runs of a workflow known already. */
+export class Plans {
+  readonly #plans = new Map<string, { plan: Plan; checkedAgainst: unknown }>();
+
+  /**
+   * @param stepTypes the step types that are known; a plan is checked again where these have changed
+   * @throws ValidationError
+   */
+  checked(workflow: unknown, stepTypes: ReadonlyMap<string, StepTypeManifest>): Plan {
+    const digest = digestIfCanonical(workflow);
+    const known = digest === undefined ? undefined : this.#plans.get(digest);
+    if (known !== undefined && known.checkedAgainst === stepTypes) return known.plan;
+    const plan = checkedWorkflow(workflow, { stepTypes });
+    return this.#remember(plan, stepTypes);
+  }
+
+  /** The plan of a workflow that was checked when its run began. */
+  trusted(workflow: Workflow, digest: string): Plan {
+    return this.#plans.get(digest)?.plan ?? this.#remember(planWorkflow(workflow), undefined);
+  }
+
+  #remember(plan: Plan, checkedAgainst: unknown): Plan {
+    this.#plans.delete(plan.digest);
+    this.#plans.set(plan.digest, { plan, checkedAgainst });
+    for (const oldest of this.#plans.keys()) {
+      if (this.#plans.size <= plansMax) break;
+      this.#plans.delete(oldest);
+    }
+    return plan;
+  }
+}
+
+function digestIfCanonical(workflow: unknown): string | undefined {
+  if (typeof workflow !== 'object') return undefined;
+  try {
+    return digestOf(workflow);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first event of a run: everything that decides what it will do. */
+export async function startEvent(request: SubmitRequest, plan: Plan, values: Values, at: number): Promise<RunStarted> {
+  const { workflow } = plan;
+  const tenant = workflow.tenant_id ?? null;
+  if (request.tenantId !== undefined && tenant !== null && tenant !== request.tenantId)
+    throw new JSONFlowError(
+      'UNAUTHORIZED',
+      `the workflow is for tenant ${tenant}, the credential for ${request.tenantId}`,
+    );
+  refuseWhatComesLater(workflow);
+  const input: JSONValue = request.input ?? {};
+  let text: string;
+  try {
+    text = canonicalize(input);
+  } catch (thrown) {
+    throw new JSONFlowError('INVALID_INPUT', `the run's input can't be used: ${messageOf(thrown)}`, { cause: thrown });
+  }
+  const input_digest = sha256(text);
+  return {
+    kind: 'run.started',
+    at,
+    version: journalVersion,
+    workflow,
+    workflow_digest: plan.digest,
+    // A copy, so that the caller may change the input afterwards.
+    input: await values.keep(text, JSON.parse(text) as JSONValue, input_digest),
+    input_digest,
+    tenant_id: request.tenantId ?? tenant,
+    ...(request.idempotencyKey === undefined ? {} : { idempotency_key: request.idempotencyKey }),
+  };
+}
+
+/** Promises that this release can't keep are refused, not ignored. */
+function refuseWhatComesLater(workflow: Workflow): void {
+  const later = (field: string, what: string): never => {
+    throw new JSONFlowError('NOT_AVAILABLE_YET', `${field} asks for ${what}, which this release does not have yet`, {
+      hint: `Remove ${field} to run the workflow without it.`,
+    });
+  };
+  if (workflow.consensus?.required === true) later('consensus.required', 'Byzantine consensus');
+  for (const [index, step] of workflow.steps.entries())
+    if (step.consensus_required === true) later(`steps[${index}].consensus_required`, 'Byzantine consensus');
+  if (workflow.isolation !== undefined) later('isolation', 'tenant isolation');
+}
