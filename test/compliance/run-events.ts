@@ -7,7 +7,7 @@ import { payloadType } from '../../src/protocol/receipt.ts';
 export const digest = sha256('workflow');
 const envelope = { payload: 'e30=', payloadType, signatures: [{ keyid: digest, sig: 'AA==' }] } as const;
 
-export interface StartOptions {
+interface StartOptions {
   at?: number;
   tenant?: string | null;
   key?: string;

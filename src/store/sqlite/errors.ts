@@ -8,8 +8,8 @@ const hints: Record<number, string> = {
   13: 'Free some space, then start again; what was acknowledged is safe.',
   14: 'Check that the data directory exists and may be written.',
 };
-const CORRUPT = 11;
-const NOT_A_DATABASE = 26;
+/** Generic error, corrupt, not a database. Our statements are fixed, so the generic one means that the tables are not as we made them. */
+const damage = new Set([1, 11, 26]);
 
 export const corrupt = (what: string, cause?: unknown): JSONFlowError =>
   new JSONFlowError('STORE_CORRUPT', what, {
@@ -27,7 +27,7 @@ export function storeError(what: string, thrown: unknown): JSONFlowError {
   const primary = (errcode ?? 0) & 0xff;
   const message = `can't ${what}: ${messageOf(thrown)}`;
   // A number that JavaScript can't hold was never written by us.
-  if (primary === CORRUPT || primary === NOT_A_DATABASE || code === 'ERR_OUT_OF_RANGE') return corrupt(message, thrown);
+  if (damage.has(primary) || code === 'ERR_OUT_OF_RANGE') return corrupt(message, thrown);
   const hint = hints[primary] ?? 'Remove the cause, then start again; what was acknowledged is safe.';
   return new JSONFlowError('STORE_FAILED', message, { hint, cause: thrown });
 }

@@ -58,6 +58,16 @@ describe('SqliteStore and its files', () => {
     await (await SqliteStore.open(directory)).close();
   });
 
+  test('tables that are not as we made them are damage', async () => {
+    const other = await newDirectory();
+    await (await SqliteStore.open(other)).close();
+    const raw = new DatabaseSync(join(other, 'journal.db'));
+    raw.exec('ALTER TABLE runs RENAME COLUMN workflow_digest TO workflow_digess');
+    raw.close();
+    await assert.rejects(SqliteStore.open(other), { code: 'STORE_CORRUPT', message: /workflow_digest/ });
+    await rm(other, { recursive: true });
+  });
+
   test("another program's database and a file of another kind are refused, and stay as they are", async () => {
     const other = await newDirectory();
     const path = join(other, 'journal.db');
