@@ -6,6 +6,7 @@ import type { Plan, PlannedStep } from '../workflow/plan.ts';
 import { resolveParams } from '../workflow/references.ts';
 import { counted, type Findings, short } from './findings.ts';
 import { merkleRootOf, resultLeafOf, resultRootOf } from './roots.ts';
+import { nullDigest } from './statement.ts';
 
 export interface DecodedReceipt {
   /** `receipts[<index>]` */
@@ -156,12 +157,12 @@ export class RunEvidence {
       if (planned === undefined) continue;
       const input = inputs.get(predicate.step_id) ?? this.#recomputeInput(planned);
       inputs.set(predicate.step_id, input);
-      if (input.kind === 'digest') {
+      // Params are an object, so the digest of null can only mean that the attempt failed before they were resolved.
+      const failedBefore = predicate.status === 'failed' && predicate.input_digest === nullDigest;
+      if (failedBefore || input.kind === 'not carried') skipped++;
+      else if (input.kind === 'digest') {
         recomputed++;
         this.#equal(where, 'input digest', predicate.input_digest, input.digest);
-      } else if (input.kind === 'not carried' || predicate.status === 'failed') {
-        // References that can't be resolved are a reason to fail, so a failed attempt may have had no input at all.
-        skipped++;
       } else this.#findings.bad(where, `the input can't have been resolved: ${input.why}`);
     }
     return `${recomputed} recomputed, ${skipped} not (values carried as digests, or failed before)`;

@@ -64,6 +64,18 @@ test('a failure may be stated by the coordinator itself, a success may not', asy
   assert.equal(forged.pinned, false);
 });
 
+test('a step may fail before its input is resolved, but not succeed without one', async () => {
+  const noInput = (failed: boolean): Lies => ({
+    attempts: [
+      { step: 'load', attempt: 1, node: 'w1' },
+      { step: 'keep', attempt: 1, node: 'coordinator', failed },
+    ],
+    receipt: (p) => p.step_id === 'keep' && Object.assign(p, { input_digest: digestOf(null) }),
+  });
+  assert.deepEqual(verifyBundle(await sampleRun(noInput(true)), { trust }).problems, []);
+  assert.match(verifyBundle(await sampleRun(noInput(false))).problems[0]?.message ?? '', /the input digest is/);
+});
+
 test('an output that is carried as its digest alone is checked against the receipt', async () => {
   const withDigest = (digest: string): Promise<Bundle> =>
     sampleRun({
