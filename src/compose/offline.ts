@@ -1,11 +1,12 @@
 // What the command line and the public interface need of the layers below without starting an engine.
-import { createTransformAdapter } from '../adapters/transform/transform.ts';
-import { type Validation, validateWorkflow as validateAgainst } from '../core/workflow/validate.ts';
+import { createTransformAdapter } from '../adapters/transform/adapter.ts';
+import { validateWorkflow as validateAgainst } from '../core/workflow/validate.ts';
 import { AdapterRegistry } from '../worker/registry.ts';
 
 export { type VerifyReport, verifyBundle } from '../core/receipt/verify.ts';
 export type { CoordinatorApi, StreamEvent, SubmitRequest } from '../engine/api.ts';
-export type { Validation };
+/** What validation finds. */
+export type ValidationResult = ReturnType<typeof validateAgainst>;
 
 /** The adapters that every node has. */
 export const builtInAdapters = (): ReturnType<typeof createTransformAdapter>[] => [createTransformAdapter()];
@@ -14,7 +15,7 @@ export const builtInAdapters = (): ReturnType<typeof createTransformAdapter>[] =
  * Validates a workflow against the built-in step types.
  * @param source its JSON source, for problems with line and column, or an object
  */
-export function validateWorkflow(source: unknown): Validation {
+export function validateWorkflow(source: unknown): ValidationResult {
   const registry = new AdapterRegistry();
   for (const adapter of builtInAdapters()) registry.register(adapter);
   return validateAgainst(source, { stepTypes: registry.stepTypes() });

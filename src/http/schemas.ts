@@ -71,7 +71,7 @@ export const schemas = {
     started_at: time,
     finished_at: nullable(time),
     steps_total: Type.Integer(),
-    steps_done: Type.Integer(),
+    steps_done: nullable(Type.Integer({ description: 'null where only the end of the run is at hand.' })),
   }),
   RunList: open({
     runs: Type.Array(Type.Ref('RunSummary')),

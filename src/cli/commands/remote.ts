@@ -54,7 +54,7 @@ export async function runs(args: Args, terminal: Terminal): Promise<ExitCode> {
         run.run_id,
         printable(run.workflow),
         run.status,
-        `${run.steps_done}/${run.steps_total}`,
+        `${run.steps_done ?? '?'}/${run.steps_total}`,
         run.started_at,
         run.finished_at === null ? '' : duration(Date.parse(run.finished_at) - Date.parse(run.started_at)),
       ]),

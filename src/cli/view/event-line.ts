@@ -28,6 +28,8 @@ function textOf(event: StreamEvent['event']): string {
       return `${event.step}  ${event.node}  ${event.error.code}: ${event.error.message}; again at ${time(event.retry_at)}`;
     case 'step.reassigned':
       return `${event.step}  left ${event.node}: ${event.why}`;
+    case 'step.cancelled':
+      return `${event.step}  ${event.node}: ${event.why}`;
     case 'step.checkpoint':
       return `${event.step}  attempt ${event.attempt}`;
     case 'evidence.refused':

@@ -91,6 +91,9 @@ function observeStep(step: StepView, event: Extract<StreamEvent['event'], { step
     case 'step.retrying':
       Object.assign(step, { state: 'retrying', note: `attempt ${event.attempt} failed: ${event.error.message}` });
       return;
+    case 'step.cancelled':
+      Object.assign(step, { state: 'stopped', note: event.why });
+      return;
     case 'step.reassigned':
       Object.assign(step, { state: 'waiting', note: `left ${event.node}: ${event.why}` });
       return;

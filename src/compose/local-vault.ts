@@ -1,0 +1,13 @@
+import { join } from 'node:path';
+import { LocalVault, vaultKeyFrom } from '../vault/local.ts';
+
+export type { SecretListing } from '../vault/local.ts';
+
+/**
+ * The encrypted secrets below a node's data directory, unlocked as the environment says. One place names the folder, so that the
+ * command line and the node open the same store.
+ */
+export const openLocalVault = (
+  dataDir: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<LocalVault> => LocalVault.open(join(dataDir, 'vault'), vaultKeyFrom(environment));
