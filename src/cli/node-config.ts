@@ -23,6 +23,7 @@ const fields: Fields = {
     adapters: 'strings',
     resources: 'numbers-by-name',
     labels: 'strings-by-name',
+    backends: 'strings',
     max_concurrent_steps: 'number',
     max_concurrent_workflows: 'number',
   },
@@ -30,6 +31,8 @@ const fields: Fields = {
   insecure: 'boolean',
   token: 'string',
   apiTokens: 'strings',
+  coordinatorKeyId: 'string',
+  coordinator: 'numbers-by-name',
   synchronous: 'string',
   localSteps: 'string',
 };
@@ -128,6 +131,8 @@ async function flagsOf(args: Args, terminal: Terminal): Promise<EngineConfig> {
   if (synchronous !== undefined) config.synchronous = synchronous as 'full' | 'normal';
   const localSteps = text('local-steps');
   if (localSteps !== undefined) config.localSteps = localSteps as 'auto' | 'always' | 'never';
+  const coordinatorKey = text('coordinator-key');
+  if (coordinatorKey !== undefined) config.coordinatorKeyId = coordinatorKey;
   if (args.has('insecure')) config.insecure = true;
   const token = await tokenOf(text('token'), terminal.env.JSONFLOW_JOIN_TOKEN);
   if (token !== undefined) config.token = token;
@@ -148,6 +153,8 @@ function capabilitiesOf(args: Args): NonNullable<EngineConfig['capabilities']> {
   if (resources !== undefined) capabilities.resources = numbersOf(resources, '--resources');
   const labels = args.get('labels');
   if (labels !== undefined) capabilities.labels = pairsOf(labels, '--labels');
+  const backends = args.get('backends');
+  if (backends !== undefined) capabilities.backends = listOf(backends);
   const slots = args.get('slots');
   if (slots !== undefined) capabilities.max_concurrent_steps = integerOf(slots, '--slots', 1, 100_000);
   return capabilities;
