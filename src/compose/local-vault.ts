@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { LocalVault, vaultKeyFrom } from '../vault/local.ts';
+import { LocalVault } from '../vault/local.ts';
+import { vaultKeyFrom } from '../vault/unlock.ts';
 
 export type { SecretListing } from '../vault/local.ts';
 

@@ -17,6 +17,8 @@ export interface Certificates {
   worker: Certificate;
   /** Signed by `ca`; its time is over. */
   expired: Certificate;
+  /** Signed by `ca`, for another host. */
+  elsewhere: Certificate;
   /** Signed by `otherCa`. */
   stranger: Certificate;
 }
@@ -50,8 +52,9 @@ export function makeCertificates(): Certificates {
     );
     return read(name);
   };
-  const leaf = (name: string, issuer: string, days: number): Certificate => {
-    writeFileSync(at('ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n');
+  const here = 'DNS:localhost,IP:127.0.0.1,IP:::1';
+  const leaf = (name: string, issuer: string, days: number, hosts = here): Certificate => {
+    writeFileSync(at('ext'), `subjectAltName=${hosts}\n`);
     openssl('req', '-new', '-key', keyOf(name), '-subj', `/CN=${name}`, '-out', at(`${name}.csr`));
     openssl(
       ...['x509', '-req', '-in', at(`${name}.csr`), '-CA', at(`${issuer}.crt`), '-CAkey', at(`${issuer}.key`)],
@@ -67,6 +70,7 @@ export function makeCertificates(): Certificates {
       worker: leaf('worker', 'ca', 2),
       // A negative number of days puts the end before now.
       expired: leaf('expired', 'ca', -1),
+      elsewhere: leaf('elsewhere', 'ca', 2, 'DNS:elsewhere.example'),
       stranger: leaf('stranger', 'other-ca', 2),
     };
   } finally {
