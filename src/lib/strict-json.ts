@@ -23,7 +23,7 @@ interface Scan {
  * surrogates, nesting deeper than 64 and integers beyond ±(2^53 − 1). What it returns, `canonicalize` accepts. Takes time in
  * proportion to the length.
  *
- * @throws JSONFlowError INVALID_JSON (not JSON at all) or NOT_I_JSON, naming the offset or the path
+ * @throws JSONFlowError INVALID_JSON (not JSON at all; the message shows the place) or NOT_I_JSON, naming the offset or the path
  */
 export function parseStrictJSON(text: string | Uint8Array): JSONValue {
   const source = typeof text === 'string' ? text : decodeUTF8(text);
@@ -56,7 +56,7 @@ function parse(source: string): JSONValue {
         hint: 'Save it as UTF-8 without a byte order mark.',
       });
     throw new JSONFlowError('INVALID_JSON', `the text is not JSON: ${messageOf(cause)}`, {
-      hint: 'Correct it at the position named.',
+      hint: 'Correct it there.',
     });
   }
 }
