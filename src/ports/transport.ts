@@ -17,15 +17,25 @@ export interface Connection {
   readonly channelBinding: Uint8Array | undefined;
   /** Whether both ends live in this process and share its trust. */
   readonly local: boolean;
-  /** Queues a packet. A packet sent after the close is dropped. */
+  /**
+   * Queues a packet, which must not change any more. A packet sent after the close is dropped. A connection whose queue is far
+   * above its limit ends with OVERLOADED.
+   * @throws JSONFlowError LIMIT_EXCEEDED where the packet alone is above `limits.frameBytesMax`
+   */
   send(packet: Packet): void;
-  /** Resolves when the queue is below its limit: await it before sending much. */
+  /** Resolves when the queue is below its limit, or when the connection ends: await it before sending much. */
   drained(): Promise<void>;
   /** Bytes queued and not yet handed to the peer. */
   readonly bufferedBytes: number;
-  /** Sets the one receiver; packets that came earlier are kept for it. */
+  /**
+   * Sets the one receiver, or puts another in its place; packets that came earlier are kept for it. It is never called from
+   * within a `send`, nor after a `close` or `destroy` of this side. If it throws, the connection ends with INTERNAL.
+   */
   onPacket(receive: (packet: Packet) => void): void;
-  /** Called once, at once if already closed. `error` is absent where either side closed on purpose. */
+  /**
+   * Called once, never from within the call that closes; soon if already closed. Each call adds a listener. `error` is absent where
+   * either side closed on purpose; otherwise it is NODE_LOST, what `destroy` was given, or what was wrong with the peer.
+   */
   onClose(closed: (error?: Error) => void): void;
   /** Sends what is queued, then closes. Idempotent. */
   close(): void;

@@ -109,9 +109,12 @@ function ofTls({ code = '', message }: NodeJS.ErrnoException, url: string): Expl
   return undefined;
 }
 
+/** A listener that refuses a certificate does so at once; one that waits longer is content with it. */
+const hangUpMs = 500;
+
 /** After the handshake: the one thing that a node does then is to look at the certificate of its peer. */
 async function ofHangUp(address: Address, { tls = {} }: Settings): Promise<Explanation | undefined> {
-  const { outcome, code } = await probeTls(address, tls);
+  const { outcome, code } = await probeTls(address, tls, hangUpMs);
   const required = ofOwnCertificate(code, address.url);
   if (required !== undefined || outcome !== 'hung up') return required;
   if (tls.cert === undefined) return certificateMissing(address.url);
@@ -126,7 +129,7 @@ async function ofHangUp(address: Address, { tls = {} }: Settings): Promise<Expla
 
 async function ofPlainHangUp(address: Address): Promise<Explanation | undefined> {
   // The certificate does not matter: nothing is sent.
-  const { outcome } = await probeTls(address, { rejectUnauthorized: false });
+  const { outcome } = await probeTls(address, { rejectUnauthorized: false }, 0);
   if (outcome === 'no TLS') return undefined;
   return { message: `what listens at ${address.url} wants TLS`, hint: 'Use wss:// instead of ws://.' };
 }

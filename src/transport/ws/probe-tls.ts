@@ -9,12 +9,10 @@ export interface TlsProbe {
   code: string;
 }
 
-/** A listener that refuses a certificate does so at once; one that waits longer is content with it. */
-const hangUpMs = 500;
 const handshakeMs = 2_000;
 
-/** Shakes hands, sends nothing, and sees what the listener does. */
-export function probeTls({ host, port }: Address, options: ConnectionOptions): Promise<TlsProbe> {
+/** Shakes hands, sends nothing, and sees what the listener does within `patienceMs`. */
+export function probeTls({ host, port }: Address, options: ConnectionOptions, patienceMs: number): Promise<TlsProbe> {
   return new Promise((resolve) => {
     let secured = false;
     const finish = (probe: TlsProbe): void => {
@@ -28,7 +26,7 @@ export function probeTls({ host, port }: Address, options: ConnectionOptions): P
     const socket = connect({ ...options, host, port, servername, minVersion: 'TLSv1.3' }, () => {
       secured = true;
       clearTimeout(timer);
-      timer = setTimeout(() => finish({ outcome: 'open', code: '' }), hangUpMs);
+      timer = setTimeout(() => finish({ outcome: 'open', code: '' }), patienceMs);
     });
     let timer = setTimeout(ended, handshakeMs);
     socket.on('error', ended);

@@ -70,7 +70,8 @@ export class WsConnection implements Connection {
     if (packet.message.kind === 'welcome') this.#welcomed?.();
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.#flush());
+    // After the microtasks of this turn; setImmediate would group a little more, at twice the latency.
+    process.nextTick(() => this.#flush());
   }
 
   drained(): Promise<void> {
