@@ -23,7 +23,7 @@ const REDACTED_LENGTH_MIN = 4;
 const EMBEDDED_LENGTH_MIN = 8;
 
 /** Whether the text is meant as a pointer. It may still be malformed: `parsePointer` tells. */
-export const isPointer = (text: string): boolean => text.startsWith(scheme);
+const isPointer = (text: string): boolean => text.startsWith(scheme);
 
 /**
  * @throws JSONFlowError INVALID_PARAMS where the text is no pointer. Names are segments of letters, digits, `_`, `.` and `-`, joined by `/`.

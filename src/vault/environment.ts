@@ -6,7 +6,7 @@ const PREFIX = 'JSONFLOW_VAULT_';
 export const PASSPHRASE_VARIABLE = `${PREFIX}PASSPHRASE`;
 
 /** The variable of a secret: `db/main-password` is `JSONFLOW_VAULT_DB_MAIN_PASSWORD`. */
-export const variableOf = (name: string): string => PREFIX + name.toUpperCase().replace(/[^A-Z0-9]/g, '_');
+const variableOf = (name: string): string => PREFIX + name.toUpperCase().replace(/[^A-Z0-9]/g, '_');
 
 /**
  * Secrets out of environment variables. They have no versions, so a pointer to a fixed version finds nothing here. An empty

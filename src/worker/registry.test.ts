@@ -202,3 +202,17 @@ test('health and close go on where one adapter fails', async () => {
   await registry.close();
   assert.equal(closed, 3);
 });
+
+test('schemas with the same $id do not meet', () => {
+  const registry = new AdapterRegistry();
+  for (const adapter_id of ['one', 'two'])
+    registry.register({
+      getManifest: () => ({
+        adapter_id,
+        version: '1',
+        step_types: [{ type: adapter_id, params_schema: { $id: 'urn:params', required: [adapter_id] } }],
+      }),
+      execute: () => 1,
+    });
+  assert.deepEqual(registry.lookup('two')?.checkParams({ one: 1 }), ["params must have required property 'two'"]);
+});

@@ -29,6 +29,7 @@ const ERROR_CODE = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/;
 export class AdapterRegistry {
   readonly #adapters = new Map<string, { adapter: CustomAdapter; manifest: AdapterManifest }>();
   readonly #stepTypes = new Map<string, RegisteredStepType>();
+  readonly #schemas = new SchemaCompiler();
 
   /**
    * Takes an adapter in. Nothing is registered where it throws.
@@ -51,7 +52,7 @@ export class AdapterRegistry {
           `step type "${stepType.type}" of adapter "${manifest.adapter_id}" belongs to adapter "${owner.manifest.adapter_id}"`,
           { hint: 'Give the step type another name.' },
         );
-      return { adapter, manifest, stepType, checkParams: paramsCheck(stepType, manifest.adapter_id) };
+      return { adapter, manifest, stepType, checkParams: this.#schemas.compile(stepType, manifest.adapter_id) };
     });
     this.#adapters.set(manifest.adapter_id, { adapter, manifest });
     for (const entry of entries) this.#stepTypes.set(entry.stepType.type, entry);
@@ -187,18 +188,28 @@ function checkedStepType(value: unknown, field: string): StepTypeManifest {
   }
 }
 
-function paramsCheck(stepType: StepTypeManifest, adapterId: string): (params: JSONObject) => string[] {
-  const schema = stepType.params_schema ?? {};
-  const draft7 = typeof schema.$schema === 'string' && /draft-0[4-7]/.test(schema.$schema);
-  // An instance each, so that equal `$id`s of two adapters don't meet.
-  const ajv = new (draft7 ? Ajv : Ajv2020)({ strict: false, allErrors: true, logger: false });
-  try {
-    const check = ajv.compile(schema);
-    return (params) => (check(params) ? [] : plainProblems(check.errors ?? []));
-  } catch (thrown) {
-    throw invalid(
-      `params_schema of "${stepType.type}" (adapter "${adapterId}") is not a JSON Schema: ${messageOf(thrown)}`,
-    );
+const newAjv = (draft7: boolean): Ajv =>
+  new (draft7 ? Ajv : Ajv2020)({ strict: false, allErrors: true, logger: false });
+
+/** Compiles params schemas. Making an Ajv takes longer than using it, so schemas share one unless their `$id`s could meet. */
+class SchemaCompiler {
+  #shared: Ajv | undefined;
+
+  /** @throws JSONFlowError INVALID_CONFIG where it is no JSON Schema */
+  compile({ type, params_schema = {} }: StepTypeManifest, adapterId: string): (params: JSONObject) => string[] {
+    const draft7 = typeof params_schema.$schema === 'string' && /draft-0[4-7]/.test(params_schema.$schema);
+    try {
+      const check = this.#ajvFor(params_schema, draft7).compile(params_schema);
+      return (params) => (check(params) ? [] : plainProblems(check.errors ?? []));
+    } catch (thrown) {
+      throw invalid(`params_schema of "${type}" (adapter "${adapterId}") is not a JSON Schema: ${messageOf(thrown)}`);
+    }
+  }
+
+  #ajvFor(schema: JSONObject, draft7: boolean): Ajv {
+    if (draft7 || JSON.stringify(schema).includes('"$id"')) return newAjv(draft7);
+    this.#shared ??= newAjv(false);
+    return this.#shared;
   }
 }
 

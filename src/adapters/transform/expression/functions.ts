@@ -5,7 +5,7 @@ import { parseDuration, parseTimestamp, timePart, timeParts } from './time.ts';
 import { compare, Duration, Failure, type Frame, isMap, Timestamp, toJSON, typeOf, type Value } from './value.ts';
 
 /** What a call gets besides its arguments. */
-export interface CallSite {
+interface CallSite {
   /** Offset in the source. */
   at: number;
   name: string;
