@@ -118,7 +118,7 @@ export const FaultTolerance = Type.Object(
       }),
     ),
   },
-  closed,
+  { ...closed, description: 'What happens when a step fails or a node is lost.' },
 );
 export type FaultTolerance = Static<typeof FaultTolerance>;
 
