@@ -33,7 +33,7 @@ export function processTerminal(): Terminal {
     env: process.env,
     interactive: process.stderr.isTTY === true && process.env.TERM !== 'dumb',
     inputIsTerminal: process.stdin.isTTY === true,
-    size: () => ({ columns: process.stderr.columns ?? 80, rows: process.stderr.rows ?? 24 }),
+    size: () => ({ columns: process.stderr.columns ?? process.stdout.columns ?? 120, rows: process.stderr.rows ?? 24 }),
     async readInput() {
       const chunks: Uint8Array[] = [];
       let size = 0;

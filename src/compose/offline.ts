@@ -1,15 +1,17 @@
 // What the command line and the public interface need of the layers below without starting an engine.
-import { createTransformAdapter } from '../adapters/transform/adapter.ts';
 import { validateWorkflow as validateAgainst } from '../core/workflow/validate.ts';
+import type { Adapter } from '../ports/adapter.ts';
 import { AdapterRegistry } from '../worker/registry.ts';
+import { chosenAdapters } from './adapters.ts';
 
+export { encodeBundle } from '../core/receipt/bundle.ts';
 export { type VerifyReport, verifyBundle } from '../core/receipt/verify.ts';
 export type { CoordinatorApi, StreamEvent, SubmitRequest } from '../engine/api.ts';
 /** What validation finds. */
 export type ValidationResult = ReturnType<typeof validateAgainst>;
 
 /** The adapters that every node has. */
-export const builtInAdapters = (): ReturnType<typeof createTransformAdapter>[] => [createTransformAdapter()];
+export const builtInAdapters = (): Adapter[] => chosenAdapters();
 
 /**
  * Validates a workflow against the built-in step types.

@@ -1,5 +1,6 @@
 import { access, constants, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { encodeBundle } from '../../compose/offline.ts';
 import type { DistributedResult } from '../../protocol/result.ts';
 import type { RunApi } from '../client.ts';
 import type { Args } from '../command.ts';
@@ -35,7 +36,7 @@ export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
       terminal.err(`Left. ${session.leaving}\n`);
       return exit.runFailed;
     }
-    if (bundlePath !== undefined) await writeFile(bundlePath, jsonText(await session.api.bundle(runId)));
+    if (bundlePath !== undefined) await writeFile(bundlePath, encodeBundle(await session.api.bundle(runId)));
     if (args.has('json')) terminal.out(jsonText(result));
     else terminal.out(summary(result, terminal.size().columns));
     if (bundlePath !== undefined) terminal.err(`Bundle       ${bundlePath}\n`);
