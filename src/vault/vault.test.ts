@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { JSONFlowError } from '../lib/errors.ts';
 import { chainVault } from './chain.ts';
-import { environmentVault } from './environment.ts';
+import { environmentVault, secretsFileOf } from './environment.ts';
 import { fileVault } from './file.ts';
 import { LocalVault } from './local.ts';
 import { vaultKeyFrom } from './unlock.ts';
@@ -35,13 +35,19 @@ test('environment: names become variables; versions and the passphrase are not t
     JSONFLOW_VAULT_DB_MAIN_PASSWORD: CANARY,
     JSONFLOW_VAULT_EMPTY: '',
     JSONFLOW_VAULT_PASSPHRASE: 'the key of keys',
+    JSONFLOW_VAULT_FILE: 'secrets.json',
   });
   assert.equal(await vault.resolve('db/main-password'), CANARY);
-  for (const [name, version] of [['empty'], ['other'], ['passphrase'], ['db/main-password', '1']] as const)
+  for (const [name, version] of [['empty'], ['other'], ['passphrase'], ['file'], ['db/main-password', '1']] as const)
     await assert.rejects(
       vault.resolve(name ?? '', version),
       failsWith('SECRET_NOT_FOUND', new RegExp(`vault://${name}`)),
     );
+});
+
+test('environment: the secrets file', () => {
+  assert.equal(secretsFileOf({ JSONFLOW_VAULT_FILE: 'secrets.json' }), 'secrets.json');
+  assert.equal(secretsFileOf({ JSONFLOW_VAULT_FILE: '' }), undefined);
 });
 
 test('file: values and versions, read anew each time', async (context) => {

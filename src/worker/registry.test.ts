@@ -210,7 +210,9 @@ test('schemas with the same $id do not meet', () => {
       getManifest: () => ({
         adapter_id,
         version: '1',
-        step_types: [{ type: adapter_id, params_schema: { $id: 'urn:params', required: [adapter_id] } }],
+        step_types: [
+          { type: adapter_id, params_schema: { $id: 'https://example.org/params', required: [adapter_id] } },
+        ],
       }),
       execute: () => 1,
     });
