@@ -53,7 +53,7 @@ export function planWorkflow(workflow: Workflow): Plan {
 }
 
 /** Ids of the steps that a step waits for; an id may come more than once. */
-export function parentIds(step: Pick<Step, 'params' | 'parent_step_ids'>): string[] {
+function parentIds(step: Pick<Step, 'params' | 'parent_step_ids'>): string[] {
   const ids = [...(step.parent_step_ids ?? [])];
   for (const { stepId } of findReferences(step.params)) if (stepId !== null) ids.push(stepId);
   return ids;
