@@ -11,16 +11,16 @@ const unhex = (text: string): Uint8Array => Buffer.from(text, 'hex');
 /** RFC 9162 §2.1.1 defines the root of nothing, which a run that failed before its first receipt needs: SHA-256 of no bytes. */
 const emptyRoot = sha256('');
 
-const rootOf = (leaves: Uint8Array[]): string => (leaves.length === 0 ? emptyRoot : hex(merkleRoot(leaves)));
+/** Merkle leaf of a receipt: the hash of its canonical envelope. */
+export const receiptLeaf = (envelope: Envelope): Uint8Array => leafHash(envelopeText(envelope));
 
-const receiptLeaf = (envelope: Envelope): Uint8Array => leafHash(envelopeText(envelope));
-
-/** Root over the canonical envelopes in journal order, in hexadecimal. Differs from run to run: times are in it. */
-export const merkleRootOf = (envelopes: readonly Envelope[]): string => rootOf(envelopes.map(receiptLeaf));
+/** Root over the leaves of receipts in journal order, in hexadecimal. Differs from run to run: times are in it. */
+export const merkleRootOf = (leaves: readonly Uint8Array[]): string =>
+  leaves.length === 0 ? emptyRoot : hex(merkleRoot(leaves));
 
 /** Root over what was computed from what, in hexadecimal: equal for equal results, whoever ran the steps and when. */
 export const resultRootOf = (leaves: readonly ResultLeaf[]): string =>
-  rootOf(leaves.map((leaf) => leafHash(canonicalize(leaf))));
+  merkleRootOf(leaves.map((leaf) => leafHash(canonicalize(leaf))));
 
 /** The result leaf of a successful receipt. */
 export const resultLeafOf = (predicate: ReceiptPredicate): ResultLeaf => ({
@@ -30,10 +30,9 @@ export const resultLeafOf = (predicate: ReceiptPredicate): ResultLeaf => ({
   output_digest: predicate.output_digest,
 });
 
-/** The inclusion proof of each envelope, in the same order. */
-export function merkleProofs(envelopes: readonly Envelope[]): MerkleProof[] {
-  if (envelopes.length === 0) return [];
-  const leaves = envelopes.map(receiptLeaf);
+/** The inclusion proof of each leaf, in the same order. */
+export function merkleProofs(leaves: readonly Uint8Array[]): MerkleProof[] {
+  if (leaves.length === 0) return [];
   const tree = new MerkleTree(leaves);
   const root = hex(tree.root);
   return leaves.map((leaf, index) => ({

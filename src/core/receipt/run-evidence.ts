@@ -5,7 +5,7 @@ import type { Bundle, Envelope, ReceiptPredicate, RunPredicate } from '../../pro
 import type { Plan, PlannedStep } from '../workflow/plan.ts';
 import { resolveParams } from '../workflow/references.ts';
 import { counted, type Findings, short } from './findings.ts';
-import { merkleRootOf, resultLeafOf, resultRootOf } from './roots.ts';
+import { merkleRootOf, receiptLeaf, resultLeafOf, resultRootOf } from './roots.ts';
 import { nullDigest } from './statement.ts';
 
 export interface DecodedReceipt {
@@ -211,7 +211,7 @@ export class RunEvidence {
   checkMerkleRoot(): string {
     const { receipts } = this.#bundle;
     this.#equal('run_statement', 'tree size', this.#run.tree_size, receipts.length);
-    this.#equal('run_statement', 'Merkle root', this.#run.merkle_root, merkleRootOf(receipts));
+    this.#equal('run_statement', 'Merkle root', this.#run.merkle_root, merkleRootOf(receipts.map(receiptLeaf)));
     return short(this.#run.merkle_root);
   }
 

@@ -143,6 +143,10 @@ export function decodeReceipt(envelope: Envelope): ReceiptStatement {
   return statement;
 }
 
+/** What a receipt states, without any check: for receipts that were checked when they were taken in. */
+export const statedBy = (envelope: Envelope): ReceiptPredicate =>
+  (JSON.parse(payloadText(envelope)) as ReceiptStatement).predicate;
+
 /**
  * The run statement inside an envelope; checked as `decodeReceipt` checks a receipt.
  *
