@@ -64,9 +64,13 @@ export function processTerminal(): Terminal {
 
 export type Style = Parameters<typeof styleText>[0];
 
-/** Colour where standard error shows it; `NO_COLOR` and pipes are honoured. */
+/** Colour for standard error, where it shows any; `NO_COLOR` and pipes are honoured. */
 export const paint = (style: Style, text: string): string =>
   styleText(style, text, { stream: process.stderr, validateStream: true });
+
+/** The same for standard output: the two may lead to different places. */
+export const paintOut = (style: Style, text: string): string =>
+  styleText(style, text, { stream: process.stdout, validateStream: true });
 
 /** Control characters of foreign text would steer the reader's terminal. */
 export const printable = (text: string): string =>

@@ -8,7 +8,7 @@ import { productVersion } from '../../protocol/version.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit } from '../exit.ts';
 import { integerOf } from '../input.ts';
-import { paint, type Terminal, table } from '../terminal.ts';
+import { paintOut, type Terminal, table } from '../terminal.ts';
 import { jsonText } from './shared.ts';
 
 interface Finding {
@@ -19,7 +19,7 @@ interface Finding {
   hint?: string;
 }
 
-const marks = { ok: paint('green', '✔'), warning: paint('yellow', '!'), failed: paint('red', '✘') } as const;
+const marks = { ok: paintOut('green', '✔'), warning: paintOut('yellow', '!'), failed: paintOut('red', '✘') } as const;
 
 /** `jsonflow doctor`: whether this machine can run JSONFlow, and how well. */
 export async function doctor(args: Args, terminal: Terminal): Promise<ExitCode> {

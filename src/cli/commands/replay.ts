@@ -2,7 +2,7 @@ import type { Bundle } from '../../protocol/receipt.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit } from '../exit.ts';
 import { readJSON } from '../input.ts';
-import { paint, printable, type Terminal } from '../terminal.ts';
+import { paint, paintOut, printable, type Terminal } from '../terminal.ts';
 import { jsonText } from './shared.ts';
 
 /** `jsonflow replay` */
@@ -19,7 +19,7 @@ export async function replay(args: Args, terminal: Terminal): Promise<ExitCode> 
     else {
       for (const { step_id: step, status, detail } of report.steps)
         terminal.out(`${marks[status] ?? status} ${step}  ${printable(detail)}\n`);
-      if (report.verified) terminal.out(`${paint('green', 'The same again.')}\n`);
+      if (report.verified) terminal.out(`${paintOut('green', 'The same again.')}\n`);
       else terminal.err(`${paint('red', 'The results differ.')}\nSee the steps marked above.\n`);
     }
     return report.verified ? exit.ok : exit.verificationFailed;

@@ -22,7 +22,6 @@ export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
   const bundlePath = args.get('bundle');
   if (bundlePath !== undefined) await checkWritable(bundlePath);
   const session = await openSession(args, terminal);
-  let left = false;
   try {
     const key = args.get('idempotency-key');
     const { run_id: runId } = await session.api.submit({
@@ -32,9 +31,9 @@ export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
     });
     const result = await follow(session.api, runId, args, terminal);
     if (result === 'left') {
-      left = true;
       terminal.err(`Left. ${session.leaving}\n`);
-      return exit.runFailed;
+      // At once: closing the engine would wait for the very step that the user does not want to wait for.
+      process.exit(exit.runFailed);
     }
     if (bundlePath !== undefined) await writeFile(bundlePath, encodeBundle(await session.api.bundle(runId)));
     if (args.has('json')) terminal.out(jsonText(result));
@@ -42,7 +41,7 @@ export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
     if (bundlePath !== undefined) terminal.err(`Bundle       ${bundlePath}\n`);
     return result.status === 'completed' ? exit.ok : exit.runFailed;
   } finally {
-    if (!left) await session.close();
+    await session.close();
   }
 }
 

@@ -4,7 +4,7 @@ import type { TrustFile } from '../../protocol/receipt.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit, UsageError } from '../exit.ts';
 import { readJSON, readText } from '../input.ts';
-import { paint, printable, type Terminal, table } from '../terminal.ts';
+import { paint, paintOut, printable, type Terminal, table } from '../terminal.ts';
 import { jsonText } from './shared.ts';
 
 /** `jsonflow verify` */
@@ -37,7 +37,7 @@ async function readTrust(path: string, terminal: Terminal): Promise<TrustFile> {
 
 function print(report: VerifyReport, terminal: Terminal): void {
   for (const { ok, name, detail } of report.checks)
-    terminal.out(`${ok ? paint('green', '✔') : paint('red', '✘')} ${name}  ${printable(detail)}\n`);
+    terminal.out(`${ok ? paintOut('green', '✔') : paintOut('red', '✘')} ${name}  ${printable(detail)}\n`);
   for (const { code, where, message } of report.problems)
     terminal.err(`${paint('red', code)} ${printable(`${where}: ${message}`)}\n`);
   if (report.signers.length > 0) {
@@ -58,7 +58,8 @@ function print(report: VerifyReport, terminal: Terminal): void {
     terminal.err(
       `${paint('red', 'Verification failed.')}\nDo not rely on this bundle; ask for it again from a source that you trust.\n`,
     );
-  } else if (report.pinned) terminal.out(`\n${paint('green', 'Verified.')} Run ${report.run_id}, ${report.status}.\n`);
+  } else if (report.pinned)
+    terminal.out(`\n${paintOut('green', 'Verified.')} Run ${report.run_id}, ${report.status}.\n`);
   else
     terminal.err(
       '\nThe bundle is consistent, but signers are not pinned: anyone could have made it.\nCompare the fingerprints above, or give the keys that you trust with --trust KEYS.json.\n',

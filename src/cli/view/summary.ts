@@ -1,5 +1,5 @@
 import type { DistributedResult } from '../../protocol/result.ts';
-import { clip, duration, paint, printable, table } from '../terminal.ts';
+import { clip, duration, paintOut, printable, table } from '../terminal.ts';
 
 const OUTPUTS_SHOWN_MAX = 8;
 const STEPS_SHOWN_MAX = 60;
@@ -10,13 +10,13 @@ const styles = { running: 'cyan', completed: 'green', failed: 'red', cancelled: 
 export function summary(result: DistributedResult, columns: number): string {
   const { stats, execution_trace: trace } = result;
   const parts = [
-    `${paint(styles[result.status], result.status)}  ${printable(result.workflow_id)}  run ${result.run_id}\n`,
+    `${paintOut(styles[result.status], result.status)}  ${printable(result.workflow_id)}  run ${result.run_id}\n`,
     `${stats.succeeded} of ${stats.total_steps} steps succeeded in ${duration(stats.total_time_ms)} on ${trace.nodes.length} node${trace.nodes.length === 1 ? '' : 's'}${extras(stats)}\n`,
   ];
   if (result.error !== undefined) {
     const { step_id: step, code, message } = result.error;
     parts.push(
-      `${paint('red', 'Cause:')} ${step === undefined ? '' : `step ${step}: `}${code}: ${printable(message)}\n`,
+      `${paintOut('red', 'Cause:')} ${step === undefined ? '' : `step ${step}: `}${code}: ${printable(message)}\n`,
     );
   }
   const timeline = trace.timeline.slice(0, STEPS_SHOWN_MAX);
