@@ -1,6 +1,6 @@
 import { buildBundle } from '../../src/core/receipt/bundle.ts';
 import { envelopeDigest, pae, toEnvelope } from '../../src/core/receipt/dsse.ts';
-import { merkleRootOf, resultLeafOf, resultRootOf } from '../../src/core/receipt/roots.ts';
+import { merkleRootOf, receiptLeaf, resultLeafOf, resultRootOf } from '../../src/core/receipt/roots.ts';
 import { nullDigest, receiptPayload, runPayload } from '../../src/core/receipt/statement.ts';
 import { planWorkflow } from '../../src/core/workflow/plan.ts';
 import { resolveParams } from '../../src/core/workflow/references.ts';
@@ -172,7 +172,7 @@ export async function sampleRun(lies: Lies = {}): Promise<Bundle> {
     status: completed ? 'completed' : 'failed',
     ...(completed ? {} : { error: { code: 'BUSY', message: 'try again', retryable: true } }),
     tree_size: receipts.length,
-    merkle_root: merkleRootOf(receipts),
+    merkle_root: merkleRootOf(receipts.map(receiptLeaf)),
     result_root: resultRootOf(succeeded.map(({ predicate }) => resultLeafOf(predicate))),
     not_run: plan.steps.flatMap(({ step }) =>
       successes.has(step.id) || failed.has(step.id) ? [] : [{ step_id: step.id, state: 'skipped' as const }],
