@@ -1,5 +1,5 @@
 import { signatureOf, signedBytes } from '../core/receipt/dsse.ts';
-import { merkleProofs, verifyMerkleProof } from '../core/receipt/roots.ts';
+import { merkleProofs, receiptLeaf, verifyMerkleProof } from '../core/receipt/roots.ts';
 import { decodeReceipt } from '../core/receipt/statement.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import type { SignatureVerifier } from '../ports/signer.ts';
@@ -36,7 +36,7 @@ export class ReceiptStore {
     const bundle = await this.#bundleOf(runId);
     const index = bundle.receipts.findLastIndex((envelope) => decodeReceipt(envelope).predicate.step_id === stepId);
     const envelope = bundle.receipts[index];
-    const proof = merkleProofs(bundle.receipts)[index];
+    const proof = merkleProofs(bundle.receipts.map(receiptLeaf))[index];
     if (envelope === undefined || proof === undefined)
       throw new JSONFlowError('NOT_FOUND', `run ${bundle.run_id} has no receipt of a step ${stepId}`);
     return { bundle, envelope, proof };

@@ -6,6 +6,7 @@ import { ephemeralIdentity } from '../identity/identity.ts';
 import { digestOf } from '../lib/canonical.ts';
 import { JSONFlowError, messageOf } from '../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../lib/json.ts';
+import { findPointers } from '../lib/secrets.ts';
 import type { Vault } from '../ports/vault.ts';
 import type { Bundle, ReceiptPredicate } from '../protocol/receipt.ts';
 import type { Workflow } from '../protocol/workflow.ts';
@@ -101,6 +102,7 @@ async function replayStep(
     {
       ...receipt,
       params: { value: params },
+      pointers: findPointers((step.params ?? {}) as JSONObject),
       input_digest: digestOf(params),
       timeout_ms: step.resource_requirements?.timeout_ms ?? null,
     },

@@ -2,6 +2,7 @@ import type { RunState } from '../core/run/state.ts';
 import { type Demand, demandOf } from '../core/scheduler/demand.ts';
 import type { Plan, PlannedStep } from '../core/workflow/plan.ts';
 import type { JSONObject, JSONValue } from '../lib/json.ts';
+import { findPointers } from '../lib/secrets.ts';
 import type { RunEvent } from '../protocol/events.ts';
 
 /** A run that is being worked on: its folded state, and what is under way on its behalf. */
@@ -30,17 +31,25 @@ export const activeRun = (state: RunState, input: JSONValue): ActiveRun => ({
   concluding: false,
 });
 
-const demands = new WeakMap<PlannedStep, Demand>();
-
-/** The step's demand; worked out once per plan, since runs of one workflow share it. */
-export function demandFor(plan: Plan, index: number): Demand {
-  const planned = plannedAt(plan, index);
-  const known = demands.get(planned);
-  if (known !== undefined) return known;
-  const demand = demandOf(planned.step, plan.workflow);
-  demands.set(planned, demand);
-  return demand;
+/** What follows from a step alone; worked out once per plan, since runs of one workflow share it. */
+interface StepFacts {
+  demand: Demand;
+  /** Where its params hold vault pointers. */
+  pointers: (string | number)[][];
 }
+
+const facts = new WeakMap<PlannedStep, StepFacts>();
+
+export function factsOf(plan: Plan, index: number): StepFacts {
+  const planned = plannedAt(plan, index);
+  const known = facts.get(planned);
+  if (known !== undefined) return known;
+  const made = { demand: demandOf(planned.step, plan.workflow), pointers: findPointers(paramsOf(planned)) };
+  facts.set(planned, made);
+  return made;
+}
+
+export const demandFor = (plan: Plan, index: number): Demand => factsOf(plan, index).demand;
 
 export function plannedAt(plan: Plan, index: number): PlannedStep {
   const planned = plan.steps[index];

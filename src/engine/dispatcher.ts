@@ -9,7 +9,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { PlacementReason, Stored } from '../protocol/events.ts';
 import type { Assignment } from '../protocol/messages.ts';
 import type { StepFailure } from '../protocol/receipt.ts';
-import { type ActiveRun, clearTimer, demandFor, paramsOf, plannedAt, setTimer } from './active-run.ts';
+import { type ActiveRun, clearTimer, demandFor, factsOf, paramsOf, plannedAt, setTimer } from './active-run.ts';
 import type { CoordinatorConfig } from './config.ts';
 import type { Journal } from './journal.ts';
 import type { Members } from './members.ts';
@@ -174,6 +174,7 @@ export class Dispatcher {
       step_digest: stepDigest,
       input_digest: digest,
       params,
+      pointers: factsOf(plan, step).pointers,
       parents: parentReceipts(run, step),
       timeout_ms: timeoutOf(run, step),
       resources: { ...demandFor(plan, step).resources },

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { JSONFlowError } from './errors.ts';
 import type { JSONObject } from './json.ts';
-import { parsePointer, redactJSON, redactor, resolvePointers } from './secrets.ts';
+import { findPointers, parsePointer, redactJSON, redactor, resolvePointers } from './secrets.ts';
 
 test('pointers', () => {
   assert.deepEqual(parsePointer('vault://db'), { name: 'db' });
@@ -34,7 +34,7 @@ test('whole strings are resolved at any depth, each pointer once, and the params
   ) as JSONObject;
   const before = JSON.stringify(params);
   const asked: string[] = [];
-  const resolved = await resolvePointers(params, async (name, version) => {
+  const resolved = await resolvePointers(params, findPointers(params), async (name, version) => {
     asked.push(`${name}:${version ?? 'latest'}`);
     return `secret-${name}-${version ?? 'latest'}`;
   });
@@ -46,7 +46,25 @@ test('whole strings are resolved at any depth, each pointer once, and the params
   assert.equal(JSON.stringify(params), before);
   assert.equal(resolved.secrets.length, 3);
   const none = { a: [1, 'text'] };
-  assert.equal((await resolvePointers(none, () => Promise.reject(new Error('not asked')))).params, none);
+  const unasked = () => Promise.reject(new Error('not asked'));
+  assert.equal((await resolvePointers(none, findPointers(none), unasked)).params, none);
+});
+
+test('only the pointers that the workflow states are resolved', async () => {
+  const stated = { header: 'vault://key', body: '$earlier.result', name: 'vault://${input.name}' };
+  const paths = findPointers(stated);
+  assert.deepEqual(paths, [['header']]);
+  const given = { header: 'vault://key', body: ['vault://key'], name: 'vault://other' };
+  const { params } = await resolvePointers(given, paths, async () => 'the secret');
+  assert.deepEqual(params, { ...given, header: 'the secret' });
+});
+
+test('a path that leads nowhere is an error, not a silent miss', async () => {
+  for (const path of [['missing'], ['list', 7], ['list', 'length'], ['text', 0], []])
+    await assert.rejects(
+      resolvePointers({ list: ['a'], text: 'abc' }, [path], async () => 'x'),
+      (thrown) => thrown instanceof JSONFlowError && thrown.code === 'INVALID_PARAMS',
+    );
 });
 
 test('a canary is found in every form', () => {

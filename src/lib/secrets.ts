@@ -1,5 +1,6 @@
 import { JSONFlowError } from './errors.ts';
-import { isObject, type JSONObject, type JSONValue, setOwn } from './json.ts';
+import { cloneJSON, isObject, type JSONObject, type JSONValue, setOwn } from './json.ts';
+import { formatPath, type PathSegment } from './json-path.ts';
 
 /** A secret's place, as `vault://name`, `vault://name#version` or `vault://name@version` states it. */
 export interface SecretPointer {
@@ -39,36 +40,60 @@ export function parsePointer(text: string): SecretPointer {
 }
 
 /**
- * Replaces every string that is exactly a pointer, anywhere in the params, by its secret. Each distinct pointer is resolved
- * once. The params given are left as they are; they are returned themselves where they hold no pointer.
+ * Where in a step's params, as its workflow states them, pointers stand. Only these count: a text that merely looks like one and
+ * comes out of another step, or of the run's input, must not fetch a secret.
+ */
+export function findPointers(params: JSONObject): PathSegment[][] {
+  const found: PathSegment[][] = [];
+  const visit = (value: JSONValue, path: PathSegment[]): void => {
+    if (typeof value === 'string') {
+      // A name put together from other values could name any secret, so a template is no pointer.
+      if (isPointer(value) && !value.includes('${')) found.push(path);
+    } else if (Array.isArray(value)) for (const [index, inner] of value.entries()) visit(inner, [...path, index]);
+    else if (isObject(value))
+      for (const [key, inner] of Object.entries(value)) visit(inner as JSONValue, [...path, key]);
+  };
+  visit(params, []);
+  return found;
+}
+
+/**
+ * Replaces the pointers at the given paths by their secrets. Each distinct pointer is resolved once. The params given are left as
+ * they are; they are returned themselves where there is nothing to replace.
  *
+ * @param paths of `findPointers`
  * @param resolve a vault's `resolve`
  * @throws what `parsePointer` and `resolve` throw
  */
 export async function resolvePointers(
   params: JSONObject,
+  paths: readonly (readonly PathSegment[])[],
   resolve: (name: string, version?: string) => Promise<string>,
 ): Promise<{ params: JSONObject; secrets: Secret[] }> {
+  if (paths.length === 0) return { params, secrets: [] };
   const values = new Map<string, string>();
-  collectPointers(params, values);
-  if (values.size === 0) return { params, secrets: [] };
-  const secrets: Secret[] = [];
-  for (const pointer of values.keys()) {
+  const copy = cloneJSON(params);
+  for (const path of paths) {
+    const parent = path.slice(0, -1).reduce<unknown>(memberOf, copy);
+    const last = path.at(-1) ?? '';
+    const pointer = memberOf(parent, last);
+    if (typeof pointer !== 'string' || typeof parent !== 'object' || parent === null)
+      throw new JSONFlowError('INVALID_PARAMS', `there is no vault pointer at ${formatPath(path, 'params')}`);
     const { name, version } = parsePointer(pointer);
-    const value = await (version === undefined ? resolve(name) : resolve(name, version));
-    values.set(pointer, value);
-    secrets.push({ pointer, value });
+    let value = values.get(pointer);
+    if (value === undefined) {
+      value = await (version === undefined ? resolve(name) : resolve(name, version));
+      values.set(pointer, value);
+    }
+    setOwn(parent as Record<string, unknown>, String(last), value);
   }
-  return { params: replaceStrings(params, (text) => values.get(text) ?? text, false) as JSONObject, secrets };
+  return { params: copy, secrets: [...values].map(([pointer, value]) => ({ pointer, value })) };
 }
 
-function collectPointers(value: JSONValue, into: Map<string, string>): void {
-  if (typeof value === 'string') {
-    if (isPointer(value)) into.set(value, '');
-  } else if (typeof value === 'object' && value !== null) {
-    for (const inner of Array.isArray(value) ? value : Object.values(value)) collectPointers(inner, into);
-  }
-}
+const memberOf = (value: unknown, segment: PathSegment): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, segment)
+    ? (value as Record<PathSegment, unknown>)[segment]
+    : undefined;
 
 function replaceStrings(value: JSONValue, replace: (text: string) => string, keysToo: boolean): JSONValue {
   if (typeof value === 'string') return replace(value);

@@ -48,6 +48,7 @@ const samples: { [K in MessageKind]: MessageOf<K> } = {
       step_digest: digest,
       input_digest: digest,
       params: { value: { input: [1, null] } },
+      pointers: [['input', 0]],
       parents: [{ step_id: 'a', receipt_digest: digest }],
       timeout_ms: null,
       resources: { cpu_cores: 0.5 },

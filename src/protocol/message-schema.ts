@@ -128,6 +128,8 @@ const frequency: Check<NonNullable<Assignment['checkpoint_frequency']>> = (value
     ? undefined
     : ' must be per_step, on_change or a number of ms';
 
+const segment: Check<string | number> = (value) => (typeof value === 'number' ? natural(value) : text(value));
+
 const assignment = object<Assignment>({
   ...attempt,
   step_type: id,
@@ -136,6 +138,7 @@ const assignment = object<Assignment>({
   step_digest: digest,
   input_digest: digest,
   params: stored,
+  pointers: array(array(segment, limits.jsonDepthMax), limits.stepsMax),
   parents: array(object<Assignment['parents'][number]>({ step_id: id, receipt_digest: digest }), limits.stepsMax),
   timeout_ms: orNull(natural),
   resources: amounts,

@@ -33,6 +33,8 @@ export interface Assignment {
   /** Of the resolved params; the node checks it before it runs the step. */
   input_digest: string;
   params: Stored;
+  /** Paths within `params` of the vault pointers that the workflow itself states. */
+  pointers: (string | number)[][];
   parents: { step_id: string; receipt_digest: string }[];
   timeout_ms: number | null;
   resources: Record<string, number>;

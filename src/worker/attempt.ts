@@ -99,7 +99,7 @@ export class Attempt {
     };
     try {
       const stated = await this.#params();
-      const { params } = await resolvePointers(stated, resolve);
+      const { params } = await resolvePointers(stated, assignment.pointers, resolve);
       const context = new AttemptContext({
         assignment,
         signal: this.#abort.signal,

@@ -58,6 +58,10 @@ export class AttemptContext implements AdapterContext {
   constructor(parts: ContextParts) {
     const { assignment, link } = parts;
     this.#parts = parts;
+    // Adapters take the context apart: `execute(step, { signal, progress })`.
+    this.progress = this.progress.bind(this);
+    this.checkpoint = this.checkpoint.bind(this);
+    this.afterCommit = this.afterCommit.bind(this);
     this.run_id = assignment.run_id;
     this.step_id = assignment.step_id;
     this.attempt = assignment.attempt;

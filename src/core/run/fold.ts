@@ -1,6 +1,9 @@
 import { assert, unreachable } from '../../lib/assert.ts';
+import { sha256 } from '../../lib/hash.ts';
 import type { RunEvent, RunEventOf, RunStarted } from '../../protocol/events.ts';
-import { envelopeDigest } from '../receipt/dsse.ts';
+import { envelopeText } from '../receipt/dsse.ts';
+import { leafHash } from '../receipt/merkle.ts';
+import { receiptLeaf } from '../receipt/roots.ts';
 import type { Plan } from '../workflow/plan.ts';
 import type { Assigned, AttemptTrace, ReceiptRecord, RunState, StepRecord, StepState } from './state.ts';
 
@@ -149,6 +152,7 @@ function succeeded(run: RunState, event: RunEventOf<'step.succeeded'>, onReady: 
   const { inputDigest } = endAttempt(run, event, 'success', event.at, event.latency_ms);
   const step = indexOf(run, event.step);
   const { attempt, node, envelope, output, output_digest: outputDigest, at, latency_ms: latencyMs } = event;
+  const text = envelopeText(envelope);
   move(run, recordOf(run, event.step), {
     kind: 'succeeded',
     attempt,
@@ -156,9 +160,19 @@ function succeeded(run: RunState, event: RunEventOf<'step.succeeded'>, onReady: 
     inputDigest,
     outputDigest,
     output,
-    receiptDigest: envelopeDigest(envelope),
+    receiptDigest: sha256(text),
   });
-  pushReceipt(run, { step, attempt, node, envelope, final: true, error: undefined, at, latencyMs });
+  pushReceipt(run, {
+    step,
+    attempt,
+    node,
+    envelope,
+    leaf: leafHash(text),
+    final: true,
+    error: undefined,
+    at,
+    latencyMs,
+  });
   for (const child of run.plan.steps[step]?.children ?? []) unblock(run, child, onReady);
 }
 
@@ -213,7 +227,17 @@ function pushFailure(
   latencyMs: number,
 ): void {
   const { attempt, node, envelope, error, at } = event;
-  pushReceipt(run, { step: indexOf(run, event.step), attempt, node, envelope, final, error, at, latencyMs });
+  pushReceipt(run, {
+    step: indexOf(run, event.step),
+    attempt,
+    node,
+    envelope,
+    leaf: receiptLeaf(envelope),
+    final,
+    error,
+    at,
+    latencyMs,
+  });
 }
 
 function pushReceipt(run: RunState, receipt: ReceiptRecord): void {

@@ -5,7 +5,7 @@ import type { Stored } from '../../protocol/events.ts';
 import type { ResultLeaf, RunPredicate } from '../../protocol/receipt.ts';
 import type { DistributedResult, MerkleProof, Receipt, RunSummary, TimelineEntry } from '../../protocol/result.ts';
 import { merkleProofs, merkleRootOf, resultRootOf } from '../receipt/roots.ts';
-import { decodeReceipt } from '../receipt/statement.ts';
+import { statedBy } from '../receipt/statement.ts';
 import { finalStatus, type ReceiptRecord, type RunState } from './state.ts';
 
 /** How an output is shown: its value, or its digest where it is too large to be carried along. */
@@ -14,7 +14,7 @@ export type Shown = (stored: Stored) => { value: JSONValue; ref?: { digest: stri
 /** The result object of a run, finished or not. */
 export function resultOf(run: RunState, show: Shown, now: number): DistributedResult {
   const { started, ended, plan, counts } = run;
-  const proofs = ended === undefined ? [] : merkleProofs(run.receipts.map(({ envelope }) => envelope));
+  const proofs = ended === undefined ? [] : merkleProofs(run.receipts.map(({ leaf }) => leaf));
   const outputs: Record<string, JSONValue> = {};
   for (const { step } of plan.steps) {
     const { state } = recordAt(run, step.id);
@@ -69,7 +69,7 @@ function timelineEntry(run: RunState, trace: RunState['timeline'][number]): Time
 const stepId = (run: RunState, index: number): string => run.plan.steps[index]?.step.id ?? '';
 
 function userReceipt(run: RunState, record: ReceiptRecord, proof: MerkleProof | null, show: Shown): Receipt {
-  const { predicate } = decodeReceipt(record.envelope);
+  const predicate = statedBy(record.envelope);
   const { state } = recordAt(run, predicate.step_id);
   const output =
     state.kind === 'succeeded' && predicate.status === 'success' ? show(state.output) : { value: null, ref: undefined };
@@ -113,7 +113,7 @@ export function concludeRun(
     status,
     ...(failure === undefined || status === 'completed' ? {} : { error: failure }),
     tree_size: run.receipts.length,
-    merkle_root: merkleRootOf(run.receipts.map(({ envelope }) => envelope)),
+    merkle_root: merkleRootOf(run.receipts.map(({ leaf }) => leaf)),
     result_root: resultRootOf(resultLeaves(run)),
     not_run: notRun(run),
     coordinator,

@@ -73,6 +73,8 @@ export interface ReceiptRecord {
   attempt: number;
   node: string;
   envelope: Envelope;
+  /** Its leaf in the Merkle tree. */
+  leaf: Uint8Array;
   /** Whether it is the step's last word: a success, or the failure that ended it. */
   final: boolean;
   error: StepFailure | undefined;
