@@ -4,7 +4,14 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createVerifier, ephemeralIdentity, keyIdOf, loadOrCreateIdentity, syncVerifier } from './identity.ts';
+import {
+  assertSoundKey,
+  createVerifier,
+  ephemeralIdentity,
+  keyIdOf,
+  loadOrCreateIdentity,
+  syncVerifier,
+} from './identity.ts';
 
 let root = '';
 before(async () => {
@@ -105,6 +112,7 @@ test('a small-order key verifies nothing, although the equation holds for its un
   neutral[0] = 1;
   const der = Buffer.concat([bytes('302a300506032b6570032100'), neutral]);
   const pem = `-----BEGIN PUBLIC KEY-----\n${der.toString('base64')}\n-----END PUBLIC KEY-----\n`;
+  assert.throws(() => assertSoundKey(pem), { code: 'INVALID_CONFIG' });
   const universal = Buffer.concat([neutral, Buffer.alloc(32)]);
   const message = Buffer.from('anything');
   // OpenSSL 3.0 accepts this signature for every message, so the key itself must be refused.

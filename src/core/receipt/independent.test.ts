@@ -11,6 +11,9 @@ import { nodes, sampleRun } from '../../../test/receipt/sample-run.ts';
 import type { Envelope } from '../../protocol/receipt.ts';
 import { pae, signatureOf, signedBytes } from './dsse.ts';
 
+/** The program as it is installed here. */
+const openssl = 'openssl';
+
 let dir = '';
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'jsonflow-openssl-'));
@@ -57,7 +60,7 @@ test('openssl accepts every envelope, and none that was changed', async () => {
     await writeFile(signature, signatureOf(envelope));
     await writeFile(key, publicKey);
     const args = ['pkeyutl', '-verify', '-pubin', '-inkey', key, '-rawin', '-in', data, '-sigfile', signature];
-    const { status, error } = spawnSync('openssl', args);
+    const { status, error } = spawnSync(openssl, args);
     assert.equal(error, undefined);
     return status;
   };

@@ -22,7 +22,7 @@ const trustFile = object<TrustFile>({
  *
  * @throws JSONFlowError INVALID_CONFIG
  */
-export function parseTrust(value: unknown): TrustFile {
+function parseTrust(value: unknown): TrustFile {
   const expected = trustFile(value);
   if (expected !== undefined) throw invalid(`the trust file must be ${expected}`);
   const trust = value as TrustFile;
@@ -42,7 +42,7 @@ export function parseTrust(value: unknown): TrustFile {
 export class TrustedKeys {
   readonly #roles = new Map<string, Set<Role>>();
 
-  /** @throws as `parseTrust` */
+  /** @throws JSONFlowError INVALID_CONFIG where the trust file is malformed */
   constructor(trust: TrustFile) {
     for (const { node_id, key_id, roles } of parseTrust(trust).keys) {
       const id = `${key_id} ${node_id}`;

@@ -12,8 +12,6 @@ import { type DecodedReceipt, RunEvidence } from './run-evidence.ts';
 import { decodeReceipt, decodeRunStatement } from './statement.ts';
 import { type Role, TrustedKeys } from './trust.ts';
 
-export type { VerifyCheck, VerifyProblem } from './findings.ts';
-
 export interface VerifyOptions {
   /** The keys to accept. Without it the report says whether the bundle is consistent, and whose signatures it rests on. */
   trust?: TrustFile;
@@ -35,7 +33,7 @@ export interface VerifyReport {
   problems: VerifyProblem[];
 }
 
-export interface Signer {
+interface Signer {
   key_id: string;
   node_id: string;
   /** Whether the trust file accepts the key for all that it signed here. */
