@@ -63,6 +63,7 @@ if (parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
   startAgain(node);
 } else {
   // Unbuilt in the checkout, built in the published package: Node strips no types below node_modules.
-  const main = existsSync(join(root, 'src', 'cli', 'main.ts')) ? '../src/cli/main.ts' : '../dist/cli/main.js';
-  import(main).then((cli) => cli.runCommandLine());
+  const unbuilt = existsSync(join(root, 'src', 'cli', 'main.ts'));
+  const loaded = unbuilt ? import('../src/cli/main.ts') : import('../dist/cli/main.js');
+  loaded.then((cli) => cli.runCommandLine());
 }

@@ -6,7 +6,7 @@ import { UsageError } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The bytes of a file, or of standard input for `-`. @throws UsageError */
-export async function readSource(path: string, terminal: Terminal): Promise<Uint8Array> {
+async function readSource(path: string, terminal: Terminal): Promise<Uint8Array> {
   if (path === '-') {
     if (terminal.inputIsTerminal) throw new UsageError('nothing is piped into standard input', 'Pipe a file into it.');
     return terminal.readInput();

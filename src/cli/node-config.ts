@@ -53,7 +53,7 @@ const fits: Readonly<Record<Exclude<Kind, Fields>, (value: unknown) => boolean>>
 };
 
 /** Refuses what a configuration file must not say. @throws UsageError that names the field */
-export function checkConfig(value: JSONValue, file: string, known: Fields = fields, path = ''): void {
+function checkConfig(value: JSONValue, file: string, known: Fields = fields, path = ''): void {
   if (!isObject(value))
     throw new UsageError(`${file}: ${path || 'the configuration'} must be an object`, 'Correct the file.');
   for (const [name, member] of Object.entries(value)) {

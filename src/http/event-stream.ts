@@ -8,7 +8,7 @@ const HEARTBEAT_MS = 15_000;
  * One event as `text/event-stream` (HTML Standard, section 9.2). The id is the number of journal events up to and including this one, so that
  * a client that comes back with `Last-Event-ID: n` gets the events from sequence number n on. Passing events have no id: they can't be had again.
  */
-export const encodeEvent = (item: StreamEvent): string =>
+const encodeEvent = (item: StreamEvent): string =>
   `${item.seq === null ? '' : `id: ${item.seq + 1}\n`}event: ${item.event.kind}\ndata: ${JSON.stringify(item)}\n\n`;
 
 /** @throws HttpProblem INVALID_PARAMS */

@@ -1,11 +1,11 @@
 import { type ErrorCode, JSONFlowError } from '../lib/errors.ts';
 
 /** Codes that only HTTP knows, beside those of JSONFlowError. */
-export const httpCodes = ['FORBIDDEN', 'METHOD_NOT_ALLOWED', 'UNSUPPORTED_MEDIA_TYPE', 'RATE_LIMITED'] as const;
+const httpCodes = ['FORBIDDEN', 'METHOD_NOT_ALLOWED', 'UNSUPPORTED_MEDIA_TYPE', 'RATE_LIMITED'] as const;
 export type ProblemCode = ErrorCode | (typeof httpCodes)[number];
 
 /** A problem of RFC 9457 with the members that JSONFlow adds: `code`, `hint`, and `problems` for validation. */
-export interface Problem {
+interface Problem {
   type: string;
   title: string;
   status: number;
@@ -64,7 +64,7 @@ const known: Partial<Record<ProblemCode, readonly [status: number, title: string
 export const statusOf = (code: ProblemCode): number => known[code]?.[0] ?? 500;
 
 /** Describes anything thrown as a problem. What is not ours to show becomes a bare 500. */
-export function toProblem(thrown: unknown): Problem {
+function toProblem(thrown: unknown): Problem {
   const shown = thrown instanceof HttpProblem || thrown instanceof JSONFlowError;
   const code: ProblemCode = shown && known[thrown.code] !== undefined ? thrown.code : 'INTERNAL';
   const [status, title] = known[code] ?? [500, 'Unexpected error'];

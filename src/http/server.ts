@@ -32,7 +32,7 @@ type Env = { Bindings: HttpBindings };
 const CONNECTIONS_MAX = 20_000;
 
 /** The API as a Hono application, for a server that is made elsewhere. `closing` ends its event streams. */
-export function createHttpApp(options: HttpServerOptions, closing: AbortSignal): Hono<Env> {
+function createHttpApp(options: HttpServerOptions, closing: AbortSignal): Hono<Env> {
   const { api, streamsMax = 1000 } = options;
   const metrics = options.metrics ?? createMetrics(api);
   const admit = accessControl(options.access);

@@ -75,7 +75,7 @@ const said = (child: ChildProcess, what: RegExp): Promise<void> =>
 async function ready(argv: readonly string[]) {
   const node = start([...argv, '--json']);
   const { value } = await node.lines.next();
-  assert.ok(typeof value === 'string', 'the node ended before it was ready');
+  if (typeof value !== 'string') assert.fail((await node.ended).err);
   return { ...node, ready: JSON.parse(value) as { http_url: string; url: string; node_id: string; pid: number } };
 }
 
@@ -282,7 +282,7 @@ describe('dev', () => {
       const dev = start(['dev', '--workers', '2', '--port', '0', '--data-dir', `dev-${signal}`]);
       const { value } = await dev.lines.next();
       const url = /Ready: (\S+) with 2 workers/.exec(String(value))?.[1];
-      assert.ok(url !== undefined, String(value));
+      if (url === undefined) assert.fail((await dev.ended).err);
       const { nodes } = JSON.parse((await jsonflow('nodes', '--connect', url, '--json')).out);
       assert.deepEqual(nodes.map(({ id }: { id: string }) => id).sort(), ['coordinator', 'worker-1', 'worker-2']);
       dev.child.kill(signal);

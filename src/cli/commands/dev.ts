@@ -64,7 +64,9 @@ function startNode(
   terminal: Terminal,
 ): Member {
   const child = spawn(process.execPath, [launcher, 'node', '--json', '--node-id', name, ...flags], {
-    // A group of its own would survive; the channel ends the node with this process, however that ends.
+    // A group of its own keeps the terminal's Ctrl-C from the node, so that workers close before the coordinator does. The
+    // channel ends the node with this process, however that ends.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...env, JSONFLOW_TETHERED: '1' },
   });

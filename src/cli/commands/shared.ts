@@ -4,7 +4,7 @@ import type { Args, Option } from '../command.ts';
 import { UsageError } from '../exit.ts';
 import type { Terminal } from '../terminal.ts';
 
-export const DEFAULT_COORDINATOR = 'http://localhost:8080';
+const DEFAULT_COORDINATOR = 'http://localhost:8080';
 
 /** Options of every command that talks to a coordinator. */
 export const connectOptions: Readonly<Record<string, Option>> = {
