@@ -13,24 +13,32 @@ export interface Speed {
 const percentile = (sorted: readonly number[], p: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * p) / 100))] ?? Number.NaN;
 
-async function once(engine: DistributedEngine, shape: Shape): Promise<number> {
-  const start = performance.now();
+const inFlight = 50;
+
+async function once(engine: DistributedEngine, shape: Shape): Promise<void> {
   const { status } = await engine.execute(shape.workflow);
   if (status !== 'completed') throw new Error(`a run of ${shape.name} ended as ${status}`);
-  return performance.now() - start;
 }
 
-/** Latency of single runs, then throughput with `inFlight` runs at once for about `seconds`. */
-export async function measure(engine: DistributedEngine, shape: Shape, seconds: number, inFlight = 50): Promise<Speed> {
+/** Latency of single runs, then throughput with 50 runs at once for about `seconds`. */
+export const measure = (engine: DistributedEngine, shape: Shape, seconds: number): Promise<Speed> =>
+  measureCalls(shape, seconds, () => once(engine, shape));
+
+/** @param run one run, from its start to its end */
+export async function measureCalls(shape: Shape, seconds: number, run: () => Promise<void>): Promise<Speed> {
   const until = (ms: number) => {
     const end = performance.now() + ms;
     return () => performance.now() < end;
   };
   const warm = until(1_000);
-  while (warm()) await Promise.all(Array.from({ length: 8 }, () => once(engine, shape)));
+  while (warm()) await Promise.all(Array.from({ length: 8 }, () => run()));
   const times: number[] = [];
   const alone = until(seconds * 500);
-  while (alone()) times.push(await once(engine, shape));
+  while (alone()) {
+    const began = performance.now();
+    await run();
+    times.push(performance.now() - began);
+  }
   times.sort((a, b) => a - b);
   let runs = 0;
   const crowded = until(seconds * 1_000);
@@ -38,7 +46,7 @@ export async function measure(engine: DistributedEngine, shape: Shape, seconds: 
   await Promise.all(
     Array.from({ length: inFlight }, async () => {
       while (crowded()) {
-        await once(engine, shape);
+        await run();
         runs += 1;
       }
     }),
