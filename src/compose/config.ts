@@ -65,7 +65,7 @@ export interface NodeSettings extends Omit<EngineConfig, 'nodeId'> {
   slots: number;
 }
 
-export const slotsDefault = 64;
+const slotsDefault = 64;
 
 /** @throws JSONFlowError INVALID_CONFIG that names the field */
 export function settingsOf(config: EngineConfig): NodeSettings {

@@ -33,7 +33,7 @@ import { systemClock, systemRandom } from './system.ts';
 import { defaultVault } from './vault.ts';
 
 export type { EngineConfig } from './config.ts';
-export type { ReplayedStep, ReplayReport } from './replay.ts';
+export type { ReplayReport } from './replay.ts';
 
 export interface ExecuteOptions {
   /** Aborting it cancels the run; the promise then still resolves, with the cancelled run's result. */

@@ -2,8 +2,6 @@ import { join } from 'node:path';
 import { LocalVault } from '../vault/local.ts';
 import { vaultKeyFrom } from '../vault/unlock.ts';
 
-export type { SecretListing } from '../vault/local.ts';
-
 /**
  * The encrypted secrets below a node's data directory, unlocked as the environment says. One place names the folder, so that the
  * command line and the node open the same store.

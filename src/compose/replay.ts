@@ -14,7 +14,7 @@ import { Attempt } from '../worker/attempt.ts';
 import type { AdapterRegistry } from '../worker/registry.ts';
 import { systemClock } from './system.ts';
 
-export interface ReplayedStep {
+interface ReplayedStep {
   step_id: string;
   /** `skipped` where the step can't be repeated here: `detail` says why. */
   status: 'same' | 'different' | 'skipped';

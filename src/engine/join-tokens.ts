@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { sha256 } from '../lib/hash.ts';
 
 const oneTimeMax = 1_000;
-export const oneTimeTtlMsMax = 600_000;
+const oneTimeTtlMsMax = 600_000;
 
 /** Tokens that let a worker join. Only their hashes are kept; shared ones hold for good, one-time ones for minutes. */
 export class JoinTokens {

@@ -1,4 +1,4 @@
-import type { JSONObject, JSONValue } from '../lib/json.ts';
+import type { JSONValue } from '../lib/json.ts';
 import type { Envelope, FinalStatus, StepFailure } from './receipt.ts';
 import type { Workflow } from './workflow.ts';
 
@@ -118,7 +118,5 @@ export type RunEvent =
       result_root: string;
       error?: StepFailure & { step_id?: string };
     };
-export type RunEventKind = RunEvent['kind'];
+type RunEventKind = RunEvent['kind'];
 export type RunEventOf<Kind extends RunEventKind> = Extract<RunEvent, { kind: Kind }>;
-
-export type RunInput = JSONObject;

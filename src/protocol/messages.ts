@@ -1,4 +1,4 @@
-import type { JSONObject, JSONValue } from '../lib/json.ts';
+import type { JSONObject } from '../lib/json.ts';
 import type { Stored } from './events.ts';
 import type { Envelope, StepFailure } from './receipt.ts';
 
@@ -113,5 +113,3 @@ export type Message =
   | { kind: 'blob.stored'; id: number };
 export type MessageKind = Message['kind'];
 export type MessageOf<Kind extends MessageKind> = Extract<Message, { kind: Kind }>;
-
-export type { JSONValue };

@@ -16,7 +16,7 @@ export const statementType = 'https://in-toto.io/Statement/v1';
 export const receiptPredicateType = 'urn:jsonflow:receipt:v1';
 export const runPredicateType = 'urn:jsonflow:run:v1';
 
-export interface Statement<Type extends string, Predicate> {
+interface Statement<Type extends string, Predicate> {
   _type: typeof statementType;
   /** `name` is `<run_id>/<step_id>` for a receipt, the run id for a run; the digest is that of the output or of the workflow. */
   subject: [{ name: string; digest: { sha256: string } }];

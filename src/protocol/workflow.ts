@@ -27,7 +27,7 @@ export const ResourceRequirements = Type.Object(
 );
 export type ResourceRequirements = Static<typeof ResourceRequirements>;
 
-export const NodePreference = Type.Union(
+const NodePreference = Type.Union(
   [
     Type.String({
       minLength: 1,
@@ -51,7 +51,6 @@ export const NodePreference = Type.Union(
   ],
   { description: 'Where the step would best run.' },
 );
-export type NodePreference = Static<typeof NodePreference>;
 
 export const Step = Type.Object(
   {
@@ -122,7 +121,7 @@ export const FaultTolerance = Type.Object(
 );
 export type FaultTolerance = Static<typeof FaultTolerance>;
 
-export const Consensus = Type.Object(
+const Consensus = Type.Object(
   {
     required: Type.Optional(Type.Boolean({ description: 'Whether every step needs consensus. Default false.' })),
     algorithm: Type.Optional(
@@ -137,9 +136,8 @@ export const Consensus = Type.Object(
   },
   { ...closed, description: 'Agreement of several nodes on the results of steps.' },
 );
-export type Consensus = Static<typeof Consensus>;
 
-export const Isolation = Type.Object(
+const Isolation = Type.Object(
   {
     network: Type.Optional(Type.String({ description: 'Class of network isolation.' })),
     storage: Type.Optional(Type.String({ description: 'Class of storage isolation.' })),

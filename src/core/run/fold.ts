@@ -92,7 +92,7 @@ export function recordOf(run: RunState, stepId: string): StepRecord {
   return record;
 }
 
-export function indexOf(run: RunState, stepId: string): number {
+function indexOf(run: RunState, stepId: string): number {
   const planned = run.plan.byId.get(stepId);
   assert(planned !== undefined, `step ${stepId} of run ${run.runId} is in its plan`);
   return planned.index;

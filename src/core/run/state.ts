@@ -35,7 +35,7 @@ export interface Assigned {
   timeline: number;
 }
 
-export interface Succeeded {
+interface Succeeded {
   kind: 'succeeded';
   attempt: number;
   node: string;
