@@ -4,7 +4,8 @@ import type { Server } from 'node:http';
 import type { CoordinatorApi, CoordinatorHealth, CoordinatorStats } from '../engine/api.ts';
 import { type CoordinatorConfig, coordinatorDefaults } from '../engine/config.ts';
 import { Coordinator } from '../engine/coordinator.ts';
-import type { EngineEvents } from '../engine/events.ts';
+import { type EngineEvents, engineEventNames } from '../engine/events.ts';
+import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createVerifier, ephemeralIdentity, loadOrCreateIdentity } from '../identity/identity.ts';
 import { JSONFlowError } from '../lib/errors.ts';
@@ -303,7 +304,8 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       catalogue: () => this.#catalogue,
     });
     running.coordinator = { api, store, local: undefined, server: undefined, listener: undefined };
-    api.emitter.emit = this.#forward(api.emitter.emit.bind(api.emitter));
+    for (const name of engineEventNames)
+      api.emitter.on(name, (...args: unknown[]) => this.emit(name, ...(args as never)));
     await api.start();
     const local = memoryTransport();
     running.coordinator.local = await local.listen((connection) => void api.accept(connection));
@@ -329,8 +331,11 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   async #listen(coordinator: NonNullable<Running['coordinator']>, port: number): Promise<void> {
     const { tls, apiTokens, host } = this.#settings;
     const { api } = coordinator;
+    const metrics = createMetrics(api);
+    this.#measure(api, metrics);
     const server = createHttpServer({
       api,
+      metrics,
       ...(tls?.cert === undefined || tls.key === undefined
         ? {}
         : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } }),
@@ -342,6 +347,16 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, host, port)));
       server.listen(port, host, resolve);
     });
+  }
+
+  #measure({ emitter }: Coordinator, metrics: Metrics): void {
+    emitter.on('step:completed', ({ latency }) => metrics.stepEnded('success', latency));
+    emitter.on('step:failed', ({ final, latency }) => metrics.stepEnded(final ? 'failed' : 'retrying', latency));
+    const ended = ({ status, stats }: DistributedResult): void => {
+      if (status !== 'running') metrics.runEnded(status, stats.total_time_ms);
+    };
+    emitter.on('workflow:completed', ended);
+    emitter.on('workflow:failed', ended);
   }
 
   async #startWorker(running: Running, url: string): Promise<void> {
@@ -360,14 +375,6 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       },
     );
     await running.uplink.start();
-  }
-
-  /** The coordinator's events are the engine's. */
-  #forward(own: Coordinator['emitter']['emit']): Coordinator['emitter']['emit'] {
-    return (name, ...args) => {
-      const heard = own(name, ...args);
-      return this.emit(name, ...(args as never)) || heard;
-    };
   }
 
   async #close(): Promise<void> {

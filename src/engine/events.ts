@@ -13,7 +13,15 @@ export interface EngineEvents {
   'step:completed': [step: { runId: string; stepId: string; nodeId: string; attempt: number; latency: number }];
   /** `final` is false where another attempt follows. */
   'step:failed': [
-    step: { runId: string; stepId: string; nodeId: string; attempt: number; error: StepFailure; final: boolean },
+    step: {
+      runId: string;
+      stepId: string;
+      nodeId: string;
+      attempt: number;
+      latency: number;
+      error: StepFailure;
+      final: boolean;
+    },
   ];
   'node:joined': [node: { nodeId: string }];
   'node:suspected': [node: { nodeId: string; why: string }];
@@ -23,5 +31,20 @@ export interface EngineEvents {
   /** The coordinator can't go on: its store failed, or another one has taken over. */
   fatal: [error: Error];
 }
+
+/** All names, for whoever passes the events on. The type makes a missing one fail to compile. */
+export const engineEventNames = Object.keys({
+  'workflow:started': 0,
+  'workflow:completed': 0,
+  'workflow:failed': 0,
+  'step:started': 0,
+  'step:completed': 0,
+  'step:failed': 0,
+  'node:joined': 0,
+  'node:suspected': 0,
+  'node:left': 0,
+  'node:misbehaved': 0,
+  fatal: 0,
+} satisfies Record<keyof EngineEvents, 0>) as (keyof EngineEvents)[];
 
 export type Emit = <Name extends keyof EngineEvents>(name: Name, ...args: EngineEvents[Name]) => void;

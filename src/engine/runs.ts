@@ -327,10 +327,10 @@ export class Runs {
       case 'step.retrying':
         this.#stepCounters.retried += 1;
         this.#wakeAt(run, run.state.plan.byId.get(event.step)?.index ?? -1, event.retry_at);
-        return this.#stepFailed(runId, event, false);
+        return this.#stepFailed(run, event, false);
       case 'step.failed':
         this.#stepCounters.failed += 1;
-        return this.#stepFailed(runId, event, true);
+        return this.#stepFailed(run, event, true);
       case 'step.reassigned':
         this.#stepCounters.reassigned += 1;
         return;
@@ -339,9 +339,11 @@ export class Runs {
     }
   }
 
-  #stepFailed(runId: string, event: RunEvent & { kind: 'step.failed' | 'step.retrying' }, final: boolean): void {
+  #stepFailed({ state }: ActiveRun, event: RunEvent & { kind: 'step.failed' | 'step.retrying' }, final: boolean): void {
     const { step: stepId, node: nodeId, attempt, error } = event;
-    this.#deps.emit('step:failed', { runId, stepId, nodeId, attempt, error, final });
+    const receipt = state.receipts[state.steps[state.plan.byId.get(stepId)?.index ?? -1]?.receipt ?? -1];
+    const latency = receipt?.attempt === attempt ? receipt.latencyMs : 0;
+    this.#deps.emit('step:failed', { runId: state.runId, stepId, nodeId, attempt, latency, error, final });
   }
 
   #wakeAt(run: ActiveRun, step: number, until: number): void {

@@ -20,14 +20,16 @@ interface Scan {
 
 /**
  * Parses JSON that everyone reads the same way (I-JSON, RFC 7493): besides RFC 8259 it refuses duplicate keys, invalid UTF-8, lone
- * surrogates, nesting deeper than 64 and integers beyond ±(2^53 − 1). What it returns, `canonicalize` accepts. Takes time in
+ * surrogates, nesting deeper than `depthMax` and integers beyond ±(2^53 − 1). What it returns, `canonicalize` accepts. Takes time in
  * proportion to the length.
+ *
+ * @param depthMax default 64, as for a value; what wraps values needs a few levels more
  *
  * @throws JSONFlowError INVALID_JSON (not JSON at all; the message shows the place) or NOT_I_JSON, naming the offset or the path
  */
-export function parseStrictJSON(text: string | Uint8Array): JSONValue {
+export function parseStrictJSON(text: string | Uint8Array, depthMax: number = canonicalDepthMax): JSONValue {
   const source = typeof text === 'string' ? text : decodeUTF8(text);
-  const { members, integerAt } = scan(source);
+  const { members, integerAt } = scan(source, depthMax);
   const value = parse(source);
   if (integerAt !== undefined)
     throw refusal(`the integer at offset ${integerAt} is beyond ±(2^53 − 1)`, 'Write it as a string.');
@@ -62,7 +64,7 @@ function parse(source: string): JSONValue {
 }
 
 /** Looks at everything outside strings. The source need not be JSON: what is not, `JSON.parse` refuses afterwards. */
-function scan(source: string): Scan {
+function scan(source: string, depthMax: number): Scan {
   let members = 0;
   let depth = 0;
   let integerAt: number | undefined;
@@ -72,8 +74,8 @@ function scan(source: string): Scan {
     else if (code === COLON) members++;
     else if (code === 0x5b || code === 0x7b) {
       // Before the parser sees it, so that brackets alone can't take up its memory.
-      if (++depth > canonicalDepthMax)
-        throw refusal(`the text is nested deeper than ${canonicalDepthMax} at offset ${i}`, 'Flatten the data.');
+      if (++depth > depthMax)
+        throw refusal(`the text is nested deeper than ${depthMax} at offset ${i}`, 'Flatten the data.');
     } else if (code === 0x5d || code === 0x7d) depth--;
     else if (isDigit(code)) {
       const end = endOfNumber(source, i);

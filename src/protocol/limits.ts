@@ -7,6 +7,8 @@ export const limits = {
   idLengthMax: 128,
   /** Nesting of any JSON that is hashed or sent. */
   jsonDepthMax: 64,
+  /** Nesting of a bundle, which wraps values of that depth. */
+  bundleDepthMax: 72,
   /** A value whose canonical JSON is longer than this goes to the blob store and travels as its digest. */
   inlineBytesMax: 256 * 1024,
   /** The largest single value: an input or an output. */

@@ -1,5 +1,7 @@
 import { type VerifyReport, verifyBundle } from '../../compose/offline.ts';
 import { isObject } from '../../lib/json.ts';
+import { parseStrictJSON } from '../../lib/strict-json.ts';
+import { limits } from '../../protocol/limits.ts';
 import type { TrustFile } from '../../protocol/receipt.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit, UsageError } from '../exit.ts';
@@ -19,10 +21,13 @@ export async function verify(args: Args, terminal: Terminal): Promise<ExitCode> 
   return report.pinned ? exit.ok : exit.notPinned;
 }
 
-/** A bundle that is no JSON is bad evidence, not bad usage: a flipped bit may have made it so. */
+/**
+ * A bundle that is no JSON is bad evidence, not bad usage: a flipped bit may have made it so. Keys that stand twice would let two
+ * readers see two different bundles.
+ */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseStrictJSON(text, limits.bundleDepthMax);
   } catch {
     return undefined;
   }
