@@ -114,9 +114,12 @@ function move(run: RunState, record: StepRecord, next: StepState): void {
   record.state = next;
 }
 
+/** The end of a wait is no event: who reads a journal again finds the step still in backoff when its next attempt begins. */
+const mayStart = ({ state }: StepRecord): boolean => state.kind === 'ready' || state.kind === 'backoff';
+
 function assigned(run: RunState, event: RunEventOf<'step.assigned'>): void {
   const record = recordOf(run, event.step);
-  assert(record.state.kind === 'ready', `step ${event.step} is ready when it is assigned`);
+  assert(mayStart(record), `step ${event.step} is ready when it is assigned`);
   assert(event.attempt === record.attempt + 1, `attempts of step ${event.step} count up`);
   record.attempt = event.attempt;
   const { attempt, epoch, node, at, reason } = event;
@@ -210,7 +213,7 @@ function failed(run: RunState, event: RunEventOf<'step.failed'>): void {
   // The coordinator fails a step that it could not even assign, under an attempt number of its own.
   let latencyMs = 0;
   if (record.state.kind === 'assigned') latencyMs = endAttempt(run, event, 'failed', event.at).latencyMs;
-  else assert(record.state.kind === 'ready' && event.attempt === record.attempt + 1, `step ${event.step} may fail`);
+  else assert(mayStart(record) && event.attempt === record.attempt + 1, `step ${event.step} may fail`);
   record.attempt = event.attempt;
   record.failures += 1;
   pushFailure(run, event, true, latencyMs);
