@@ -92,6 +92,8 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #lastRunId: string | undefined;
+  /** Holds the process while runs go on: timers, such as that before a retry, don't. */
+  #hold: NodeJS.Timeout | undefined;
 
   /** @throws JSONFlowError INVALID_CONFIG */
   constructor(config: EngineConfig = {}) {
@@ -306,7 +308,11 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     running.coordinator = { api, store, local: undefined, server: undefined, listener: undefined };
     for (const name of engineEventNames)
       api.emitter.on(name, (...args: unknown[]) => this.emit(name, ...(args as never)));
+    const hold = () => this.#holdProcess(api);
+    for (const name of ['workflow:started', 'workflow:completed', 'workflow:failed'] as const)
+      api.emitter.on(name, hold);
     await api.start();
+    hold();
     const local = memoryTransport();
     running.coordinator.local = await local.listen((connection) => void api.accept(connection));
     await running.worker.join(await local.connect(running.coordinator.local.url));
@@ -349,6 +355,14 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     });
   }
 
+  #holdProcess(api: Coordinator): void {
+    const { active, queued } = api.stats().runs;
+    if (active + queued === 0) {
+      clearInterval(this.#hold);
+      this.#hold = undefined;
+    } else this.#hold ??= setInterval(() => undefined, 60_000);
+  }
+
   #measure({ emitter }: Coordinator, metrics: Metrics): void {
     emitter.on('step:completed', ({ latency }) => metrics.stepEnded('success', latency));
     emitter.on('step:failed', ({ final, latency }) => metrics.stepEnded(final ? 'failed' : 'retrying', latency));
@@ -386,6 +400,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   async #release(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
+    clearInterval(this.#hold);
     running.uplink?.close();
     const { coordinator } = running;
     await coordinator?.listener?.close();
