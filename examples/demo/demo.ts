@@ -99,9 +99,9 @@ async function startCluster(): Promise<string> {
   if (url === undefined || httpUrl === undefined) throw new Error('the coordinator did not say where it listens');
   say(`coordinator  pid ${pid}  ${httpUrl}`);
   const started = workers.map(async (name) => {
-    const flags = ['--role', 'worker', '--connect', url, '--resources', 'cpu_cores=2,ram_mb=2048'];
+    const flags = ['--role', 'worker', '--connect', url, '--resources', 'cpu_cores=2,ram_mb=2048', '--slots', '4'];
     const ready = await cluster.start(name, flags);
-    say(`${name}     pid ${ready.pid}  2 cores to reserve`);
+    say(`${name}     pid ${ready.pid}  4 slots, 2 cores to reserve`);
   });
   await Promise.all(started);
   return httpUrl;
