@@ -104,7 +104,7 @@ export const commands: readonly Command[] = [
       resources: { value: 'K=V,…', help: 'Resources to offer, such as ram_mb=4096,cpu_cores=4.' },
       labels: { value: 'K=V,…', help: 'Labels for node_preference, such as zone=eu.' },
       backends: { value: 'A,B', help: 'Back ends that steps may ask for by name.' },
-      slots: { value: 'N', help: 'Steps at a time. Default 64.' },
+      slots: { value: 'N', help: 'Steps at a time. Default 64; on a coordinator 256.' },
       token: { value: 'TOKEN', help: 'Join token: shown by a worker, demanded by a coordinator.' },
       'coordinator-key': { value: 'KEY_ID', help: 'Worker: the only coordinator to work for, by the id of its key.' },
       'api-token': { value: 'TOKEN', multiple: true, help: 'Opens the HTTP API to other machines. Repeatable.' },

@@ -29,7 +29,7 @@ export interface EngineConfig {
     labels?: Record<string, string>;
     /** Back ends that steps may ask for by name. */
     backends?: string[];
-    /** Steps that run at once on this node. Default 64. */
+    /** Steps that run at once on this node. Default 64, on a coordinator 256. */
     max_concurrent_steps?: number;
     /** Runs that are worked on at once; more wait. Default 256. */
     max_concurrent_workflows?: number;
@@ -65,7 +65,7 @@ export interface NodeSettings extends Omit<EngineConfig, 'nodeId'> {
   slots: number;
 }
 
-const slotsDefault = 64;
+const slotsDefault = { worker: 64, coordinator: 256 };
 
 /** @throws JSONFlowError INVALID_CONFIG that names the field */
 export function settingsOf(config: EngineConfig): NodeSettings {
@@ -84,7 +84,7 @@ export function settingsOf(config: EngineConfig): NodeSettings {
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw invalid('port', 'must be a whole number from 0 to 65535');
   if (role === 'coordinator' && port !== undefined) checkExposure(config, host);
-  const slots = config.capabilities?.max_concurrent_steps ?? slotsDefault;
+  const slots = config.capabilities?.max_concurrent_steps ?? slotsDefault[role];
   if (!(Number.isInteger(slots) && slots > 0)) throw invalid('capabilities.max_concurrent_steps', 'must be 1 or more');
   const dataDir = config.dataDir ?? join('.jsonflow', nodeId ?? 'worker');
   return { ...config, role, nodeId, host, dataDir, slots };

@@ -85,6 +85,7 @@ function configure(database: DatabaseSync, synchronous: 'full' | 'normal'): void
   // The header is read here: a file of another kind fails before anything is written.
   numberOf(database, 'application_id');
   database.exec(`
+    PRAGMA page_size = 8192;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = ${synchronous === 'full' ? 'FULL' : 'NORMAL'};
     PRAGMA wal_autocheckpoint = 1000;
