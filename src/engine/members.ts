@@ -1,3 +1,4 @@
+import type { Demand } from '../core/scheduler/demand.ts';
 import type { SchedulerNode } from '../core/scheduler/node.ts';
 import { freeOf } from '../core/scheduler/node.ts';
 import type { Scheduler } from '../core/scheduler/scheduler.ts';
@@ -32,8 +33,12 @@ export interface MemberEvents {
   suspected(member: Member, why: string): void;
   left(member: Member, why: string): void;
   message(member: Member, message: Exclude<Message, { kind: `blob.${string}` }>): void;
-  /** Which of the attempts that a joining node holds it shall drop. */
-  review(member: Member, holding: readonly AttemptKey[]): Promise<AttemptKey[]>;
+  /** Those of the attempts that are of no run any more. */
+  forgotten(holding: readonly AttemptKey[]): Promise<Set<AttemptKey>>;
+  /** Which of the attempts that a joining node holds it shall drop; what it lacks is lost. */
+  review(nodeId: string, holding: readonly AttemptKey[], forgotten: ReadonlySet<AttemptKey>): AttemptKey[];
+  /** The node is new to the scheduler: room for what it still runs has to be taken. */
+  reserve(nodeId: string): void;
   /** Room or nodes have changed: what waits may be placeable now. */
   changed(): void;
 }
@@ -49,6 +54,8 @@ export class Members {
   readonly #store: Store;
   readonly #events: MemberEvents;
   readonly #members = new Map<string, Member>();
+  /** The newest attempt of each node to join that is not through yet. */
+  readonly #joining = new Map<string, symbol>();
   #stopBeat: (() => void) | undefined;
   #stepTypes: ReadonlyMap<string, StepTypeManifest> | undefined;
 
@@ -93,6 +100,14 @@ export class Members {
 
   async welcome(admitted: Admitted, epoch: number): Promise<void> {
     const { connection, key, proof, product, early } = admitted;
+    // Until it is welcome the node gets nothing, and what was sent on its earlier connection is lost.
+    this.#members.get(key.node_id)?.connection?.destroy();
+    const turn = Symbol(key.node_id);
+    this.#joining.set(key.node_id, turn);
+    const forgotten = await this.#events.forgotten(proof.holding);
+    // It has connected again meanwhile, or the coordinator has closed.
+    if (this.#joining.get(key.node_id) !== turn) return connection.destroy();
+    this.#joining.delete(key.node_id);
     const before = this.#members.get(key.node_id);
     before?.graceTimer?.();
     before?.connection?.destroy();
@@ -114,14 +129,14 @@ export class Members {
     this.#members.set(member.id, member);
     this.#stepTypes = undefined;
     // Whatever the node did not bring along is lost, and its room free, before it gets anything new.
-    const drop = await this.#events.review(member, proof.holding);
-    if (this.#members.get(member.id) !== member) return;
-    this.#scheduler.setNode(schedulerNode(member, proof, this.#scheduler.node(member.id)?.latencyMs));
+    const drop = this.#events.review(member.id, proof.holding, forgotten);
+    const known = this.#scheduler.node(member.id);
+    this.#scheduler.setNode(schedulerNode(member, proof, known?.latencyMs));
+    if (known === undefined) this.#events.reserve(member.id);
     connection.onClose((error) =>
       this.#disconnected(member, error === undefined ? 'it disconnected' : messageOf(error)),
     );
-    if (member.connection === undefined) return;
-    member.connection.send({
+    connection.send({
       message: { kind: 'welcome', epoch, heartbeat_ms: this.#config.heartbeatMs, drop },
     });
     this.#events.joined(member);
@@ -182,6 +197,7 @@ export class Members {
       member.connection?.close();
     }
     this.#members.clear();
+    this.#joining.clear();
   }
 
   #receive(member: Member, { message, bytes }: Packet): void {

@@ -77,10 +77,7 @@ export class Runs {
       ready: (run, step) => this.#enqueue(run, step),
       turn: () => this.#dispatcher.pump(),
       durable: (run, events) => this.#durable(run, events),
-      failed: (error) => {
-        this.#stop(error);
-        deps.failed(error);
-      },
+      failed: (error) => this.#fatal(error),
     });
     const { store, clock, random, verifier, scheduler, values, emit } = deps;
     this.members = new Members(
@@ -95,7 +92,12 @@ export class Runs {
           emit('node:left', { nodeId: id, why });
         },
         message: (member, message) => this.#answers.receive(member, message),
-        review: (member, holding) => this.#answers.review(member, holding),
+        forgotten: (holding) => this.#answers.forgotten(holding),
+        review: (nodeId, holding, forgotten) => this.#answers.review(nodeId, holding, forgotten),
+        reserve: (nodeId) => {
+          for (const { run: held, step } of this.#placed.on(nodeId))
+            scheduler.reserve(nodeId, demandFor(held.state.plan, step));
+        },
         changed: () => {
           this.#journal.schedule();
           this.#checkUnschedulableLater();
@@ -124,6 +126,7 @@ export class Runs {
       placed: this.#placed,
       feeds: this.feeds,
       run,
+      isUnfinished: (runId) => this.#active.has(runId) || this.#queued.has(runId),
       attemptEnded: (active, step, node) => this.#attemptEnded(active, step, node),
       misbehaved: ({ id }, why) => emit('node:misbehaved', { nodeId: id, why }),
       refused: () => {
@@ -137,7 +140,9 @@ export class Runs {
     this.members.start();
     const unfinished = await this.#deps.store.unfinished();
     for (const runId of unfinished) {
-      if (this.#active.size < this.#config.runsActiveMax) await this.#revive(runId);
+      // Steps of a run that has begun may be on nodes that will ask about them: it can't wait, however many there are.
+      const begun = (await this.#deps.store.read(runId, 1, 1)).length > 0;
+      if (begun || this.#active.size < this.#config.runsActiveMax) await this.#revive(runId);
       else this.#queued.add(runId);
     }
     this.#journal.schedule();
@@ -182,6 +187,9 @@ export class Runs {
       this.#queued.delete(runId);
       this.#active.delete(runId);
       this.#endings.delete(runId);
+      // The journal would find out at its next event; until then everything else would seem well.
+      if (thrown instanceof JSONFlowError && (thrown.code === 'STORE_FAILED' || thrown.code === 'FENCED'))
+        this.#fatal(thrown);
       throw thrown;
     }
     this.#counters.started += 1;
@@ -245,6 +253,12 @@ export class Runs {
     this.#stop(new JSONFlowError('CLOSED', 'the coordinator was closed; the run goes on when it starts again'));
   }
 
+  /** Nothing can go on: the store failed, or a newer coordinator has taken over. */
+  #fatal(error: JSONFlowError): void {
+    this.#stop(error);
+    this.#deps.failed(error);
+  }
+
   #stop(error: JSONFlowError): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -280,9 +294,10 @@ export class Runs {
       if (at.kind === 'backoff') this.#wakeAt(run, step, at.until);
       if (at.kind !== 'assigned') continue;
       this.#placed.add(at.node, run, step);
+      this.#deps.scheduler.reserve(at.node, demandFor(state.plan, step));
       const key = keys.get(at.node);
-      // What ran in this process before is gone with it.
-      if (at.node === this.#config.nodeId || key === undefined) {
+      // What ran in this process before is gone with it; a node that has come back already was told to drop what nobody knew of.
+      if (at.node === this.#config.nodeId || key === undefined || this.members.get(at.node)?.connection !== undefined) {
         gone.push(step);
         continue;
       }
@@ -290,7 +305,7 @@ export class Runs {
       this.#dispatcher.watch(run, step, at.attempt, at.at);
     }
     for (const step of gone)
-      this.#answers.lose(run, step, 'the coordinator restarted while it ran the step itself', true);
+      this.#answers.lose(run, step, 'the coordinator restarted, and nobody runs the step any more', true);
     if (state.stopping !== undefined) this.#stopSteps(run);
     this.#concludeIfSettled(run);
   }
@@ -492,11 +507,9 @@ export class Runs {
   #startQueued(): void {
     const [next] = this.#queued;
     if (next === undefined || this.#active.size >= this.#config.runsActiveMax) return;
-    this.#revive(next).catch((thrown: unknown) => {
-      const error = thrown instanceof JSONFlowError ? thrown : new JSONFlowError('INTERNAL', String(thrown));
-      this.#stop(error);
-      this.#deps.failed(error);
-    });
+    this.#revive(next).catch((thrown: unknown) =>
+      this.#fatal(thrown instanceof JSONFlowError ? thrown : new JSONFlowError('INTERNAL', String(thrown))),
+    );
   }
 
   /** Fails steps that no node could run, once a node that can has had time to join. */
