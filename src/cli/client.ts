@@ -22,6 +22,7 @@ export type RunApi = Pick<CoordinatorApi, 'submit' | 'cancel' | 'result' | 'runs
 export interface Client extends RunApi {
   readonly url: string;
   network(): Promise<NetworkStatus>;
+  createJoinToken(ttlMs?: number): Promise<{ token: string; expires_at: string }>;
 }
 
 /** The longest answer that is read into memory. */
@@ -122,6 +123,11 @@ export function createClient(options: ClientOptions): Client {
       return call<{ runs: RunSummary[]; cursor?: string }>(`/api/v1/runs?${search}`);
     },
     network: () => call<NetworkStatus>('/api/v1/nodes'),
+    createJoinToken: (ttlMs) =>
+      call<{ token: string; expires_at: string }>('/api/v1/join-tokens', {
+        method: 'POST',
+        body: JSON.stringify(ttlMs === undefined ? {} : { ttl_ms: ttlMs }),
+      }),
     trust: () => call<TrustFile>('/api/v1/keys'),
     events: (runId, { fromSeq = 0, signal } = {}) =>
       followEvents(fromSeq, signal, async (lastEventId) => {

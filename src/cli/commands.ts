@@ -88,6 +88,20 @@ export const commands: readonly Command[] = [
     run: async (args, terminal) => (await import('./commands/remote.ts')).keys(args, terminal),
   },
   {
+    name: 'token',
+    summary: 'Make a token with which one worker may join a coordinator',
+    usage: '',
+    positionals: [0, 0],
+    description: 'It works once, and for ten minutes at most. A worker gives it with --token.',
+    options: {
+      ...connectOptions,
+      ttl: { value: 'SECONDS', help: 'How long it may be used. Default 600.' },
+      json: { help: 'Print token and time as JSON.' },
+    },
+    examples: ['jsonflow token', 'jsonflow node --connect localhost:8080 --token "$(jsonflow token --ttl 60)"'],
+    run: async (args, terminal) => (await import('./commands/remote.ts')).token(args, terminal),
+  },
+  {
     name: 'node',
     summary: 'Run a coordinator or a worker until it is told to stop',
     usage: '',

@@ -126,7 +126,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   }
 
   /** What the HTTP API serves. @throws JSONFlowError CLOSED before `start`, INVALID_CONFIG on a worker */
-  get api(): CoordinatorApi & Pick<Coordinator, 'createJoinToken'> {
+  get api(): CoordinatorApi {
     return this.#coordinator();
   }
 

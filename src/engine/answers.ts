@@ -22,6 +22,8 @@ export interface AnswersDeps {
   placed: Placed;
   feeds: Feeds;
   run(runId: string): ActiveRun | undefined;
+  /** Whether the run is under way or waits for its turn. */
+  isUnfinished(runId: string): boolean;
   /** An attempt ended, in whatever way: its room is free. */
   attemptEnded(run: ActiveRun, step: number, node: string): void;
   /** A node sent evidence that doesn't hold. */
@@ -54,17 +56,26 @@ export class Answers {
     }
   }
 
-  /** Which attempts that a joining node holds it shall drop: all that nobody waits for any more. */
-  async review(member: Member, holding: readonly AttemptKey[]): Promise<AttemptKey[]> {
-    const drop: AttemptKey[] = [];
+  /** Those of the attempts that no run under way or waiting knows, and that no journal has as accepted either. */
+  async forgotten(holding: readonly AttemptKey[]): Promise<Set<AttemptKey>> {
+    const forgotten = new Set<AttemptKey>();
+    for (const key of holding)
+      if (!this.#deps.isUnfinished(key.run_id) && !(await this.#wasAccepted(key))) forgotten.add(key);
+    return forgotten;
+  }
+
+  /**
+   * Which attempts that a joining node holds it shall drop: all that nobody waits for any more. What the journal has on this node,
+   * but the node has not, is lost: the assignment never arrived, or the node's memory is gone.
+   */
+  review(nodeId: string, holding: readonly AttemptKey[], forgotten: ReadonlySet<AttemptKey>): AttemptKey[] {
     const kept = new Set<string>();
-    for (const key of holding) {
-      const verdict = await this.#judgeHeld(member, key);
-      if (verdict === 'drop') drop.push(key);
+    const drop = holding.filter((key) => {
+      const verdict = forgotten.has(key) ? 'drop' : this.#judgeHeld(nodeId, key);
       if (verdict === 'current') kept.add(`${key.run_id}/${key.step_id}`);
-    }
-    // What the journal has on this node, but the node has not: the assignment, or the node's memory, was lost.
-    for (const { run, step } of [...this.#deps.placed.on(member.id)]) {
+      return verdict === 'drop';
+    });
+    for (const { run, step } of [...this.#deps.placed.on(nodeId)]) {
       const { id } = plannedAt(run.state.plan, step).step;
       if (!kept.has(`${run.state.runId}/${id}`)) this.lose(run, step, 'the node came back without it', true);
     }
@@ -82,14 +93,14 @@ export class Answers {
     this.#deps.journal.emit(run, event);
   }
 
-  async #judgeHeld(member: Member, key: AttemptKey): Promise<'current' | 'known' | 'drop'> {
+  #judgeHeld(nodeId: string, key: AttemptKey): 'current' | 'known' | 'drop' {
     const run = this.#deps.run(key.run_id);
-    if (run === undefined) return (await this.#wasAccepted(key)) ? 'known' : 'drop';
-    const record = run.state.plan.byId.has(key.step_id) ? { step: key.step_id, node: member.id, ...key } : undefined;
-    if (record === undefined) return 'drop';
-    if (isCurrent(run.state, record) !== undefined) return 'current';
+    // It waits, or ended a moment ago: its result will come and be answered.
+    if (run === undefined) return 'known';
     const planned = run.state.plan.byId.get(key.step_id);
-    const state = planned === undefined ? undefined : run.state.steps[planned.index]?.state;
+    if (planned === undefined) return 'drop';
+    if (isCurrent(run.state, { step: key.step_id, node: nodeId, ...key }) !== undefined) return 'current';
+    const state = run.state.steps[planned.index]?.state;
     return state?.kind === 'succeeded' && state.attempt === key.attempt ? 'known' : 'drop';
   }
 
@@ -150,7 +161,13 @@ export class Answers {
         this.#deps.refused();
         const acknowledge = () => this.#acknowledge(member, message, false, verdict.why);
         if (verdict.event === undefined) return acknowledge();
-        return journal.emit(run, verdict.event, acknowledge);
+        journal.emit(run, verdict.event, acknowledge);
+        // The node may forget what was refused, so an attempt that was still waited for is not any more.
+        if (isCurrent(run.state, answer) !== undefined) {
+          this.#deps.misbehaved(member, verdict.why);
+          this.lose(run, step, `its receipt was refused: ${verdict.why}`, true);
+        }
+        return;
       }
     }
   }
@@ -179,11 +196,11 @@ export class Answers {
     const key = { ...message, step: message.step_id, node: member.id };
     if (run === undefined || run.concluding || !run.state.plan.byId.has(message.step_id)) return;
     if (!acceptCheckpoint(run.state, key)) return;
-    const { run_id, step_id, attempt, epoch, state } = message;
+    const { run_id, step_id, attempt, epoch, save, state } = message;
     this.#deps.journal.emit(
       run,
       { kind: 'step.checkpoint', at: this.#deps.clock.now(), step: step_id, attempt, state },
-      () => this.#deps.members.send(member.id, { kind: 'checkpoint.saved', run_id, step_id, attempt, epoch }),
+      () => this.#deps.members.send(member.id, { kind: 'checkpoint.saved', run_id, step_id, attempt, epoch, save }),
     );
   }
 

@@ -77,6 +77,8 @@ export interface CoordinatorApi {
   /** @throws NOT_FOUND, CONFLICT while the run goes on */
   bundle(runId: string): Promise<Bundle>;
   network(): NetworkStatus;
+  /** A token with which one worker may join within `ttlMs`: at most, and by default, ten minutes. */
+  createJoinToken(ttlMs?: number): { token: string; expires_at: string };
   /** Keys of this coordinator and of every node it has accepted. */
   trust(): Promise<TrustFile>;
   health(): Promise<CoordinatorHealth>;

@@ -213,8 +213,8 @@ export class Coordinator implements CoordinatorApi {
     };
   }
 
-  /** A token with which one worker may join within `ttlMs` (at most ten minutes). */
-  createJoinToken(ttlMs: number): { token: string; expires_at: string } {
+  createJoinToken(ttlMs: number = Number.POSITIVE_INFINITY): { token: string; expires_at: string } {
+    this.#running();
     const { random, clock } = this.#deps;
     const { token, expires_at } = this.#tokens.create(random.bytes(32), clock.now(), ttlMs);
     return { token, expires_at: isoTime(expires_at) };

@@ -1,4 +1,3 @@
-import type { Demand } from '../core/scheduler/demand.ts';
 import type { SchedulerNode } from '../core/scheduler/node.ts';
 import { freeOf } from '../core/scheduler/node.ts';
 import type { Scheduler } from '../core/scheduler/scheduler.ts';

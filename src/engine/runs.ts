@@ -61,6 +61,10 @@ export class Runs {
   readonly #active = new Map<string, ActiveRun>();
   /** Durable runs that wait for their turn, in order. */
   readonly #queued = new Set<string>();
+  /** Runs whose first event is being written and that will wait then. */
+  #arriving = 0;
+  /** Runs whose turn has come and whose journal is being read. */
+  readonly #reviving = new Map<string, Promise<void>>();
   readonly #endings = new Map<string, PromiseWithResolvers<DistributedResult>>();
   readonly #counters = { started: 0, completed: 0, failed: 0, cancelled: 0 };
   readonly #stepCounters = { succeeded: 0, failed: 0, retried: 0, reassigned: 0, refused: 0 };
@@ -126,7 +130,7 @@ export class Runs {
       placed: this.#placed,
       feeds: this.feeds,
       run,
-      isUnfinished: (runId) => this.#active.has(runId) || this.#queued.has(runId),
+      isUnfinished: (runId) => this.#isUnfinished(runId),
       attemptEnded: (active, step, node) => this.#attemptEnded(active, step, node),
       misbehaved: ({ id }, why) => emit('node:misbehaved', { nodeId: id, why }),
       refused: () => {
@@ -142,7 +146,7 @@ export class Runs {
     for (const runId of unfinished) {
       // Steps of a run that has begun may be on nodes that will ask about them: it can't wait, however many there are.
       const begun = (await this.#deps.store.read(runId, 1, 1)).length > 0;
-      if (begun || this.#active.size < this.#config.runsActiveMax) await this.#revive(runId);
+      if (begun || this.#hasTurn()) await this.#revive(runId);
       else this.#queued.add(runId);
     }
     this.#journal.schedule();
@@ -164,17 +168,18 @@ export class Runs {
 
   /** Makes a run durable and begins it. @throws JSONFlowError OVERLOADED, CONFLICT, STORE_FAILED, FENCED */
   async begin(started: RunStarted, plan: Plan): Promise<string> {
-    if (this.#queued.size >= this.#config.runsQueuedMax)
-      throw new JSONFlowError('OVERLOADED', `${this.#queued.size} runs wait already`, {
+    const waiting = this.#queued.size + this.#arriving;
+    if (waiting >= this.#config.runsQueuedMax)
+      throw new JSONFlowError('OVERLOADED', `${waiting} runs wait already`, {
         hint: 'Try again when some have ended.',
         retriable: true,
       });
     const runId = this.#deps.random.runId(started.at);
     const input = await this.#deps.values.load(started.input);
     // Its turn is taken, or not, before anything is awaited: a crowd must not overbook.
-    const now = this.#active.size < this.#config.runsActiveMax && this.#queued.size === 0;
+    const now = this.#hasTurn() && this.#queued.size === 0;
     this.#endings.set(runId, Promise.withResolvers());
-    if (!now) this.#queued.add(runId);
+    if (!now) this.#arriving += 1;
     const ready: number[] = [];
     const run = activeRun(
       startRun(runId, started, plan, (step) => ready.push(step)),
@@ -184,26 +189,29 @@ export class Runs {
     try {
       await this.#deps.store.append({ run_id: runId, seq: 0, epoch: this.epoch, events: [started] });
     } catch (thrown) {
-      this.#queued.delete(runId);
       this.#active.delete(runId);
       this.#endings.delete(runId);
       // The journal would find out at its next event; until then everything else would seem well.
       if (thrown instanceof JSONFlowError && (thrown.code === 'STORE_FAILED' || thrown.code === 'FENCED'))
         this.#fatal(thrown);
       throw thrown;
+    } finally {
+      if (!now) this.#arriving -= 1;
     }
+    // Only now: its turn may come at once, and then its journal is read.
+    if (!now) this.#queued.add(runId);
     this.#counters.started += 1;
     this.#deps.emit('workflow:started', started.workflow.workflow, { runId });
     if (now) {
       for (const step of ready) this.#enqueue(run, step);
       this.#checkUnschedulableLater();
-    }
+    } else this.#startQueued();
     return runId;
   }
 
   /** Resolves when the run has ended; undefined where it is not under way. */
   ending(runId: string): Promise<DistributedResult> | undefined {
-    if (!this.#active.has(runId) && !this.#queued.has(runId)) return undefined;
+    if (!this.#isUnfinished(runId)) return undefined;
     const known = this.#endings.get(runId);
     if (known !== undefined) return known.promise;
     const ending = Promise.withResolvers<DistributedResult>();
@@ -213,14 +221,30 @@ export class Runs {
 
   /** False where the run is not under way. Resolves when the wish is durable. */
   async cancel(runId: string, why: string): Promise<boolean> {
-    if (this.#queued.has(runId)) await this.#revive(runId);
-    const run = this.#active.get(runId);
-    if (run === undefined || run.concluding) return false;
-    if (run.state.stopping?.by === 'cancel') return true;
     const durable = Promise.withResolvers<void>();
-    this.#journal.emit(run, { kind: 'run.cancelling', at: this.#deps.clock.now(), why }, () => durable.resolve());
+    let told = false;
+    const stop = (run: ActiveRun): void => {
+      told = true;
+      this.#journal.emit(run, { kind: 'run.cancelling', at: this.#deps.clock.now(), why }, () => durable.resolve());
+    };
+    // A run that waits is told before anything of it starts.
+    await (this.#queued.has(runId) ? this.#revive(runId, stop) : this.#reviving.get(runId));
+    if (!told) {
+      const run = this.#active.get(runId);
+      if (run === undefined || run.concluding) return false;
+      if (run.state.stopping?.by === 'cancel') return true;
+      stop(run);
+    }
     await durable.promise;
     return true;
+  }
+
+  #isUnfinished(runId: string): boolean {
+    return this.#active.has(runId) || this.#queued.has(runId) || this.#reviving.has(runId);
+  }
+
+  #hasTurn(): boolean {
+    return this.#active.size + this.#reviving.size < this.#config.runsActiveMax;
   }
 
   async resultSoFar(run: ActiveRun): Promise<DistributedResult> {
@@ -280,14 +304,22 @@ export class Runs {
     this.#journal.schedule();
   }
 
-  /** Takes a run up from its journal: after a restart, or because its turn has come. */
-  async #revive(runId: string): Promise<void> {
+  /** Takes a run up from its journal: after a restart, or because its turn has come. `first` comes before its steps. */
+  #revive(runId: string, first?: (run: ActiveRun) => void): Promise<void> {
     this.#queued.delete(runId);
+    const revival = this.#takeUp(runId, first).finally(() => this.#reviving.delete(runId));
+    this.#reviving.set(runId, revival);
+    return revival;
+  }
+
+  async #takeUp(runId: string, first: ((run: ActiveRun) => void) | undefined): Promise<void> {
     const state = await this.#deps.records.load(runId);
-    if (state.ended !== undefined || this.#active.has(runId)) return;
     const run = activeRun(state, await this.#deps.values.load(state.started.input));
+    const enrolled = await this.#deps.store.enrolled();
+    if (this.#closed || state.ended !== undefined || this.#active.has(runId)) return;
     this.#active.set(runId, run);
-    const keys = new Map((await this.#deps.store.enrolled()).map((key) => [key.node_id, key]));
+    first?.(run);
+    const keys = new Map(enrolled.map((key) => [key.node_id, key]));
     const gone: number[] = [];
     for (const [step, { state: at }] of state.steps.entries()) {
       if (at.kind === 'ready') this.#enqueue(run, step);
@@ -506,7 +538,7 @@ export class Runs {
 
   #startQueued(): void {
     const [next] = this.#queued;
-    if (next === undefined || this.#active.size >= this.#config.runsActiveMax) return;
+    if (next === undefined || this.#closed || !this.#hasTurn()) return;
     this.#revive(next).catch((thrown: unknown) =>
       this.#fatal(thrown instanceof JSONFlowError ? thrown : new JSONFlowError('INTERNAL', String(thrown))),
     );

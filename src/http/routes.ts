@@ -19,7 +19,10 @@ const jsonAnswer = (description: string, schema: SchemaName) => ({
 });
 
 /** The members of a JSON body that fits its schema. */
-function membersOf(body: Body, schema: 'SubmitRequest' | 'CancelRequest'): Record<string, JSONValue> {
+function membersOf(
+  body: Body,
+  schema: 'SubmitRequest' | 'CancelRequest' | 'JoinTokenRequest',
+): Record<string, JSONValue> {
   const value = body.kind === 'json' ? body.value : {};
   const problems = problemsOf(schemas[schema], value);
   if (problems.length > 0 || !isObject(value)) throw invalid('the body does not have the expected form', problems);
@@ -47,6 +50,11 @@ async function cancel({ api }: RouteContext, { request, runId }: RouteRequest): 
   const why = membersOf(await readBody(request), 'CancelRequest').why;
   const cancelled = await api.cancel(runId, typeof why === 'string' ? why : undefined);
   return json({ run_id: runId, cancelled }, 202);
+}
+
+async function createJoinToken({ api }: RouteContext, { request }: RouteRequest): Promise<Response> {
+  const ttl = membersOf(await readBody(request), 'JoinTokenRequest').ttl_ms;
+  return json(api.createJoinToken(typeof ttl === 'number' ? ttl : undefined), 201);
 }
 
 async function runs({ api }: RouteContext, { query }: RouteRequest): Promise<Response> {
@@ -183,6 +191,17 @@ export const routes: readonly Route[] = [
     description: 'Worth as much as the way it came: fetch it over a connection that you trust.',
     answers: { 200: jsonAnswer('The trust file.', 'TrustFile') },
     handle: async ({ api }) => json(await api.trust()),
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/join-tokens',
+    operationId: 'createJoinToken',
+    summary: 'Make a token with which one worker may join',
+    description: 'It is shown once, works once, and for ten minutes at most. Only its hash is kept.',
+    body: { required: false, content: { 'application/json': 'JoinTokenRequest' } },
+    answers: { 201: jsonAnswer('The token.', 'JoinToken') },
+    problems: ['INVALID_JSON', 'NOT_I_JSON', 'LIMIT_EXCEEDED', 'UNSUPPORTED_MEDIA_TYPE'],
+    handle: createJoinToken,
   },
   {
     method: 'GET',

@@ -59,6 +59,15 @@ export const schemas = {
     { why: Type.Optional(Type.String({ maxLength: 1000, description: 'Kept in the journal.' })) },
     { additionalProperties: false },
   ),
+  JoinTokenRequest: Type.Object(
+    {
+      ttl_ms: Type.Optional(
+        Type.Integer({ minimum: 1000, maximum: 600_000, description: 'How long it may be used. Default ten minutes.' }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  JoinToken: open({ token: Type.String(), expires_at: time }),
   Cancelled: open({
     run_id: Type.String(),
     cancelled: Type.Boolean({ description: 'false where the run had ended already.' }),

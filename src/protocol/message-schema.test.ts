@@ -59,8 +59,8 @@ const samples: { [K in MessageKind]: MessageOf<K> } = {
   cancel: { kind: 'cancel', ...attempt, why: 'asked' },
   progress: { kind: 'progress', ...attempt, fraction: null, note: '' },
   log: { kind: 'log', ...attempt, level: 'info', text: 'hello', at: 1.5 },
-  checkpoint: { kind: 'checkpoint', ...attempt, state: { value: null } },
-  'checkpoint.saved': { kind: 'checkpoint.saved', ...attempt },
+  checkpoint: { kind: 'checkpoint', ...attempt, save: 1, state: { value: null } },
+  'checkpoint.saved': { kind: 'checkpoint.saved', ...attempt, save: 1 },
   result: {
     kind: 'result',
     ...attempt,

@@ -93,8 +93,9 @@ export type Message =
   | ({ kind: 'cancel'; why: string } & AttemptKey)
   | ({ kind: 'progress'; fraction: number | null; note: string } & AttemptKey)
   | ({ kind: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; text: string; at: number } & AttemptKey)
-  | ({ kind: 'checkpoint'; state: Stored } & AttemptKey)
-  | ({ kind: 'checkpoint.saved' } & AttemptKey)
+  /** `save` counts the checkpoints of an attempt, so that an answer names the state it is about. */
+  | ({ kind: 'checkpoint'; save: number; state: Stored } & AttemptKey)
+  | ({ kind: 'checkpoint.saved'; save: number } & AttemptKey)
   | ({ kind: 'result'; envelope: Envelope; output: Stored; output_digest: string; error?: StepFailure } & AttemptKey)
   /** The result is durable (or refused for good): the worker may forget it. */
   | ({ kind: 'ack'; accepted: boolean; why?: string } & AttemptKey)

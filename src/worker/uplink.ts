@@ -67,6 +67,7 @@ export class Uplink {
         const error = await closed;
         if (error !== undefined) why = messageOf(error);
       } catch (thrown) {
+        if (this.#closing.signal.aborted) break;
         why = messageOf(thrown);
         if (thrown instanceof JSONFlowError && !thrown.retriable) {
           this.#options.onState?.({ kind: 'refused', error: thrown });

@@ -32,7 +32,13 @@ export interface WorkerDeps extends AttemptDeps {
 interface Session {
   connection: Connection;
   blobs: BlobExchange;
+  /** Whether anything came since the last look. */
+  heard: boolean;
+  stopWatch: (() => void) | undefined;
 }
+
+/** Pings that may be missed before the connection is given up; at worst twice as many pass by. */
+const heartbeatsMissedMax = 6;
 
 interface PendingCheckpoint {
   message: MessageOf<'checkpoint'>;
@@ -41,6 +47,8 @@ interface PendingCheckpoint {
 
 interface Held {
   attempt: Attempt;
+  /** Checkpoints sent so far. */
+  saves: number;
   checkpoint: PendingCheckpoint | undefined;
 }
 
@@ -120,7 +128,7 @@ export class Worker {
     });
     const welcome = await inbox.expect('welcome');
     for (const key of welcome.drop) this.#drop(key, 'the coordinator no longer waits for this attempt');
-    this.#open(connection, inbox.handOver());
+    this.#open(connection, inbox.handOver(), welcome.heartbeat_ms);
   }
 
   /** Announces the adapters again, after one was registered. */
@@ -180,7 +188,7 @@ export class Worker {
       });
   }
 
-  #open(connection: Connection, early: Packet[]): void {
+  #open(connection: Connection, early: Packet[], heartbeatMs: number): void {
     const blobs = new BlobExchange(
       connection,
       // A coordinator has no business asking a worker for blobs: results carry what they refer to.
@@ -190,12 +198,14 @@ export class Worker {
       },
       'connecting',
     );
-    const session = { connection, blobs };
+    const session: Session = { connection, blobs, heard: true, stopWatch: undefined };
     this.#session?.connection.destroy();
     this.#session = session;
     connection.onClose(() => {
+      session.stopWatch?.();
       if (this.#session === session) this.#session = undefined;
     });
+    this.#watch(session, heartbeatMs * heartbeatsMissedMax);
     for (const packet of early) this.#receive(session, packet);
     connection.onPacket((packet) => this.#receive(session, packet));
     for (const { attempt, checkpoint } of this.#held.values()) {
@@ -205,7 +215,20 @@ export class Worker {
     for (const wake of this.#sessionWaiters.splice(0)) wake(session);
   }
 
+  /** A coordinator whose machine is gone says nothing, and its end of the connection is never closed. */
+  #watch(session: Session, silenceMs: number): void {
+    session.stopWatch = this.#deps.clock.timer(silenceMs, () => {
+      if (!session.heard)
+        return session.connection.destroy(
+          new JSONFlowError('NODE_LOST', `the coordinator has been silent for ${silenceMs} ms`, { retriable: true }),
+        );
+      session.heard = false;
+      this.#watch(session, silenceMs);
+    });
+  }
+
   #receive(session: Session, { message, bytes }: Packet): void {
+    session.heard = true;
     if (isBlobMessage(message)) return session.blobs.receive(message, bytes);
     switch (message.kind) {
       case 'assign':
@@ -244,6 +267,7 @@ export class Worker {
     if (refusal !== undefined) return this.#send({ kind: 'return', ...keyOf(assignment), why: refusal });
     const held: Held = {
       attempt: new Attempt(assignment, this.#deps, this.#linkFor(assignment)),
+      saves: 0,
       checkpoint: undefined,
     };
     this.#held.set(name, held);
@@ -257,7 +281,8 @@ export class Worker {
     const held = this.#held.get(nameOf(message));
     if (held?.attempt.result === undefined) return;
     this.#release(nameOf(message));
-    if (message.accepted) void held.attempt.committed();
+    // A failure that is durable is no effect to build on.
+    if (message.accepted && held.attempt.result.error === undefined) void held.attempt.committed();
   }
 
   #drop(key: AttemptKey, why: string): void {
@@ -289,7 +314,8 @@ export class Worker {
         assert(held !== undefined, 'an attempt that runs is held');
         // A later state stands for an earlier one that is still under way.
         const saved = held.checkpoint?.saved ?? Promise.withResolvers<void>();
-        held.checkpoint = { message: { kind: 'checkpoint', ...key, state }, saved };
+        held.saves += 1;
+        held.checkpoint = { message: { kind: 'checkpoint', ...key, save: held.saves, state }, saved };
         this.#send(held.checkpoint.message);
         return saved.promise;
       },
@@ -298,8 +324,10 @@ export class Worker {
 
   #checkpointSaved(message: MessageOf<'checkpoint.saved'>): void {
     const held = this.#held.get(nameOf(message));
-    held?.checkpoint?.saved.resolve();
-    if (held !== undefined) held.checkpoint = undefined;
+    // The answer to an earlier state says nothing about the newest, and one that was sent again is answered twice.
+    if (held?.checkpoint?.message.save !== message.save) return;
+    held.checkpoint.saved.resolve();
+    held.checkpoint = undefined;
   }
 
   /** Does something over the session; if the connection breaks meanwhile, again over the next one. */
@@ -357,7 +385,8 @@ class Handshake {
     if (message?.kind === kind) return message as MessageOf<Kind>;
     if (message?.kind === 'refuse')
       throw new JSONFlowError('NODE_REFUSED', `the coordinator refused this node: ${message.message}`, {
-        retriable: message.code === 'OVERLOADED' || message.code === 'CLOSED',
+        // INTERNAL is trouble of the coordinator's own, such as a full disk: it passes, or another coordinator takes over.
+        retriable: message.code === 'OVERLOADED' || message.code === 'CLOSED' || message.code === 'INTERNAL',
         details: { code: message.code },
       });
     const error = new JSONFlowError('INVALID_MESSAGE', `expected ${kind} from the coordinator, got ${message?.kind}`);

@@ -201,6 +201,10 @@ export class ScriptedCoordinator implements CoordinatorApi {
     };
   }
 
+  createJoinToken(ttlMs = 600_000) {
+    return { token: `for ${ttlMs} ms`, expires_at: '2026-01-31T12:10:00.000Z' };
+  }
+
   async trust() {
     return { jsonflow_trust: 1 as const, keys: [{ node_id: 'c-1', key_id: digest, public_key: 'PEM' }] };
   }

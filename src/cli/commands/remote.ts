@@ -126,3 +126,12 @@ export async function keys(args: Args, terminal: Terminal): Promise<ExitCode> {
   terminal.out(jsonText(await (await clientOf(args, terminal)).trust()));
   return exit.ok;
 }
+
+/** `jsonflow token` */
+export async function token(args: Args, terminal: Terminal): Promise<ExitCode> {
+  const seconds = args.get('ttl');
+  const ttlMs = seconds === undefined ? undefined : integerOf(seconds, '--ttl', 1, 600) * 1000;
+  const created = await (await clientOf(args, terminal)).createJoinToken(ttlMs);
+  terminal.out(args.has('json') ? jsonText(created) : `${created.token}\n`);
+  return exit.ok;
+}
