@@ -92,7 +92,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #lastRunId: string | undefined;
-  /** Holds the process while runs go on: timers, such as that before a retry, don't. */
+  /** Holds the process while there is something to wait for: timers, such as that before a retry or a new try to connect, don't. */
   #hold: NodeJS.Timeout | undefined;
 
   /** @throws JSONFlowError INVALID_CONFIG */
@@ -308,7 +308,10 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     running.coordinator = { api, store, local: undefined, server: undefined, listener: undefined };
     for (const name of engineEventNames)
       api.emitter.on(name, (...args: unknown[]) => this.emit(name, ...(args as never)));
-    const hold = () => this.#holdProcess(api);
+    const hold = () => {
+      const { active, queued } = api.stats().runs;
+      this.#holdProcess(active + queued > 0 || this.#closing !== undefined);
+    };
     for (const name of ['workflow:started', 'workflow:completed', 'workflow:failed'] as const)
       api.emitter.on(name, hold);
     await api.start();
@@ -355,12 +358,12 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     });
   }
 
-  #holdProcess(api: Coordinator): void {
-    const { active, queued } = api.stats().runs;
-    if (active + queued === 0) {
+  #holdProcess(hold: boolean): void {
+    if (hold) this.#hold ??= setInterval(() => undefined, 60_000);
+    else {
       clearInterval(this.#hold);
       this.#hold = undefined;
-    } else this.#hold ??= setInterval(() => undefined, 60_000);
+    }
   }
 
   #measure({ emitter }: Coordinator, metrics: Metrics): void {
@@ -388,10 +391,13 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
         random: systemRandom,
       },
     );
+    this.#holdProcess(true);
     await running.uplink.start();
   }
 
   async #close(): Promise<void> {
+    // A worker that has not reached its coordinator yet tries on until it is told to stop.
+    this.#running?.uplink?.close();
     await this.#starting?.catch(() => undefined);
     await this.#release();
     await this.#registry.close();
@@ -400,7 +406,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   async #release(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
-    clearInterval(this.#hold);
+    this.#holdProcess(true);
     running.uplink?.close();
     const { coordinator } = running;
     await coordinator?.listener?.close();
@@ -415,6 +421,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     await coordinator?.local?.close();
     await coordinator?.store.close();
     this.#running = undefined;
+    this.#holdProcess(false);
   }
 
   #started(): Running {

@@ -15,13 +15,22 @@ export async function node(args: Args, terminal: Terminal): Promise<ExitCode> {
     if (signals > 1) process.exit(exit.runFailed);
     asked.resolve();
   });
+  let lost = false;
+  engine.on('connection', (state) => {
+    if (state.kind === 'refused') asked.reject(state.error);
+    if (state.kind === 'disconnected' && !lost)
+      terminal.err(`No connection to the coordinator: ${state.why}. Trying on.\n`);
+    if (state.kind === 'connected' && lost) terminal.err('Connected to the coordinator.\n');
+    lost = state.kind === 'disconnected';
+  });
+  engine.on('fatal', (error) => asked.reject(error));
   try {
     await Promise.race([engine.start(), asked.promise]);
     if (signals === 0) announce();
     await asked.promise;
     terminal.err('Closing; signal again to leave at once.\n');
-    await engine.close();
   } finally {
+    await engine.close();
     forget();
   }
   return exit.ok;
