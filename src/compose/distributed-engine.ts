@@ -309,8 +309,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     for (const name of engineEventNames)
       api.emitter.on(name, (...args: unknown[]) => this.emit(name, ...(args as never)));
     const hold = () => {
-      const { active, queued } = api.stats().runs;
-      this.#holdProcess(active + queued > 0 || this.#closing !== undefined);
+      this.#holdProcess(api.underWay > 0 || this.#closing !== undefined);
     };
     for (const name of ['workflow:started', 'workflow:completed', 'workflow:failed'] as const)
       api.emitter.on(name, hold);

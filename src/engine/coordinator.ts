@@ -238,6 +238,11 @@ export class Coordinator implements CoordinatorApi {
     };
   }
 
+  /** Runs that go on or wait for their turn. */
+  get underWay(): number {
+    return this.#phase === 'running' ? (this.#runs?.underWay ?? 0) : 0;
+  }
+
   stats(): CoordinatorStats {
     return this.#running().stats(this.#startedAt);
   }

@@ -157,6 +157,10 @@ export class Runs {
     return this.#active.get(runId);
   }
 
+  get underWay(): number {
+    return this.#active.size + this.#queued.size;
+  }
+
   /** Step types that a workflow may name: the product's own, and what nodes offer. The same map as long as nothing changed. */
   stepTypes(): ReadonlyMap<string, StepTypeManifest> {
     const own = this.#deps.catalogue?.() ?? new Map<string, StepTypeManifest>();
