@@ -34,7 +34,9 @@ export class SimLink {
   readonly ends: Record<Side, ProcessClock>;
   readonly #parts: LinkParts;
   readonly #arrival: Record<Side, number> = { worker: 0, coordinator: 0 };
-  #stalled: { from: Side; what: Travelling }[] | undefined;
+  /** What waits for a partition to heal, with its place in the order of sending. */
+  #stalled: { from: Side; what: Travelling; order: number }[] | undefined;
+  #sent = 0;
   #broken = false;
 
   constructor(parts: LinkParts) {
@@ -61,7 +63,9 @@ export class SimLink {
   resume(): void {
     const stalled = this.#stalled ?? [];
     this.#stalled = undefined;
-    for (const { from, what } of stalled) this.carry(from, what);
+    // What was under way when the partition came stands behind what was sent later.
+    stalled.sort((a, b) => a.order - b.order);
+    for (const { from, what, order } of stalled) this.carry(from, what, order);
   }
 
   /** Tears the connection; what is under way is lost. */
@@ -93,16 +97,16 @@ export class SimLink {
     this.carry(from, { text: JSON.stringify(passed.message), bytes, kind: passed.message.kind });
   }
 
-  carry(from: Side, what: Travelling): void {
+  carry(from: Side, what: Travelling, order: number = this.#sent++): void {
     if (this.#broken) return;
     if (this.#stalled !== undefined) {
-      this.#stalled.push({ from, what });
+      this.#stalled.push({ from, what, order });
       return;
     }
     const { clock, network } = this.#parts;
     const at = Math.max(this.#arrival[from], clock.now() + network.latency());
     this.#arrival[from] = at;
-    clock.timer(at - clock.now(), () => this.#arrive(from, what));
+    clock.timer(at - clock.now(), () => this.#arrive(from, what, order));
   }
 
   /** No message, however late or repeated, may make its receiver throw. */
@@ -110,10 +114,10 @@ export class SimLink {
     this.#parts.report.violation('no exception', `the ${side} end of a connection threw: ${message}`);
   }
 
-  #arrive(from: Side, what: Travelling): void {
+  #arrive(from: Side, what: Travelling, order: number): void {
     if (this.#broken) return;
     if (this.#stalled !== undefined) {
-      this.#stalled.push({ from, what });
+      this.#stalled.push({ from, what, order });
       return;
     }
     const end = this.end(otherSide(from));

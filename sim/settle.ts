@@ -10,7 +10,9 @@ const excuses: ReadonlySet<string> = new Set(['NODE_LOST', 'UNSCHEDULABLE']);
 /** Whether nothing is left to happen: all runs have ended, everybody knows, and no worker waits for an answer. */
 export const isQuiet = ({ journal, client, holding, coordinator }: World): boolean =>
   coordinator?.ready === true &&
-  holding === 0 && client.busy === 0 && [...journal.runs.values()].every(({ ended }) => ended !== undefined);
+  holding === 0 &&
+  client.busy === 0 &&
+  [...journal.runs.values()].every(({ ended }) => ended !== undefined);
 
 /** What is left undone, for the report. */
 export function describeUnfinished({ journal, client, holding }: World): string {

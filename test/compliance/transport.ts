@@ -129,6 +129,7 @@ function packets(pairTest: PairTest): void {
       step_id: 's',
       attempt: 1,
       epoch: 2,
+      save: 3,
       state: params,
     } as const;
     near.send({ message: checkpoint });
