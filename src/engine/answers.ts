@@ -194,9 +194,14 @@ export class Answers {
   #checkpoint(member: Member, message: MessageOf<'checkpoint'>): void {
     const run = this.#deps.run(message.run_id);
     const key = { ...message, step: message.step_id, node: member.id };
-    if (run === undefined || run.concluding || !run.state.plan.byId.has(message.step_id)) return;
-    if (!acceptCheckpoint(run.state, key)) return;
     const { run_id, step_id, attempt, epoch, save, state } = message;
+    const known = run !== undefined && !run.concluding && run.state.plan.byId.has(step_id);
+    if (!known || !acceptCheckpoint(run.state, key)) {
+      // Its adapter may be waiting for an answer, and a wish to stop may have been lost with a connection.
+      const why = 'nobody waits for this attempt any more';
+      this.#deps.members.send(member.id, { kind: 'cancel', run_id, step_id, attempt, epoch, why });
+      return;
+    }
     this.#deps.journal.emit(
       run,
       { kind: 'step.checkpoint', at: this.#deps.clock.now(), step: step_id, attempt, state },

@@ -88,7 +88,12 @@ export class Runs {
       config,
       { scheduler, clock, store },
       {
-        joined: ({ id }) => emit('node:joined', { nodeId: id }),
+        joined: ({ id }) => {
+          emit('node:joined', { nodeId: id });
+          // It was not there to hear of it.
+          for (const { run: held, step } of this.#placed.on(id))
+            if (held.state.stopping !== undefined) this.#tellToStop(held, step, held.state.stopping.why);
+        },
         suspected: ({ id }, why) => emit('node:suspected', { nodeId: id, why }),
         left: ({ id }, why) => {
           for (const { run, step } of [...this.#placed.on(id)])
