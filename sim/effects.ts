@@ -1,4 +1,5 @@
 import type { AdapterContext } from '../src/ports/adapter.ts';
+import type { ProcessClock } from './clock.ts';
 import type { JournalWatch } from './journal.ts';
 import type { Reporter } from './report.ts';
 
@@ -9,14 +10,17 @@ export class Effects {
   /** The last phase that an adapter was told is safe, by run and step. */
   readonly #safePhase = new Map<string, number>();
   readonly #committed = new Set<string>();
+  /** The processes that attempts ran in. */
+  readonly #ranIn = new Map<string, ProcessClock>();
 
   constructor(journal: JournalWatch, report: Reporter) {
     this.#journal = journal;
     this.#report = report;
   }
 
-  started(node: string, { run_id, step_id, attempt, last_checkpoint }: AdapterContext): void {
+  started(node: string, { run_id, step_id, attempt, last_checkpoint }: AdapterContext, process: ProcessClock): void {
     const name = `${run_id}/${step_id}#${attempt}`;
+    this.#ranIn.set(name, process);
     this.#report.log(`${node}: starts ${name}`);
     if (this.#journal.attempt(run_id, step_id, attempt)?.node !== node)
       this.#report.violation('persist, then send', `${node} runs ${name}, which the disk does not have`);
@@ -51,6 +55,17 @@ export class Effects {
         'commit what counts',
         `afterCommit of ${name} on ${node} was called, but the disk has no success of it`,
       );
+  }
+
+  /** Where the process that made a result lives on, it must have heard that the result counts. */
+  checkCommits(): void {
+    for (const [runId, { steps }] of this.#journal.runs)
+      for (const [step, { attempts }] of steps)
+        for (const [attempt, { end, node }] of attempts) {
+          const name = `${runId}/${step}#${attempt}`;
+          if (end === 'step.succeeded' && this.#ranIn.get(name)?.dead === false && !this.#committed.has(name))
+            this.#report.violation('what counts is committed', `${node} never heard that ${name} counts`);
+        }
   }
 
   #keepsAll(runId: string): boolean {

@@ -49,6 +49,8 @@ export class JournalWatch implements DiskEvents {
   readonly #touched = new Set<string>();
   /** Nodes about which a crash left half of a group on the disk. */
   readonly #doubtful = new Set<string>();
+  /** What each worker said that it holds when it last joined. */
+  readonly #holdings = new Map<string, ReadonlySet<string>>();
   #epoch = 0;
 
   constructor(report: Reporter, capacityOf: (node: string) => Capacity | undefined) {
@@ -127,6 +129,11 @@ export class JournalWatch implements DiskEvents {
     const known = this.attempt(key.run_id, key.step_id, key.attempt);
     if (known?.end === undefined || known.node !== node)
       this.#broken('acknowledged means durable', `${node} was told that ${nameOf(key)} is durable, which it is not`);
+  }
+
+  /** A worker joins, and says what it holds. */
+  joins(node: string, holding: readonly AttemptKey[]): void {
+    this.#holdings.set(node, new Set(holding.map(nameOf)));
   }
 
   sentSaved(node: string, key: AttemptKey): void {
@@ -209,7 +216,14 @@ export class JournalWatch implements DiskEvents {
     }
     step.last = Math.max(step.last, event.attempt);
     if (event.kind === 'step.succeeded') step.state = 'succeeded';
-    if (event.kind === 'step.reassigned') step.state = 'waiting';
+    if (event.kind === 'step.reassigned') {
+      step.state = 'waiting';
+      if (event.why === cameWithout && this.#holdings.get(event.node)?.has(name) === true)
+        this.#broken(
+          'work goes on over a broken connection',
+          `${name} was taken from ${event.node}, which had brought it along`,
+        );
+    }
     if (event.kind === 'step.cancelled') {
       if (!this.#isStopping(run)) this.#broken('cancelled only when asked', name);
       step.state = 'cancelled';
@@ -268,6 +282,9 @@ function maxRetries({ started }: RunRecord): number {
   const { retry_failed_steps, max_retries = 3 } = started.workflow.fault_tolerance ?? {};
   return retry_failed_steps === true ? max_retries : 0;
 }
+
+/** What the coordinator says of an attempt that its node did not bring along. */
+const cameWithout = 'the node came back without it';
 
 const nameOf = ({ run_id, step_id, attempt }: AttemptKey): string => `${run_id}/${step_id}#${attempt}`;
 

@@ -130,6 +130,7 @@ export class SimLink {
     if (!quiet.has(what.kind))
       this.#parts.report.log(`net: ${what.kind} ${from === 'worker' ? 'from' : 'to'} ${this.worker} (link ${this.id})`);
     const message = parseMessage(JSON.parse(what.text));
+    this.#parts.network.onArrival(this, message);
     end.arrived(what.bytes === undefined ? { message } : { message, bytes: what.bytes });
   }
 }

@@ -1,5 +1,6 @@
 import { JSONFlowError } from '../src/lib/errors.ts';
 import type { Connection, Listener, Packet, Transport } from '../src/ports/transport.ts';
+import type { Message } from '../src/protocol/messages.ts';
 import type { ProcessClock, VirtualClock } from './clock.ts';
 import { SimLink } from './link.ts';
 import type { SeededRandom } from './random.ts';
@@ -27,6 +28,8 @@ const url = 'sim://coordinator';
 export class SimNetwork {
   weather: NetworkWeather = fairWeather;
   tap: Tap = (_link, _from, packet) => packet;
+  /** Sees every message right before its receiver does. */
+  onArrival: (link: SimLink, message: Message) => void = () => undefined;
   readonly links = new Set<SimLink>();
   readonly url = url;
   readonly #clock: VirtualClock;

@@ -33,6 +33,7 @@ const stepsOf = ({ started, steps }: RunRecord): string =>
 /** Looks at every run as a user would, after all is over. */
 export async function checkOutcome(world: World, coordinator: CoordinatorProcess): Promise<void> {
   const { journal, client, report } = world;
+  world.effects.checkCommits();
   const trust = await coordinator.api.trust();
   for (const runId of journal.runs.keys()) {
     const bundle = await coordinator.api.bundle(runId);

@@ -35,6 +35,7 @@ const periods = {
   suspectAfterMs: 1_000,
   lostAfterMs: 2_400,
   reconnectGraceMs: 1_000,
+  restartGraceMs: 1_500,
   unschedulableAfterMs: 120_000,
   cancelGraceMs: 1_200,
   timeoutGraceMs: 1_500,
@@ -87,6 +88,9 @@ export class World {
     this.network = new SimNetwork(this.clock, new SeededRandom(seed, 'network'), this.report);
     this.network.weather = this.conditions.weather;
     this.faults = new Faults(this, new SeededRandom(seed, 'faults'));
+    this.network.onArrival = ({ worker }, message) => {
+      if (message.kind === 'proof') this.journal.joins(worker, message.holding);
+    };
     this.network.tap = watchPackets(this, new SeededRandom(seed, 'tap'));
     this.client = new Client(this, new SeededRandom(seed, 'client'));
     this.#berths = this.conditions.workers.map((_, index) => ({
