@@ -1,6 +1,6 @@
 // Installs what the lock file names when it is missing or out of date. Plain JavaScript: it runs on any Node.
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,3 +22,7 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(locked).mti
     process.exit(status ?? 1);
   }
 }
+
+// So that `npx jsonflow` finds the command of this checkout, as it would in a project that has the package installed.
+const link = join(root, 'node_modules', '.bin', 'jsonflow');
+if (process.platform !== 'win32' && !existsSync(link)) symlinkSync('../../bin/jsonflow.js', link);

@@ -71,6 +71,8 @@ const unreachable = (url: URL, error: unknown): JSONFlowError => {
 export function createClient(options: ClientOptions): Client {
   const base = apiUrl(options.url);
   const secure = base.protocol === 'https:';
+  // An address that never answered is a mistake to be told at once; one that did will answer again.
+  let reached = false;
 
   const open = (
     path: string,
@@ -97,9 +99,25 @@ export function createClient(options: ClientOptions): Client {
       request.end(init.body);
     });
 
+  const once = async <Answer>(path: string, init: Parameters<typeof open>[1]): Promise<Answer> =>
+    read<Answer>(base, await open(path, init));
+
+  /** Questions are asked again while a coordinator restarts: they change nothing. */
   const call = async <Answer>(path: string, init: Parameters<typeof open>[1] = {}): Promise<Answer> => {
-    const response = await open(path, init);
-    return read<Answer>(base, response);
+    if (init.method !== undefined || !reached) {
+      const answer = await once<Answer>(path, init);
+      reached = true;
+      return answer;
+    }
+    for (let tries = 1; ; tries++) {
+      try {
+        return await once<Answer>(path, init);
+      } catch (error) {
+        const again = error instanceof JSONFlowError && error.code === 'NODE_UNREACHABLE' && error.retriable;
+        if (!again || tries >= RECONNECTS_MAX) throw error;
+        await delay(Math.min(2_000, 100 * 2 ** tries));
+      }
+    }
   };
   const run = (runId: string): string => `/api/v1/runs/${encodeURIComponent(runId)}`;
 

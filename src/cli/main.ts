@@ -51,7 +51,7 @@ function problemLines(problems: unknown): string {
   const lines = problems.slice(0, PROBLEMS_SHOWN_MAX).map((problem: unknown) => {
     if (!isObject(problem)) return '';
     const where = typeof problem.line === 'number' ? `${problem.line}:${problem.column}` : problem.path;
-    const suggestion = typeof problem.suggestion === 'string' ? ` ${problem.suggestion}` : '';
+    const suggestion = typeof problem.suggestion === 'string' ? `. ${problem.suggestion}` : '';
     return `  ${printable(`${where ?? ''}: ${problem.message}${suggestion}`).replaceAll('\n', ' ')}\n`;
   });
   const more = problems.length - lines.length;

@@ -12,8 +12,10 @@ export interface CoordinatorConfig {
   /** Silence after which a node gets nothing new, and after which its steps go to others. */
   suspectAfterMs: number;
   lostAfterMs: number;
-  /** How long a node whose connection broke, or that was known before a restart, may take to come back. */
+  /** How long a node whose connection broke may take to come back. */
   reconnectGraceMs: number;
+  /** The same after a restart of the coordinator, which the nodes notice one by one. */
+  restartGraceMs: number;
   /** How long a step may wait for a node that could ever run it. */
   unschedulableAfterMs: number;
   /** How long a cancelled step may take to answer. */
@@ -34,7 +36,8 @@ export const coordinatorDefaults: Omit<CoordinatorConfig, 'nodeId'> = {
   heartbeatMs: 1_000,
   suspectAfterMs: 2_500,
   lostAfterMs: 6_000,
-  reconnectGraceMs: 2_000,
+  reconnectGraceMs: 3_000,
+  restartGraceMs: 6_000,
   unschedulableAfterMs: 30_000,
   cancelGraceMs: 5_000,
   timeoutGraceMs: 5_000,

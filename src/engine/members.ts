@@ -159,7 +159,7 @@ export class Members {
       graceTimer: undefined,
     };
     this.#members.set(member.id, member);
-    this.#giveGrace(member, 'it did not come back after the restart of the coordinator');
+    this.#giveGrace(member, 'it did not come back after the restart of the coordinator', this.#config.restartGraceMs);
   }
 
   send(id: string, message: Message): boolean {
@@ -261,11 +261,11 @@ export class Members {
     member.connection = undefined;
     member.blobs = undefined;
     this.#suspect(member, why);
-    this.#giveGrace(member, why);
+    this.#giveGrace(member, why, this.#config.reconnectGraceMs);
   }
 
-  #giveGrace(member: Member, why: string): void {
-    member.graceTimer = this.#clock.timer(this.#config.reconnectGraceMs, () => this.#lost(member, why));
+  #giveGrace(member: Member, why: string, graceMs: number): void {
+    member.graceTimer = this.#clock.timer(graceMs, () => this.#lost(member, why));
   }
 
   #lost(member: Member, why: string): void {

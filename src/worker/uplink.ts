@@ -5,7 +5,7 @@ import type { Worker } from './worker.ts';
 
 export interface UplinkOptions {
   url: string;
-  /** First and longest wait between two tries, in ms; it doubles, with jitter. Defaults 200 and 5000. */
+  /** First and longest wait between two tries, in ms; it doubles, with jitter. Defaults 200 and 2000: within the grace of a coordinator. */
   backoffMs?: number;
   backoffMaxMs?: number;
   handshakeTimeoutMs: number;
@@ -55,7 +55,7 @@ export class Uplink {
   }
 
   async #run(first: PromiseWithResolvers<void>): Promise<void> {
-    const { backoffMs = 200, backoffMaxMs = 5_000 } = this.#options;
+    const { backoffMs = 200, backoffMaxMs = 2_000 } = this.#options;
     let wait = backoffMs;
     while (!this.#closing.signal.aborted) {
       let why = 'the connection closed';

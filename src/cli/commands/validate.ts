@@ -19,7 +19,7 @@ export async function validate(args: Args, terminal: Terminal): Promise<ExitCode
   for (const { severity, line, column, path, message, suggestion } of problems) {
     const where = line === undefined ? `${name}: ${path}` : `${name}:${line}:${column}`;
     const kind = severity === 'warning' ? `${paint('yellow', 'warning')}: ` : '';
-    terminal.err(`${where}: ${kind}${printable(`${message}${suggestion === undefined ? '' : ` ${suggestion}`}`)}\n`);
+    terminal.err(`${where}: ${kind}${printable(`${message}${suggestion === undefined ? '' : `. ${suggestion}`}`)}\n`);
   }
   if (valid) terminal.out(`${name} is valid: ${workflow.workflow}, ${workflow.steps.length} steps.\n`);
   else

@@ -65,23 +65,32 @@ export function buildBundle(parts: BundleParts): Bundle {
 }
 
 /**
- * The text of a bundle file: indented JSON with a final line break. Equal bundles give equal text, whatever the order of their keys.
+ * The text of a bundle file: canonical JSON for each part, and a line for each receipt, output and key. Equal bundles give equal
+ * text, whatever the order of their keys.
  *
  * @throws JSONFlowError as `canonicalize`
  */
 export function encodeBundle(bundle: Bundle): string {
-  // Parsing the canonical form puts the keys in order; the fields of the bundle itself read best in their own.
-  const sorted = JSON.parse(canonicalize(bundle)) as Bundle;
-  const { jsonflow_bundle, run_id, workflow, input, receipts, run_statement, outputs: outputsByStep, keys } = sorted;
-  const ordered: Bundle = {
-    jsonflow_bundle,
-    run_id,
-    workflow,
-    input,
-    receipts,
-    run_statement,
-    outputs: outputsByStep,
-    keys,
+  // Part by part: the whole is nested deeper than a value may be.
+  const outputs = Object.keys(bundle.outputs)
+    .sort()
+    .map((id) => `${JSON.stringify(id)}:${encodeOutput(bundle.outputs[id])}`);
+  const parts = {
+    jsonflow_bundle: canonicalize(bundle.jsonflow_bundle),
+    run_id: canonicalize(bundle.run_id),
+    workflow: canonicalize(bundle.workflow),
+    input: canonicalize(bundle.input),
+    receipts: lines('[', bundle.receipts.map(canonicalize), ']'),
+    run_statement: canonicalize(bundle.run_statement),
+    outputs: lines('{', outputs, '}'),
+    keys: lines('[', bundle.keys.map(canonicalize), ']'),
   };
-  return `${JSON.stringify(ordered, null, 2)}\n`;
+  const members = Object.entries(parts).map(([name, text]) => `${JSON.stringify(name)}:${text}`);
+  return `{\n${members.join(',\n')}\n}\n`;
 }
+
+const encodeOutput = (output: Bundle['outputs'][string] | undefined): string =>
+  output !== undefined && 'value' in output ? `{"value":${canonicalize(output.value)}}` : canonicalize(output);
+
+const lines = (open: string, items: readonly string[], close: string): string =>
+  items.length === 0 ? open + close : `${open}\n${items.join(',\n')}\n${close}`;

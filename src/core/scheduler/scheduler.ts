@@ -274,7 +274,8 @@ function scoreParts(node: SchedulerNode, demand: Demand, wished: boolean): Recor
   return {
     preference: wished ? 100 : ranking === undefined ? 0 : ranking(node),
     load: -100 * (node.running / node.slots),
-    latency: -Math.min(100, node.latencyMs ?? 0) / 2,
+    // By its order of magnitude: a busy host answers pings late, and a millisecond must not outweigh a free slot.
+    latency: -Math.log2(1 + (node.latencyMs ?? 0)),
   };
 }
 
