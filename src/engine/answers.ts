@@ -133,8 +133,7 @@ export class Answers {
     const { clock, random, journal } = this.#deps;
     const step = run.state.plan.byId.get(message.step_id)?.index ?? -1;
     const state = run.state.steps[step]?.state;
-    if (run.concluding || state === undefined)
-      return this.#acknowledge(member, message, false, 'the run is being concluded');
+    if (state === undefined) return;
     const now = clock.now();
     const answer: Answer = {
       step: message.step_id,
@@ -149,6 +148,9 @@ export class Answers {
     };
     if (message.error !== undefined) answer.error = message.error;
     const verdict = judgeAnswer(run.state, answer, now, random.fraction());
+    // What was accepted before stays accepted; anything else comes too late for the run statement.
+    if (run.concluding && verdict.kind !== 'known')
+      return this.#acknowledge(member, message, false, 'the run is being concluded');
     switch (verdict.kind) {
       case 'accept':
         this.#deps.attemptEnded(run, step, member.id);

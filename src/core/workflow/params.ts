@@ -8,6 +8,9 @@ import { type Check, compileSchema } from './schema-check.ts';
 
 /** A checker for each schema object that was seen; it goes when the schema goes. Null for a schema that can't be used. */
 const checks = new WeakMap<JSONObject, Check | null>();
+/** The same by the schema's text: a node that comes back announces equal schemas as new objects, and compiling is dear. */
+const checksByText = new Map<string, Check | null>();
+const checksByTextMax = 500;
 
 /** Reports unknown step types, and params that no run of the step could accept. */
 export function checkStepTypes(
@@ -59,13 +62,26 @@ function checkFor({ params_schema }: StepTypeManifest): Check | null | undefined
   if (params_schema === undefined) return undefined;
   let check = checks.get(params_schema);
   if (check === undefined) {
-    try {
-      check = compileSchema(normaliseParamsSchema(params_schema));
-    } catch {
-      check = null;
-    }
+    check = checkForText(JSON.stringify(params_schema), params_schema);
     checks.set(params_schema, check);
   }
+  return check;
+}
+
+function checkForText(text: string, schema: JSONObject): Check | null {
+  const known = checksByText.get(text);
+  if (known !== undefined) return known;
+  let check: Check | null;
+  try {
+    check = compileSchema(normaliseParamsSchema(schema));
+  } catch {
+    check = null;
+  }
+  for (const oldest of checksByText.keys()) {
+    if (checksByText.size < checksByTextMax) break;
+    checksByText.delete(oldest);
+  }
+  checksByText.set(text, check);
   return check;
 }
 
