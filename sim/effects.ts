@@ -10,6 +10,8 @@ export class Effects {
   /** The last phase that an adapter was told is safe, by run and step. */
   readonly #safePhase = new Map<string, number>();
   readonly #committed = new Set<string>();
+  /** Nodes whose messages were falsified: what is refused of them is not their loss. */
+  readonly liars = new Set<string>();
   /** The processes that attempts ran in. */
   readonly #ranIn = new Map<string, ProcessClock>();
 
@@ -63,6 +65,7 @@ export class Effects {
       for (const [step, { attempts }] of steps)
         for (const [attempt, { end, node }] of attempts) {
           const name = `${runId}/${step}#${attempt}`;
+          if (this.liars.has(node)) continue;
           if (end === 'step.succeeded' && this.#ranIn.get(name)?.dead === false && !this.#committed.has(name))
             this.#report.violation('what counts is committed', `${node} never heard that ${name} counts`);
         }

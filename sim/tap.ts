@@ -57,6 +57,7 @@ function isLying({ conditions, faults, workerNameAt }: World, { worker }: SimLin
 
 function lie(world: World, link: SimLink, packet: Packet, random: SeededRandom): Packet {
   const { message } = packet;
+  if (message.kind === 'assign' || message.kind === 'result') world.effects.liars.add(link.worker);
   if (message.kind === 'assign') {
     world.report.log(`lie: ${link.worker} runs ${message.assignment.step_id} with other params`);
     return { message: otherParams(message) };
