@@ -39,6 +39,22 @@ export interface PublicKey {
  *   the curve, or where the point has small order
  */
 export function parsePublicKey(pem: string): PublicKey {
+  const known = soundKeys.get(pem);
+  if (known !== undefined) return known;
+  const key = checkedPublicKey(pem);
+  for (const oldest of soundKeys.keys()) {
+    if (soundKeys.size < soundKeysMax) break;
+    soundKeys.delete(oldest);
+  }
+  soundKeys.set(pem, key);
+  return key;
+}
+
+/** Keys that were found sound, by their text: the check takes longer than a signature, and the same few keys come again and again. */
+const soundKeys = new Map<string, PublicKey>();
+const soundKeysMax = 1_000;
+
+function checkedPublicKey(pem: string): PublicKey {
   const raw = rawKeyOf(pem);
   const y = littleEndian(raw) & ~(1n << 255n);
   if (y >= P) throw unsound('its encoding is not canonical');
