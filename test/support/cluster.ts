@@ -126,9 +126,16 @@ export class Cluster {
   }
 }
 
-/** Runs until `done` holds, letting everything else go on in between; bounded by the test runner's own limit. */
+/** Turns of the event loop after which what a test waits for is not going to come. */
+const turnsMax = 200_000;
+
+/** Lets everything else go on until `done` holds. */
 export async function until(done: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await done())) await new Promise((resolve) => setImmediate(resolve));
+  for (let turns = 0; turns < turnsMax; turns++) {
+    if (await done()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  throw new Error(`what the test waits for did not come: ${done}`);
 }
 
 /** An adapter of one step type around a function. */

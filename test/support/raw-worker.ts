@@ -67,13 +67,13 @@ export class RawWorker {
     this.connection.send({ message });
   }
 
-  /** The next message of that kind; those of other kinds that come before are passed over. */
+  /** The oldest message of that kind that was not taken yet; those of other kinds stay. */
   async next<Kind extends MessageKind>(kind: Kind): Promise<MessageOf<Kind>> {
     for (;;) {
-      for (let message = this.#messages.shift(); message !== undefined; message = this.#messages.shift()) {
-        if (message.kind === kind) return message as MessageOf<Kind>;
-        if (message.kind === 'refuse') assert.fail(`refused: ${message.code}: ${message.message}`);
-      }
+      const index = this.#messages.findIndex((message) => message.kind === kind || message.kind === 'refuse');
+      const [message] = index === -1 ? [] : this.#messages.splice(index, 1);
+      if (message?.kind === 'refuse' && kind !== 'refuse') assert.fail(`refused: ${message.code}: ${message.message}`);
+      if (message !== undefined) return message as MessageOf<Kind>;
       if (this.closed !== undefined) assert.fail(`closed before ${kind} came: ${String(this.closed.error)}`);
       await new Promise<void>((wake) => {
         this.#wake = wake;
