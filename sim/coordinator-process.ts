@@ -1,6 +1,6 @@
 import type { CoordinatorConfig } from '../src/engine/config.ts';
 import { Coordinator } from '../src/engine/coordinator.ts';
-import { messageOf } from '../src/lib/errors.ts';
+import { JSONFlowError, messageOf } from '../src/lib/errors.ts';
 import { memoryTransport } from '../src/transport/memory/memory-transport.ts';
 import { ProcessClock } from './clock.ts';
 import { slowSigner, slowVerifier } from './crypto.ts';
@@ -68,6 +68,8 @@ export class CoordinatorProcess {
     try {
       await this.api.start();
     } catch (thrown) {
+      if (!(thrown instanceof JSONFlowError) || thrown.code === 'INTERNAL')
+        report.violation('no exception', `coordinator ${this.life} can't start: ${messageOf(thrown)}`);
       report.log(`coordinator ${this.life} can't start: ${messageOf(thrown)}`);
       this.#world.coordinatorStopped(this, messageOf(thrown));
       return;

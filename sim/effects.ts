@@ -1,5 +1,4 @@
 import type { AdapterContext } from '../src/ports/adapter.ts';
-import type { ProcessClock } from './clock.ts';
 import type { JournalWatch } from './journal.ts';
 import type { Reporter } from './report.ts';
 
@@ -12,17 +11,17 @@ export class Effects {
   readonly #committed = new Set<string>();
   /** Nodes whose messages were falsified: what is refused of them is not their loss. */
   readonly liars = new Set<string>();
-  /** The processes that attempts ran in. */
-  readonly #ranIn = new Map<string, ProcessClock>();
+  /** Whether the process that an attempt ran in is still there, and means to stay. */
+  readonly #ranIn = new Map<string, () => boolean>();
 
   constructor(journal: JournalWatch, report: Reporter) {
     this.#journal = journal;
     this.#report = report;
   }
 
-  started(node: string, { run_id, step_id, attempt, last_checkpoint }: AdapterContext, process: ProcessClock): void {
+  started(node: string, { run_id, step_id, attempt, last_checkpoint }: AdapterContext, isThere: () => boolean): void {
     const name = `${run_id}/${step_id}#${attempt}`;
-    this.#ranIn.set(name, process);
+    this.#ranIn.set(name, isThere);
     this.#report.log(`${node}: starts ${name}`);
     if (this.#journal.attempt(run_id, step_id, attempt)?.node !== node)
       this.#report.violation('persist, then send', `${node} runs ${name}, which the disk does not have`);
@@ -66,7 +65,7 @@ export class Effects {
         for (const [attempt, { end, node }] of attempts) {
           const name = `${runId}/${step}#${attempt}`;
           if (this.liars.has(node)) continue;
-          if (end === 'step.succeeded' && this.#ranIn.get(name)?.dead === false && !this.#committed.has(name))
+          if (end === 'step.succeeded' && this.#ranIn.get(name)?.() === true && !this.#committed.has(name))
             this.#report.violation('what counts is committed', `${node} never heard that ${name} counts`);
         }
   }

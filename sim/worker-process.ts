@@ -40,7 +40,7 @@ export class WorkerProcess {
       node: name,
       clock: this.clock,
       random: this.#random,
-      started: (context: AdapterContext) => world.effects.started(name, context, this.clock),
+      started: (context: AdapterContext) => world.effects.started(name, context, () => this.alive),
       checkpointed: (context, phase) => world.effects.checkpointed(name, context, phase),
       committed: (context) => world.effects.committed(name, context),
     };
