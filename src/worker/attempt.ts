@@ -1,7 +1,8 @@
 import { pae, toEnvelope } from '../core/receipt/dsse.ts';
 import { nullDigest, receiptPayload } from '../core/receipt/statement.ts';
 import { canonicalize } from '../lib/canonical.ts';
-import { JSONFlowError, messageOf, StepError } from '../lib/errors.ts';
+import { clip } from '../lib/clip.ts';
+import { messageOf, StepError } from '../lib/errors.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { JSONObject, JSONValue } from '../lib/json.ts';
 import { redactJSON, redactor, resolvePointers, type Secret } from '../lib/secrets.ts';
@@ -10,9 +11,11 @@ import type { Clock } from '../ports/clock.ts';
 import type { Signer } from '../ports/signer.ts';
 import type { Vault } from '../ports/vault.ts';
 import type { Stored } from '../protocol/events.ts';
+import { limits } from '../protocol/limits.ts';
 import type { Assignment, AttemptKey, MessageOf } from '../protocol/messages.ts';
-import { payloadType, type StepFailure } from '../protocol/receipt.ts';
+import { type Envelope, payloadType, type StepFailure } from '../protocol/receipt.ts';
 import { AttemptContext, type ContextLink } from './context.ts';
+import { failureOf, wordsOf } from './failure.ts';
 import type { AdapterRegistry } from './registry.ts';
 import { parseBlob, storeText } from './values.ts';
 
@@ -43,6 +46,8 @@ export class Attempt {
   readonly #link: ContextLink;
   readonly #abort = new AbortController();
   readonly #afterCommit: (() => void | Promise<void>)[] = [];
+  /** All that were resolved for this attempt: none of them may leave it. */
+  readonly #secrets: Secret[] = [];
   /** Set once the attempt has ended; kept until the coordinator has it durably. */
   result: MessageOf<'result'> | undefined;
 
@@ -65,15 +70,16 @@ export class Attempt {
       timeout_ms === null
         ? undefined
         : clock.timer(timeout_ms, () => this.cancel('STEP_TIMEOUT', `the step took longer than ${timeout_ms} ms`));
-    let ended: { output: Stored; digest: string; error?: StepFailure };
+    let ended: Ended;
     try {
-      ended = await this.#execute(startedAt);
+      // A vault or a connection may hang as well as an adapter.
+      ended = await this.#untilStopped(this.#execute(startedAt));
     } catch (thrown) {
-      ended = { output: { value: null }, digest: nullDigest, error: failureOf(thrown) };
+      ended = failed(failureOf(thrown, this.#redact));
     } finally {
       stopTimer?.();
     }
-    this.result = await this.#sign(ended, startedAt);
+    this.result = await this.#receipt(ended, startedAt);
     return this.result;
   }
 
@@ -83,41 +89,39 @@ export class Attempt {
       try {
         await fn();
       } catch (thrown) {
-        this.#link.log('error', `after the commit: ${messageOf(thrown)}`);
+        this.#link.log('error', `after the commit: ${clip(this.#redact(wordsOf(thrown)), limits.errorLengthMax)}`);
       }
     }
   }
 
-  async #execute(startedAt: number): Promise<{ output: Stored; digest: string }> {
-    const { vault } = this.#deps;
+  readonly #redact = (text: string): string => (this.#secrets.length === 0 ? text : redactor(this.#secrets)(text));
+
+  async #execute(startedAt: number): Promise<Ended> {
+    const { vault, clock, registry } = this.#deps;
     const { assignment } = this;
-    const secrets: Secret[] = [];
+    const { signal } = this.#abort;
     const resolve = async (name: string, version?: string): Promise<string> => {
       const value = await vault.resolve(name, version);
-      secrets.push({ pointer: `vault://${name}${version === undefined ? '' : `#${version}`}`, value });
+      this.#secrets.push({ pointer: `vault://${name}${version === undefined ? '' : `#${version}`}`, value });
       return value;
     };
-    try {
-      const stated = await this.#params();
-      const { params } = await resolvePointers(stated, assignment.pointers, resolve);
-      const context = new AttemptContext({
-        assignment,
-        signal: this.#abort.signal,
-        deadline: assignment.timeout_ms === null ? undefined : startedAt + assignment.timeout_ms,
-        lastCheckpoint: await this.#checkpoint(),
-        link: this.#link,
-        clock: this.#deps.clock,
-        resolve,
-        redact: (text) => (secrets.length === 0 ? text : redactor(secrets)(text)),
-        afterCommit: (fn) => this.#afterCommit.push(fn),
-      });
-      const value = await this.#untilStopped(
-        this.#deps.registry.run({ id: assignment.step_id, type: assignment.step_type, params }, context),
-      );
-      return await this.#store(secrets.length === 0 ? value : redactJSON(value, redactor(secrets)));
-    } catch (thrown) {
-      throw secrets.length === 0 ? thrown : redacted(thrown, redactor(secrets));
-    }
+    const { params } = await resolvePointers(await this.#params(), assignment.pointers, resolve);
+    const lastCheckpoint = await this.#checkpoint();
+    // The attempt may have ended while this was under way: then nothing may begin any more.
+    signal.throwIfAborted();
+    const context = new AttemptContext({
+      assignment,
+      signal,
+      deadline: assignment.timeout_ms === null ? undefined : startedAt + assignment.timeout_ms,
+      lastCheckpoint,
+      link: this.#link,
+      clock,
+      resolve,
+      redact: this.#redact,
+      afterCommit: (fn) => this.#afterCommit.push(fn),
+    });
+    const value = await registry.run({ id: assignment.step_id, type: assignment.step_type, params }, context);
+    return this.#store(this.#secrets.length === 0 ? value : redactJSON(value, this.#redact));
   }
 
   async #params(): Promise<JSONObject> {
@@ -133,13 +137,20 @@ export class Attempt {
     return parseBlob(await this.#link.getBlob(params.digest)) as JSONObject;
   }
 
+  /** The state that an earlier attempt saved. It only spares work: an attempt that can't have it begins afresh. */
   async #checkpoint(): Promise<JSONValue | undefined> {
     const { checkpoint } = this.assignment;
     if (checkpoint === undefined) return undefined;
-    return 'value' in checkpoint ? checkpoint.value : parseBlob(await this.#link.getBlob(checkpoint.digest));
+    if ('value' in checkpoint) return checkpoint.value;
+    try {
+      return parseBlob(await this.#link.getBlob(checkpoint.digest));
+    } catch (thrown) {
+      this.#link.log('warn', `the step starts afresh, without its last checkpoint: ${wordsOf(thrown)}`);
+      return undefined;
+    }
   }
 
-  /** The adapter's result, or, once it was told to stop and didn't within the grace, the reason it was told. */
+  /** What the work ends with, or, once it was told to stop and didn't within the grace, the reason it was told. */
   async #untilStopped<T>(work: Promise<T>): Promise<T> {
     const { signal } = this.#abort;
     const { clock, stopGraceMs } = this.#deps;
@@ -158,7 +169,7 @@ export class Attempt {
     }
   }
 
-  async #store(value: JSONValue): Promise<{ output: Stored; digest: string }> {
+  async #store(value: JSONValue): Promise<Ended> {
     let text: string;
     try {
       text = canonicalize(value);
@@ -168,10 +179,17 @@ export class Attempt {
     return storeText(text, value, this.#link);
   }
 
-  async #sign(
-    ended: { output: Stored; digest: string; error?: StepFailure },
-    startedAt: number,
-  ): Promise<MessageOf<'result'>> {
+  /** The signed result; where that can't be made, one that says so; and where nothing can be signed, one without a signature. */
+  async #receipt(ended: Ended, startedAt: number): Promise<MessageOf<'result'>> {
+    try {
+      return await this.#sign(ended, startedAt);
+    } catch {
+      const unsigned = failed(receiptFailure);
+      return this.#sign(unsigned, startedAt).catch(() => this.#result(unsigned, noEnvelope));
+    }
+  }
+
+  async #sign(ended: Ended, startedAt: number): Promise<MessageOf<'result'>> {
     const { assignment } = this;
     const { signer, nodeId, registry, clock } = this.#deps;
     const adapter = registry.lookup(assignment.step_type);
@@ -196,30 +214,36 @@ export class Attempt {
       deterministic: adapter?.stepType.deterministic ?? false,
       resources: assignment.resources,
     });
-    const envelope = toEnvelope(payload, signer.keyId, await signer.sign(pae(payloadType, payload)));
+    return this.#result(ended, toEnvelope(payload, signer.keyId, await signer.sign(pae(payloadType, payload))));
+  }
+
+  #result({ output, digest, error }: Ended, envelope: Envelope): MessageOf<'result'> {
     const result: MessageOf<'result'> = {
       kind: 'result',
-      ...keyOf(assignment),
+      ...keyOf(this.assignment),
       envelope,
-      output: ended.output,
-      output_digest: ended.digest,
+      output,
+      output_digest: digest,
     };
-    if (ended.error !== undefined) result.error = ended.error;
+    if (error !== undefined) result.error = error;
     return result;
   }
 }
 
-const messageLengthMax = 2_000;
-
-/** What a receipt says of a failure: a code and a sentence, never a stack. */
-function failureOf(thrown: unknown): StepFailure {
-  const message = messageOf(thrown).slice(0, messageLengthMax);
-  if (thrown instanceof StepError) return { code: thrown.code, message, retryable: thrown.retryable };
-  if (thrown instanceof JSONFlowError) return { code: thrown.code, message, retryable: thrown.retriable };
-  return { code: 'ADAPTER_CRASHED', message, retryable: false };
+/** What an attempt ends with. */
+interface Ended {
+  output: Stored;
+  digest: string;
+  error?: StepFailure;
 }
 
-function redacted(thrown: unknown, redact: (text: string) => string): unknown {
-  const { code, message, retryable } = failureOf(thrown);
-  return new StepError(code, redact(message), { retryable });
-}
+const failed = (error: StepFailure): Ended => ({ output: { value: null }, digest: nullDigest, error });
+
+const receiptFailure: StepFailure = {
+  code: 'INTERNAL',
+  message: 'the node could not make a receipt of what the attempt ended with',
+  retryable: true,
+};
+
+/** Proves nothing: the coordinator refuses it, and gives the step to another node. */
+const noEnvelope: Envelope = { payload: '', payloadType, signatures: [] };

@@ -1,4 +1,5 @@
 import { canonicalize } from '../lib/canonical.ts';
+import { clip } from '../lib/clip.ts';
 import { StepError } from '../lib/errors.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { JSONValue } from '../lib/json.ts';
@@ -96,7 +97,9 @@ export class AttemptContext implements AdapterContext {
     const now = this.#parts.clock.now();
     if (now - this.#progressAt < progressIntervalMs && fraction !== 1) return;
     this.#progressAt = now;
-    this.#parts.link.progress(fraction, this.#parts.redact(note).slice(0, limits.logLineBytesMax));
+    // What an adapter in JavaScript may give is not always a number, and would end the connection as a malformed message.
+    const known = typeof fraction === 'number' && Number.isFinite(fraction) ? fraction : null;
+    this.#parts.link.progress(known, clip(this.#parts.redact(String(note)), limits.logLineBytesMax));
   }
 
   async checkpoint(state: JSONValue): Promise<void> {
@@ -123,6 +126,6 @@ export class AttemptContext implements AdapterContext {
     this.#logLines += 1;
     if (this.#logLines > limits.logLinesPerStepMax) return;
     const last = this.#logLines === limits.logLinesPerStepMax ? ' (further lines of this step are dropped)' : '';
-    this.#parts.link.log(level, this.#parts.redact(String(text)).slice(0, limits.logLineBytesMax) + last);
+    this.#parts.link.log(level, clip(this.#parts.redact(String(text)), limits.logLineBytesMax - last.length) + last);
   }
 }
