@@ -205,7 +205,8 @@ export class Worker {
       session.stopWatch?.();
       if (this.#session === session) this.#session = undefined;
     });
-    this.#watch(session, heartbeatMs * heartbeatsMissedMax);
+    // Within one process nobody pings, and neither end can vanish alone.
+    if (!connection.local) this.#watch(session, heartbeatMs * heartbeatsMissedMax);
     for (const packet of early) this.#receive(session, packet);
     connection.onPacket((packet) => this.#receive(session, packet));
     for (const { attempt, checkpoint } of this.#held.values()) {
