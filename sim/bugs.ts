@@ -168,7 +168,7 @@ export const bugs: readonly Bug[] = [
   {
     name: 'silence-is-golden',
     file: 'src/worker/worker.ts',
-    find: 'this.#watch(session, heartbeatMs * heartbeatsMissedMax);',
+    find: 'if (!connection.local) this.#watch(session, heartbeatMs * heartbeatsMissedMax);',
     replace: '',
     why: 'a worker waits for ever for a coordinator whose machine is gone',
   },
@@ -178,5 +178,12 @@ export const bugs: readonly Bug[] = [
     find: 'if (key !== null && this.keys.has(key)) return keyTaken(append);',
     replace: '',
     why: 'two submissions with one idempotency key start two runs',
+  },
+  {
+    name: 'own-worker-is-watched-too',
+    file: 'src/worker/worker.ts',
+    find: 'if (!connection.local) this.#watch(session,',
+    replace: 'this.#watch(session,',
+    why: 'the worker within a coordinator, which nobody pings, leaves it when nothing happens for a while',
   },
 ];

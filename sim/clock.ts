@@ -17,7 +17,12 @@ export class VirtualClock implements Clock {
   }
 
   timer(ms: number, fn: () => void): () => void {
-    const entry: Entry = { at: this.#now + Math.max(0, ms), order: this.#order++, fn };
+    return this.timerAt(this.#now + Math.max(0, ms), fn);
+  }
+
+  /** At a time rather than after one: adding and taking away the same number would not always give the same time again. */
+  timerAt(at: number, fn: () => void): () => void {
+    const entry: Entry = { at, order: this.#order++, fn };
     this.#push(entry);
     return () => {
       entry.fn = undefined;

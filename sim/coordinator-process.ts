@@ -19,6 +19,8 @@ export class CoordinatorProcess {
   readonly life: number;
   /** Rejects when the process has died; calls race with it. */
   readonly death: PromiseWithResolvers<never> = Promise.withResolvers();
+  /** The worker within this very process. */
+  own: WorkerProcess | undefined;
   readonly #world: World;
   /** What the process itself can run. */
   readonly #local: WorkerSpec | undefined;
@@ -82,6 +84,7 @@ export class CoordinatorProcess {
     const local = memoryTransport();
     const listener = await local.listen((connection) => void accept(connection));
     const own = new WorkerProcess(this.#world, coordinatorName, this.#local, this.#world.localSite, this.life);
+    this.own = own;
     this.death.promise.catch(() => own.crash(false));
     await own.joinLocally(await local.connect(listener.url));
   }

@@ -106,7 +106,7 @@ export class SimLink {
     const { clock, network } = this.#parts;
     const at = Math.max(this.#arrival[from], clock.now() + network.latency());
     this.#arrival[from] = at;
-    clock.timer(at - clock.now(), () => this.#arrive(from, what, order));
+    clock.timerAt(at, () => this.#arrive(from, what, order));
   }
 
   /** No message, however late or repeated, may make its receiver throw. */

@@ -34,6 +34,8 @@ const stepsOf = ({ started, steps }: RunRecord): string =>
 export async function checkOutcome(world: World, coordinator: CoordinatorProcess): Promise<void> {
   const { journal, client, report } = world;
   world.effects.checkCommits();
+  if (coordinator.own?.worker.connected === false)
+    report.violation('everything ends', 'the worker within the coordinator has left it');
   const trust = await coordinator.api.trust();
   for (const runId of journal.runs.keys()) {
     const bundle = await coordinator.api.bundle(runId);
