@@ -48,8 +48,6 @@ export class ReadyQueue {
   readonly #byRun = new Map<string, Fifo<ReadyStep>>();
   readonly #turns = new Fifo<string>();
   #size = 0;
-  /** Version of the nodes at which nothing in the queue could be placed. */
-  blockedAt = -1;
 
   constructor(demand: Demand) {
     this.demand = demand;
@@ -87,12 +85,12 @@ export class ReadyQueue {
     }
   }
 
-  /** Forgets the steps of a run; its turn, if it still has one, passes over. */
-  drop(run: string): void {
-    const steps = this.#byRun.get(run);
-    if (steps === undefined) return;
-    this.#size -= steps.size;
-    this.#byRun.set(run, new Fifo());
+  /** Forgets the steps of a run; its turn, if it still has one, passes over. @returns how many they were */
+  drop(run: string): number {
+    const count = this.#byRun.get(run)?.size ?? 0;
+    this.#size -= count;
+    if (count > 0) this.#byRun.set(run, new Fifo());
+    return count;
   }
 
   *stepsOf(run: string): Generator<ReadyStep> {

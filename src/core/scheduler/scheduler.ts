@@ -31,20 +31,34 @@ interface Eligible {
   size: number;
 }
 
+interface Waiting extends ReadyQueue {
+  eligible?: Eligible;
+}
+
 /**
- * Places ready steps on nodes. The same calls give the same placements: no clock, no random. The cost of a placement
- * depends neither on the number of waiting steps nor on that of the nodes, as long as steps come in few shapes.
+ * Places ready steps on nodes. The same calls give the same placements: no clock, no random.
+ *
+ * Steps wait in a queue per shape of demand. A queue is *tryable* until nothing of it can be placed, then *blocked* until a node
+ * gets room that one of its steps would fit into. So the cost of a placement depends neither on the number of waiting steps nor,
+ * thanks to sampling, on that of the nodes; a step that ends costs one look at each blocked queue.
  */
 export class Scheduler {
   readonly #localSteps: LocalSteps;
   readonly #nodes = new Map<string, SchedulerNode>();
-  readonly #queues = new Map<string, ReadyQueue>();
-  readonly #eligible = new Map<string, Eligible>();
+  readonly #queues = new Map<string, Waiting>();
+  readonly #shapesOfRun = new Map<string, Set<string>>();
+  readonly #tryable = new Set<Waiting>();
+  readonly #blocked = new Set<Waiting>();
+  /** Queues that no node could ever serve. */
+  #hopeless = new Set<Waiting>();
+  #hopelessAt = 0;
   /** Nodes with a free slot. */
   readonly #open = new Set<SchedulerNode>();
-  /** Counts changes of the set of nodes, and of that and of free room. */
-  #membership = 0;
-  #room = 0;
+  /** Nodes that got room since the blocked queues were last looked at. */
+  readonly #freed = new Set<SchedulerNode>();
+  /** Counts changes of the set of nodes, and of what they offer. */
+  #membership = 1;
+  #ready = 0;
   #cursor = 0;
 
   constructor(localSteps: LocalSteps = 'auto') {
@@ -57,7 +71,7 @@ export class Scheduler {
     if (before !== undefined) {
       node.running = before.running;
       Object.assign(node.used, before.used);
-      this.#open.delete(before);
+      this.#forget(before);
     }
     this.#nodes.set(node.id, node);
     this.#changed(node);
@@ -67,9 +81,8 @@ export class Scheduler {
     const node = this.#nodes.get(id);
     if (node === undefined) return;
     this.#nodes.delete(id);
-    this.#open.delete(node);
-    this.#membership += 1;
-    this.#room += 1;
+    this.#forget(node);
+    this.#changed(undefined);
   }
 
   suspect(id: string, suspected: boolean): void {
@@ -88,9 +101,7 @@ export class Scheduler {
   }
 
   get readyCount(): number {
-    let count = 0;
-    for (const queue of this.#queues.values()) count += queue.size;
-    return count;
+    return this.#ready;
   }
 
   enqueue(ready: ReadyStep): void {
@@ -99,16 +110,22 @@ export class Scheduler {
     if (queue === undefined) {
       queue = new ReadyQueue(ready.demand);
       this.#queues.set(shape, queue);
+      this.#tryable.add(queue);
+      if (this.#hopelessAt === this.#membership && this.#eligibleFor(queue).size === 0) this.#hopeless.add(queue);
     }
     queue.push(ready);
+    this.#ready += 1;
+    const shapes = this.#shapesOfRun.get(ready.run) ?? new Set();
+    this.#shapesOfRun.set(ready.run, shapes.add(shape));
   }
 
   /** Forgets the waiting steps of a run. */
   dropRun(run: string): void {
-    for (const [shape, queue] of this.#queues) {
-      queue.drop(run);
-      if (queue.size === 0) this.#queues.delete(shape);
+    for (const queue of this.#queuesOf(run)) {
+      this.#ready -= queue.drop(run);
+      if (queue.size === 0) this.#remove(queue);
     }
+    this.#shapesOfRun.delete(run);
   }
 
   /** Takes room on a node for an attempt that is already there, as after a restart. */
@@ -116,7 +133,7 @@ export class Scheduler {
     const node = this.#nodes.get(id);
     if (node === undefined) return;
     take(node, demand);
-    if (node.running >= node.slots) this.#open.delete(node);
+    if (node.running >= node.slots) this.#forget(node);
   }
 
   /** Gives back the room of an attempt that has ended. */
@@ -131,66 +148,107 @@ export class Scheduler {
   /** The next step that can be placed, with its room reserved; undefined where nothing can be placed now. */
   next(): Placement | undefined {
     if (this.#open.size === 0) return undefined;
-    for (const [shape, queue] of this.#queues) {
-      if (queue.blockedAt === this.#room) continue;
-      const choice = this.#choose(queue.demand);
+    for (;;) {
+      const queue = this.#unblocked() ?? first(this.#tryable);
+      if (queue === undefined) return undefined;
+      const choice = this.#choose(queue);
+      // Shapes take turns: this one goes to the end, or waits for room.
+      this.#tryable.delete(queue);
       if (choice === undefined) {
-        queue.blockedAt = this.#room;
+        this.#blocked.add(queue);
         continue;
       }
       const ready = queue.shift();
-      this.#queues.delete(shape);
+      if (queue.size === 0) this.#remove(queue);
+      else this.#tryable.add(queue);
       if (ready === undefined) continue;
-      // Shapes take turns: this one goes to the end.
-      if (queue.size > 0) this.#queues.set(shape, queue);
+      this.#ready -= 1;
       take(choice.node, queue.demand);
-      if (choice.node.running >= choice.node.slots) this.#open.delete(choice.node);
+      if (choice.node.running >= choice.node.slots) this.#forget(choice.node);
       return { ready, node: choice.node.id, reason: choice.reason };
     }
-    return undefined;
   }
 
-  /** Steps that no node here could ever run, with what each node lacks. */
-  *unschedulable(): Generator<{ demand: Demand; runs: string[]; why: string }> {
-    for (const queue of this.#queues.values()) {
-      if (this.#eligibleFor(queue.demand).size > 0) continue;
-      yield { demand: queue.demand, runs: [...queue.runs()], why: this.#explainLacks(queue.demand) };
+  /** Demands that no node here could ever meet, with the runs that wait for them and what each node lacks. */
+  *unschedulable(): Generator<{ shape: string; runs: string[]; why: string }> {
+    if (this.#hopelessAt !== this.#membership) {
+      this.#hopeless = new Set([...this.#queues.values()].filter((queue) => this.#eligibleFor(queue).size === 0));
+      this.#hopelessAt = this.#membership;
     }
+    for (const queue of this.#hopeless)
+      yield { shape: queue.demand.shape, runs: [...queue.runs()], why: this.#explainLacks(queue.demand) };
   }
 
   /** Waiting steps of a run. */
   *readySteps(run: string): Generator<ReadyStep> {
-    for (const queue of this.#queues.values()) yield* queue.stepsOf(run);
+    for (const queue of this.#queuesOf(run)) yield* queue.stepsOf(run);
   }
 
   /** Waiting steps of a run with the reason why they wait; `limit` at most. */
   *waiting(run: string, limit: number): Generator<{ step: number; why: string }> {
     let count = 0;
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#queuesOf(run)) {
       let why: string | undefined;
       for (const { step } of queue.stepsOf(run)) {
         if (count >= limit) return;
         count += 1;
-        why ??= this.#explainWait(queue.demand);
+        why ??= this.#explainWait(queue);
         yield { step, why };
       }
     }
   }
 
-  #changed(node: SchedulerNode): void {
+  *#queuesOf(run: string): Generator<Waiting> {
+    for (const shape of this.#shapesOfRun.get(run) ?? []) {
+      const queue = this.#queues.get(shape);
+      if (queue !== undefined) yield queue;
+    }
+  }
+
+  /** The nodes, or what they offer, have changed: everything may be placeable now. */
+  #changed(node: SchedulerNode | undefined): void {
     this.#membership += 1;
-    this.#roomOn(node);
+    for (const queue of this.#blocked) this.#tryable.add(queue);
+    this.#blocked.clear();
+    if (node !== undefined) this.#roomOn(node);
   }
 
   #roomOn(node: SchedulerNode): void {
-    if (!node.suspected && node.running < node.slots) this.#open.add(node);
-    else this.#open.delete(node);
-    this.#room += 1;
+    if (node.suspected || node.running >= node.slots) return this.#forget(node);
+    this.#open.add(node);
+    this.#freed.add(node);
   }
 
-  #eligibleFor(demand: Demand): Eligible {
-    const known = this.#eligible.get(demand.shape);
-    if (known?.version === this.#membership) return known;
+  #forget(node: SchedulerNode): void {
+    this.#open.delete(node);
+    this.#freed.delete(node);
+  }
+
+  /** A blocked queue that fits where room has come up. One at a time: the room may be gone with it. */
+  #unblocked(): Waiting | undefined {
+    if (this.#freed.size === 0) return undefined;
+    for (const queue of this.#blocked)
+      for (const node of this.#freed) {
+        if (!hasRoom(node, queue.demand)) continue;
+        const { wished, others } = this.#eligibleFor(queue);
+        if (!wished.set.has(node) && !others.set.has(node)) continue;
+        this.#blocked.delete(queue);
+        return queue;
+      }
+    this.#freed.clear();
+    return undefined;
+  }
+
+  #remove(queue: Waiting): void {
+    this.#queues.delete(queue.demand.shape);
+    this.#tryable.delete(queue);
+    this.#blocked.delete(queue);
+    this.#hopeless.delete(queue);
+  }
+
+  #eligibleFor(queue: Waiting): Eligible {
+    if (queue.eligible?.version === this.#membership) return queue.eligible;
+    const { demand } = queue;
     const fit = [...this.#nodes.values()].filter((node) => lacks(node, demand).length === 0);
     const remote = fit.filter((node) => !node.local);
     const useLocal =
@@ -201,14 +259,13 @@ export class Scheduler {
     const { prefer } = demand;
     const wished = poolOf(prefer === undefined ? [] : all.filter((node) => matchesWish(node, prefer)));
     const others = poolOf(all.filter((node) => !wished.set.has(node)));
-    const eligible = { version: this.#membership, wished, others, size: all.length };
-    if (this.#eligible.size > 10_000) this.#eligible.clear();
-    this.#eligible.set(demand.shape, eligible);
-    return eligible;
+    queue.eligible = { version: this.#membership, wished, others, size: all.length };
+    return queue.eligible;
   }
 
-  #choose(demand: Demand): { node: SchedulerNode; reason: PlacementReason } | undefined {
-    const { wished, others, size } = this.#eligibleFor(demand);
+  #choose(queue: Waiting): { node: SchedulerNode; reason: PlacementReason } | undefined {
+    const { demand } = queue;
+    const { wished, others, size } = this.#eligibleFor(queue);
     if (size === 0) return undefined;
     for (const pool of [wished, others]) {
       const free = this.#sample(pool, demand);
@@ -249,14 +306,17 @@ export class Scheduler {
     return shown.join('; ');
   }
 
-  #explainWait(demand: Demand): string {
-    const { wished, others, size } = this.#eligibleFor(demand);
+  #explainWait(queue: Waiting): string {
+    const { demand } = queue;
+    const { wished, others, size } = this.#eligibleFor(queue);
     if (size === 0) return `no connected node can run it: ${this.#explainLacks(demand)}`;
     const shown = [...wished.list, ...others.list].slice(0, 5).map((node) => `${node.id} ${busy(node, demand)}`);
     if (size > shown.length) shown.push(`and ${size - shown.length} more`);
     return `waits for room on ${size === 1 ? 'the node' : `one of ${size} nodes`} that can run it: ${shown.join('; ')}`;
   }
 }
+
+const first = <T>(set: ReadonlySet<T>): T | undefined => set.values().next().value;
 
 function busy(node: SchedulerNode, demand: Demand): string {
   if (node.suspected) return 'is suspected to be down';
