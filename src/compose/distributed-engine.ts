@@ -313,11 +313,11 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     };
     for (const name of ['workflow:started', 'workflow:completed', 'workflow:failed'] as const)
       api.emitter.on(name, hold);
-    await api.start();
-    hold();
     const local = memoryTransport();
-    running.coordinator.local = await local.listen((connection) => void api.accept(connection));
-    await running.worker.join(await local.connect(running.coordinator.local.url));
+    const listener = await local.listen((connection) => void api.accept(connection));
+    running.coordinator.local = listener;
+    await api.start(async () => running.worker.join(await local.connect(listener.url)));
+    hold();
     if (settings.port !== undefined) await this.#listen(running.coordinator, settings.port);
   }
 
@@ -408,6 +408,9 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     this.#holdProcess(true);
     running.uplink?.close();
     const { coordinator } = running;
+    // First nothing new, then what runs here ends or is handed back, then the doors are closed.
+    coordinator?.api.drain();
+    await running.worker.close(closeGraceMs);
     await coordinator?.listener?.close();
     if (coordinator?.server?.listening === true) {
       const { server } = coordinator;
@@ -415,7 +418,6 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       server.closeIdleConnections();
       await closed;
     }
-    await running.worker.close(closeGraceMs);
     await coordinator?.api.close();
     await coordinator?.local?.close();
     await coordinator?.store.close();

@@ -8,6 +8,7 @@ import type { Connection, Packet } from '../ports/transport.ts';
 import type { MessageOf } from '../protocol/messages.ts';
 import type { PublicKeyEntry } from '../protocol/receipt.ts';
 import { protocolVersion, protocolVersionMin } from '../protocol/version.ts';
+import { namePattern } from '../protocol/workflow.ts';
 import type { CoordinatorConfig } from './config.ts';
 import type { JoinTokens } from './join-tokens.ts';
 
@@ -18,6 +19,8 @@ export interface AdmissionDeps {
   random: Random;
   store: Store;
   tokens: JoinTokens;
+  /** Nodes that were expelled. */
+  isBanned(nodeId: string): boolean;
 }
 
 /** A worker that has proved who it is. */
@@ -82,6 +85,7 @@ export class Admission {
     const hello = await inbox.next('hello');
     if (hello === undefined) return undefined;
     const version = this.#checkHello(hello, connection);
+    const needsToken = await this.#needsToken(hello, connection);
     const facts: HandshakeFacts = {
       version,
       epoch,
@@ -113,6 +117,8 @@ export class Admission {
       Buffer.from(proof.signature, 'base64'),
     );
     if (!proven) throw new Refusal('UNAUTHORIZED', 'the node could not prove that it holds its key');
+    // Only now is a one-time token used up: whoever broke off before may try again.
+    if (needsToken && !this.#deps.tokens.admit(hello.token, this.#deps.clock.now())) throw noToken();
     const key = { node_id: hello.node_id, key_id: keyIdOf(hello.public_key), public_key: hello.public_key };
     await store.enrol(key).catch((thrown: unknown) => {
       if (thrown instanceof JSONFlowError && thrown.code === 'CONFLICT')
@@ -132,8 +138,9 @@ export class Admission {
         'PROTOCOL_VERSION',
         `the node speaks versions ${hello.versions.min} to ${hello.versions.max} of the protocol, this coordinator ${protocolVersionMin} to ${protocolVersion}`,
       );
-    if (!connection.local && !this.#deps.tokens.admit(hello.token, this.#deps.clock.now()))
-      throw new Refusal('UNAUTHORIZED', 'a valid join token is required; give it with --token');
+    if (!isName.test(hello.node_id)) throw new Refusal('INVALID_MESSAGE', 'the name of the node is not a valid one');
+    if (this.#deps.isBanned(hello.node_id))
+      throw new Refusal('UNAUTHORIZED', 'the node was expelled for evidence that did not hold; it may come back later');
     if (!connection.local && hello.node_id === this.#config.nodeId)
       throw new Refusal('CONFLICT', `the name ${hello.node_id} is the coordinator's own; choose another --node-id`);
     try {
@@ -143,7 +150,23 @@ export class Admission {
     }
     return version;
   }
+
+  /** A node that joined before needs no token again: its key, which it has to prove, is as good. */
+  async #needsToken(hello: MessageOf<'hello'>, connection: Connection): Promise<boolean> {
+    const { tokens, clock, store } = this.#deps;
+    if (connection.local || !tokens.required) return false;
+    if (tokens.accepts(hello.token, clock.now())) return true;
+    const known = (await store.enrolled()).some(
+      ({ node_id, public_key }) => node_id === hello.node_id && public_key === hello.public_key,
+    );
+    if (!known) throw noToken();
+    return false;
+  }
 }
+
+const isName = new RegExp(namePattern);
+
+const noToken = (): Refusal => new Refusal('UNAUTHORIZED', 'a valid join token is required; give it with --token');
 
 function refuse(connection: Connection, { code, message }: Refusal): void {
   connection.send({ message: { kind: 'refuse', code, message } });

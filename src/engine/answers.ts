@@ -216,6 +216,7 @@ export class Answers {
     const planned = run?.state.plan.byId.get(message.step_id);
     if (run === undefined || planned === undefined) return;
     if (isCurrent(run.state, { ...message, step: message.step_id, node: member.id }) === undefined) return;
+    this.#deps.members.holdBack(member.id);
     this.lose(run, planned.index, `handed back: ${message.why}`, false);
   }
 

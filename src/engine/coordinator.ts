@@ -61,6 +61,7 @@ export class Coordinator implements CoordinatorApi {
   #phase: Phase = 'new';
   #failure: JSONFlowError | undefined;
   #startedAt = 0;
+  #closed: Promise<void> | undefined;
 
   constructor(config: CoordinatorConfig, deps: CoordinatorDeps) {
     this.#config = config;
@@ -68,18 +69,25 @@ export class Coordinator implements CoordinatorApi {
     this.#scheduler = new Scheduler(config.localSteps);
     this.#values = new Values(deps.store);
     this.#tokens = new JoinTokens(deps.joinTokens ?? []);
-    this.#admission = new Admission(config, { ...deps, tokens: this.#tokens });
+    this.#admission = new Admission(config, {
+      ...deps,
+      tokens: this.#tokens,
+      isBanned: (nodeId) => this.#runs?.members.isBanned(nodeId) ?? false,
+    });
     const { keyId, publicKey } = deps.signer;
     this.#self = { node_id: config.nodeId, key_id: keyId, public_key: publicKey };
   }
 
-  /** Takes a new epoch and goes on with every unfinished run. @throws JSONFlowError STORE_FAILED, STORE_CORRUPT, CONFLICT */
-  async start(): Promise<void> {
+  /**
+   * Takes a new epoch and goes on with every unfinished run.
+   * @param join lets the coordinator's own worker join before the runs go on, so that none finds itself without any node
+   * @throws JSONFlowError STORE_FAILED, STORE_CORRUPT, CONFLICT
+   */
+  async start(join?: () => Promise<void>): Promise<void> {
     const { store, clock } = this.#deps;
     this.#startedAt = clock.now();
     const epoch = await store.acquireEpoch();
     await store.enrol(this.#self);
-    const emit: Emit = (name, ...args) => void this.emitter.emit(name, ...(args as never));
     this.#records = new Records(this.#config, { store, values: this.#values, plans: this.#plans, clock });
     this.#runs = new Runs(this.#config, epoch, {
       ...this.#deps,
@@ -87,10 +95,11 @@ export class Coordinator implements CoordinatorApi {
       values: this.#values,
       plans: this.#plans,
       records: this.#records,
-      emit,
+      emit: this.#emit,
       failed: (error) => this.#fail(error),
     });
     this.#phase = 'running';
+    await join?.();
     await this.#runs.recover();
   }
 
@@ -248,14 +257,26 @@ export class Coordinator implements CoordinatorApi {
   }
 
   /**
-   * Stops without losing anything: nothing new starts, what is under way on other nodes goes on there, and the journal is
-   * written. The next start goes on from here.
+   * The first half of closing: accepts nothing more, places nothing more, gives up nobody. Nodes may still hand in what they have.
    */
-  async close(): Promise<void> {
-    if (this.#phase === 'closed' || this.#phase === 'closing') return;
-    const failed = this.#phase === 'failed';
+  drain(): void {
+    if (this.#phase !== 'running') return;
     this.#phase = 'closing';
-    await this.#runs?.close(failed);
+    this.#runs?.drain();
+  }
+
+  /**
+   * Stops without losing anything: nothing new starts, what is under way on other nodes goes on there, and the journal is
+   * written. The next start goes on from here. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.drain();
+    await this.#runs?.close(this.#phase === 'failed');
     this.#phase = 'closed';
   }
 
@@ -263,8 +284,19 @@ export class Coordinator implements CoordinatorApi {
     if (this.#phase !== 'running') return;
     this.#phase = 'failed';
     this.#failure = error;
-    this.emitter.emit('fatal', error);
+    this.#emit('fatal', error);
   }
+
+  /** A listener that throws is its owner's affair: it surfaces as an uncaught error, not in the middle of a run. */
+  readonly #emit: Emit = (name, ...args) => {
+    try {
+      this.emitter.emit(name, ...(args as never));
+    } catch (thrown) {
+      queueMicrotask(() => {
+        throw thrown;
+      });
+    }
+  };
 
   #running(): Runs {
     if (this.#phase === 'running' && this.#runs !== undefined) return this.#runs;

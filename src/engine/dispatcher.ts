@@ -39,14 +39,21 @@ interface Prepared {
 export class Dispatcher {
   readonly #config: CoordinatorConfig;
   readonly #deps: DispatcherDeps;
+  #stopped = false;
 
   constructor(config: CoordinatorConfig, deps: DispatcherDeps) {
     this.#config = config;
     this.#deps = deps;
   }
 
+  /** Nothing new is placed any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** Places all that can be placed now. */
   pump(): void {
+    if (this.#stopped) return;
     for (let placement = this.#deps.scheduler.next(); placement !== undefined; placement = this.#deps.scheduler.next())
       this.#place(placement);
   }
@@ -155,8 +162,13 @@ export class Dispatcher {
       // The node may have gone meanwhile; then the step has been, or will be, given to another.
       if (isCurrent(run.state, { step: stated.id, attempt: event.attempt, epoch: event.epoch, node }) === undefined)
         return;
-      members.send(node, { kind: 'assign', assignment });
       this.watch(run, step, event.attempt, event.at);
+      try {
+        members.send(node, { kind: 'assign', assignment });
+      } catch (thrown) {
+        // Too large for one frame, wherever it would go.
+        this.#deps.fail(run, step, failureOf(thrown), digest);
+      }
     });
   }
 

@@ -29,6 +29,12 @@ export class JoinTokens {
     return { token, expires_at };
   }
 
+  /** Whether the token would admit its bearer; nothing is used up. */
+  accepts(token: string | undefined, now: number): boolean {
+    if (!this.required) return true;
+    return token !== undefined && ((this.#oneTime.get(sha256(token)) ?? 0) > now || this.#isShared(sha256(token)));
+  }
+
   /** Whether the token admits its bearer; a one-time token is used up by it. */
   admit(token: string | undefined, now: number): boolean {
     if (!this.required) return true;
@@ -39,6 +45,10 @@ export class JoinTokens {
       this.#oneTime.delete(hash);
       return end > now;
     }
+    return this.#isShared(hash);
+  }
+
+  #isShared(hash: string): boolean {
     const given = Buffer.from(hash, 'hex');
     // No early exit: the time tells nothing about which one it was.
     return this.#shared.reduce((found, known) => timingSafeEqual(known, given) || found, false);

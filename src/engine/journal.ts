@@ -1,5 +1,5 @@
 import { applyEvent, type OnReady } from '../core/run/fold.ts';
-import type { JSONFlowError } from '../lib/errors.ts';
+import { asError, type JSONFlowError } from '../lib/errors.ts';
 import type { Store } from '../ports/store.ts';
 import type { RunEvent } from '../protocol/events.ts';
 import type { ActiveRun } from './active-run.ts';
@@ -76,20 +76,22 @@ export class Journal {
     run.effects = [];
     const seq = run.state.seq - events.length;
     this.#underWay += 1;
-    this.#store.append({ run_id: run.state.runId, seq, epoch: this.epoch, events }).then(
-      () => {
-        this.#ended();
+    this.#store
+      .append({ run_id: run.state.runId, seq, epoch: this.epoch, events })
+      .finally(() => this.#ended())
+      .then(() => {
         if (this.#stopped) return;
         for (const effect of effects) effect();
         this.#events.durable(run, events);
-      },
-      (error: JSONFlowError) => {
-        this.#ended();
-        if (this.#stopped) return;
-        this.#stopped = true;
-        this.#events.failed(error);
-      },
-    );
+      })
+      // The store failed; or what follows did, and then the journal says what has not happened.
+      .catch((thrown: unknown) => this.#fail(thrown));
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#events.failed(asError(thrown));
   }
 
   #ended(): void {

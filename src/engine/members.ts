@@ -25,7 +25,18 @@ export interface Member {
   lastHeardAt: number;
   /** Runs out when the node has been away for too long. */
   graceTimer: (() => void) | undefined;
+  /** The node gets nothing new before this time. */
+  heldBackUntil: number;
+  /** Evidence of it that did not hold. */
+  misdeeds: number;
 }
+
+/** How long a node that handed a step back is left alone; otherwise the step would go to and fro. */
+const holdBackMs = 1_000;
+/** So often a node may send evidence that does not hold; then it is expelled for a while. */
+const misdeedsMax = 3;
+const banMs = 60_000;
+const bannedMax = 10_000;
 
 export interface MemberEvents {
   joined(member: Member): void;
@@ -55,6 +66,10 @@ export class Members {
   readonly #members = new Map<string, Member>();
   /** The newest attempt of each node to join that is not through yet. */
   readonly #joining = new Map<string, symbol>();
+  /** Nodes that were expelled, and until when. */
+  readonly #banned = new Map<string, number>();
+  #beatAt = Number.NaN;
+  #frozen = false;
   #stopBeat: (() => void) | undefined;
   #stepTypes: ReadonlyMap<string, StepTypeManifest> | undefined;
 
@@ -124,6 +139,8 @@ export class Members {
       connectedAt: this.#clock.now(),
       lastHeardAt: this.#clock.now(),
       graceTimer: undefined,
+      heldBackUntil: 0,
+      misdeeds: 0,
     };
     this.#members.set(member.id, member);
     this.#stepTypes = undefined;
@@ -157,6 +174,8 @@ export class Members {
       connectedAt: this.#clock.now(),
       lastHeardAt: this.#clock.now(),
       graceTimer: undefined,
+      heldBackUntil: 0,
+      misdeeds: 0,
     };
     this.#members.set(member.id, member);
     this.#giveGrace(member, 'it did not come back after the restart of the coordinator', this.#config.restartGraceMs);
@@ -166,6 +185,40 @@ export class Members {
     const connection = this.#members.get(id)?.connection;
     connection?.send({ message });
     return connection !== undefined;
+  }
+
+  /** The node gets nothing new for a moment. */
+  holdBack(id: string): void {
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    member.heldBackUntil = this.#clock.now() + holdBackMs;
+    this.#scheduler.suspect(id, true);
+    this.#clock.timer(holdBackMs, () => this.#trustAgain(member));
+  }
+
+  /** The node sent evidence that does not hold. A few times may be a defect; more is not waited for. */
+  misbehaved(id: string, why: string): void {
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    member.misdeeds += 1;
+    if (member.misdeeds < misdeedsMax) return this.holdBack(id);
+    for (const oldest of this.#banned.keys()) {
+      if (this.#banned.size < bannedMax) break;
+      this.#banned.delete(oldest);
+    }
+    this.#banned.set(id, this.#clock.now() + banMs);
+    this.#lost(member, `it was expelled: ${why}`);
+  }
+
+  isBanned(id: string): boolean {
+    return (this.#banned.get(id) ?? 0) > this.#clock.now();
+  }
+
+  /** Nobody is given up any more: the coordinator closes, and what runs elsewhere goes on there. */
+  freeze(): void {
+    this.#frozen = true;
+    this.#stopBeat?.();
+    for (const member of this.#members.values()) member.graceTimer?.();
   }
 
   status(): NodeStatus[] {
@@ -220,7 +273,12 @@ export class Members {
     if (node === undefined) return;
     const rtt = Math.max(0, this.#clock.now() - at);
     node.latencyMs = node.latencyMs === undefined ? rtt : node.latencyMs * 0.8 + rtt * 0.2;
-    if (!node.suspected) return;
+    this.#trustAgain(member);
+  }
+
+  #trustAgain(member: Member): void {
+    const gone = this.#members.get(member.id) !== member || member.connection === undefined;
+    if (gone || this.#clock.now() < member.heldBackUntil || this.#scheduler.node(member.id)?.suspected !== true) return;
     this.#scheduler.suspect(member.id, false);
     this.#events.changed();
   }
@@ -237,8 +295,12 @@ export class Members {
 
   #beat(): void {
     const now = this.#clock.now();
+    // A late beat: this process stood still, or the clock was set. What the nodes sent meanwhile has not been read yet.
+    const late = !(now - this.#beatAt >= 0 && now - this.#beatAt < this.#config.suspectAfterMs);
+    this.#beatAt = now;
     for (const member of [...this.#members.values()]) {
       if (member.connection === undefined || member.connection.local) continue;
+      if (late) member.lastHeardAt = now;
       const silence = now - member.lastHeardAt;
       if (silence >= this.#config.lostAfterMs) {
         this.#lost(member, `it has been silent for ${silence} ms`);
@@ -265,11 +327,12 @@ export class Members {
   }
 
   #giveGrace(member: Member, why: string, graceMs: number): void {
+    if (this.#frozen) return;
     member.graceTimer = this.#clock.timer(graceMs, () => this.#lost(member, why));
   }
 
   #lost(member: Member, why: string): void {
-    if (this.#members.get(member.id) !== member) return;
+    if (this.#frozen || this.#members.get(member.id) !== member) return;
     this.#members.delete(member.id);
     this.#stepTypes = undefined;
     member.graceTimer?.();

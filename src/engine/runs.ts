@@ -1,32 +1,31 @@
-import { pae, toEnvelope } from '../core/receipt/dsse.ts';
-import { nullDigest, receiptPayload, runPayload } from '../core/receipt/statement.ts';
 import { startRun, wake } from '../core/run/fold.ts';
-import { concludeRun } from '../core/run/result.ts';
 import { isSettled, type RunState } from '../core/run/state.ts';
 import type { Scheduler } from '../core/scheduler/scheduler.ts';
 import type { Plan } from '../core/workflow/plan.ts';
-import { JSONFlowError } from '../lib/errors.ts';
-import { isoTime } from '../lib/time.ts';
+import { clip } from '../lib/clip.ts';
+import { asError, JSONFlowError } from '../lib/errors.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { SignatureVerifier, Signer } from '../ports/signer.ts';
 import type { Store } from '../ports/store.ts';
 import type { RunEvent, RunStarted } from '../protocol/events.ts';
+import { limits } from '../protocol/limits.ts';
 import type { StepTypeManifest } from '../protocol/messages.ts';
-import { type Envelope, payloadType, type StepFailure } from '../protocol/receipt.ts';
+import type { StepFailure } from '../protocol/receipt.ts';
 import type { DistributedResult } from '../protocol/result.ts';
-import { productVersion } from '../protocol/version.ts';
 import { type ActiveRun, activeRun, demandFor, plannedAt, setTimer } from './active-run.ts';
 import { Answers } from './answers.ts';
 import type { CoordinatorStats } from './api.ts';
 import type { CoordinatorConfig } from './config.ts';
-import { Dispatcher, isWaiting, parentReceipts } from './dispatcher.ts';
+import { Dispatcher, isWaiting } from './dispatcher.ts';
 import type { Emit } from './events.ts';
 import { Feeds } from './feeds.ts';
 import { Journal } from './journal.ts';
 import { Members } from './members.ts';
+import { OwnReceipts } from './own-receipts.ts';
 import { Placed } from './placed.ts';
 import type { Records } from './records.ts';
 import type { Plans } from './submission.ts';
+import { UnschedulableWatch } from './unschedulable.ts';
 import type { Values } from './values.ts';
 
 interface RunsDeps {
@@ -57,6 +56,8 @@ export class Runs {
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #answers: Answers;
+  readonly #own: OwnReceipts;
+  readonly #unschedulable: UnschedulableWatch;
   readonly #placed = new Placed();
   readonly #active = new Map<string, ActiveRun>();
   /** Durable runs that wait for their turn, in order. */
@@ -68,7 +69,6 @@ export class Runs {
   readonly #endings = new Map<string, PromiseWithResolvers<DistributedResult>>();
   readonly #counters = { started: 0, completed: 0, failed: 0, cancelled: 0 };
   readonly #stepCounters = { succeeded: 0, failed: 0, retried: 0, reassigned: 0, refused: 0 };
-  #unschedulableCheck: (() => void) | undefined;
   #knownTypes: { own: unknown; offered: unknown; all: ReadonlyMap<string, StepTypeManifest> } | undefined;
   #closed = false;
 
@@ -77,9 +77,19 @@ export class Runs {
     this.#deps = deps;
     this.epoch = epoch;
     this.feeds = new Feeds(deps.store);
+    this.#own = new OwnReceipts(config.nodeId, epoch, deps);
+    this.#unschedulable = new UnschedulableWatch(deps, config.unschedulableAfterMs, ({ run: runId, step, why }) => {
+      const hopeless = this.#active.get(runId);
+      if (hopeless === undefined) return;
+      const message = `no node can run step ${plannedAt(hopeless.state.plan, step).step.id}: ${why}`;
+      void this.#failStep(hopeless, step, { code: 'UNSCHEDULABLE', message, retryable: false });
+    });
     this.#journal = new Journal(deps.store, epoch, {
       ready: (run, step) => this.#enqueue(run, step),
-      turn: () => this.#dispatcher.pump(),
+      turn: () => {
+        this.#dispatcher.pump();
+        this.#unschedulable.check();
+      },
       durable: (run, events) => this.#durable(run, events),
       failed: (error) => this.#fatal(error),
     });
@@ -107,10 +117,7 @@ export class Runs {
           for (const { run: held, step } of this.#placed.on(nodeId))
             scheduler.reserve(nodeId, demandFor(held.state.plan, step));
         },
-        changed: () => {
-          this.#journal.schedule();
-          this.#checkUnschedulableLater();
-        },
+        changed: () => this.#journal.schedule(),
       },
     );
     const run = (runId: string) => this.#active.get(runId);
@@ -137,7 +144,10 @@ export class Runs {
       run,
       isUnfinished: (runId) => this.#isUnfinished(runId),
       attemptEnded: (active, step, node) => this.#attemptEnded(active, step, node),
-      misbehaved: ({ id }, why) => emit('node:misbehaved', { nodeId: id, why }),
+      misbehaved: ({ id }, why) => {
+        this.members.misbehaved(id, why);
+        emit('node:misbehaved', { nodeId: id, why });
+      },
       refused: () => {
         this.#stepCounters.refused += 1;
       },
@@ -155,7 +165,6 @@ export class Runs {
       else this.#queued.add(runId);
     }
     this.#journal.schedule();
-    this.#checkUnschedulableLater();
   }
 
   active(runId: string): ActiveRun | undefined {
@@ -213,7 +222,6 @@ export class Runs {
     this.#deps.emit('workflow:started', started.workflow.workflow, { runId });
     if (now) {
       for (const step of ready) this.#enqueue(run, step);
-      this.#checkUnschedulableLater();
     } else this.#startQueued();
     return runId;
   }
@@ -229,7 +237,8 @@ export class Runs {
   }
 
   /** False where the run is not under way. Resolves when the wish is durable. */
-  async cancel(runId: string, why: string): Promise<boolean> {
+  async cancel(runId: string, stated: string): Promise<boolean> {
+    const why = clip(stated, limits.errorLengthMax);
     const durable = Promise.withResolvers<void>();
     let told = false;
     const stop = (run: ActiveRun): void => {
@@ -281,6 +290,13 @@ export class Runs {
     };
   }
 
+  /** Nothing new starts, and nobody is given up; what runs may still end, and be journaled. */
+  drain(): void {
+    this.#dispatcher.stop();
+    this.#unschedulable.stop();
+    this.members.freeze();
+  }
+
   async close(failed: boolean): Promise<void> {
     if (!failed) await this.#journal.settled();
     this.#stop(new JSONFlowError('CLOSED', 'the coordinator was closed; the run goes on when it starts again'));
@@ -296,7 +312,7 @@ export class Runs {
     if (this.#closed) return;
     this.#closed = true;
     this.#journal.stop();
-    this.#unschedulableCheck?.();
+    this.#unschedulable.stop();
     this.members.close(error.message);
     for (const run of this.#active.values()) for (const stop of run.timers.values()) stop();
     for (const ending of this.#endings.values()) {
@@ -445,52 +461,25 @@ export class Runs {
     this.members.send(node, { kind: 'cancel', run_id: run.state.runId, step_id, attempt, epoch, why });
   }
 
-  /** The coordinator fails a step that no node could be given, with a receipt of its own. */
-  async #failStep(run: ActiveRun, step: number, error: StepFailure, inputDigest = nullDigest): Promise<void> {
+  /** The coordinator fails a step itself: one that no node could be given, or whose assignment can't be sent. */
+  async #failStep(run: ActiveRun, step: number, error: StepFailure, inputDigest?: string): Promise<void> {
+    const record = run.state.steps[step];
+    if (record === undefined || run.failing.has(step)) return;
+    const { state: before } = record;
+    const attempt = before.kind === 'assigned' ? before.attempt : record.attempt + 1;
     run.failing.add(step);
-    const { plan, runId, started, steps } = run.state;
-    const { step: stated, digest: stepDigest } = plannedAt(plan, step);
-    const attempt = (steps[step]?.attempt ?? 0) + 1;
-    const now = this.#deps.clock.now();
-    const payload = receiptPayload({
-      run_id: runId,
-      step_id: stated.id,
-      step_type: stated.type,
-      attempt,
-      epoch: this.epoch,
-      tenant_id: started.tenant_id,
-      workflow_digest: plan.digest,
-      step_digest: stepDigest,
-      input_digest: inputDigest,
-      output_digest: nullDigest,
-      parents: parentReceipts(run, step),
-      adapter: { id: 'coordinator', version: productVersion },
-      node: { id: this.#config.nodeId, key_id: this.#deps.signer.keyId },
-      started_at: isoTime(now),
-      finished_at: isoTime(now),
-      status: 'failed',
-      error,
-      deterministic: false,
-      resources: {},
-    });
-    const envelope = await this.#sign(payload);
-    run.failing.delete(step);
-    if (this.#closed || !isWaiting(run, step)) return;
-    const { clock } = this.#deps;
-    this.#journal.emit(run, {
-      kind: 'step.failed',
-      at: clock.now(),
-      step: stated.id,
-      attempt,
-      node: this.#config.nodeId,
-      error,
-      envelope,
-    });
-  }
-
-  async #sign(payload: string): Promise<Envelope> {
-    const { signer } = this.#deps;
-    return toEnvelope(payload, signer.keyId, await signer.sign(pae(payloadType, payload)));
+    try {
+      const event = await this.#own.failure(run, step, attempt, error, inputDigest);
+      // Meanwhile the run may have been cancelled, or a node may have answered after all.
+      if (this.#closed || run.concluding || run.state.stopping !== undefined || record.state !== before) return;
+      if (before.kind === 'assigned') this.#attemptEnded(run, step, before.node);
+      this.#journal.emit(run, event);
+    } catch (thrown) {
+      this.#fatal(asError(thrown));
+    } finally {
+      run.failing.delete(step);
+      if (!this.#closed) this.#concludeIfSettled(run);
+    }
   }
 
   #concludeIfSettled(run: ActiveRun): void {
@@ -500,26 +489,12 @@ export class Runs {
   }
 
   async #conclude(run: ActiveRun): Promise<void> {
-    const { signer, clock } = this.#deps;
-    const predicate = concludeRun(
-      run.state,
-      { id: this.#config.nodeId, key_id: signer.keyId },
-      this.epoch,
-      clock.now(),
-    );
-    const run_statement = await this.#sign(runPayload(predicate));
-    if (this.#closed) return;
-    const { status, merkle_root, result_root, error } = predicate;
-    const event: RunEvent = {
-      kind: 'run.completed',
-      at: Date.parse(predicate.finished_at),
-      status,
-      run_statement,
-      merkle_root,
-      result_root,
-      ...(error === undefined ? {} : { error }),
-    };
-    this.#journal.emit(run, event, () => this.#ended(run));
+    try {
+      const event = await this.#own.conclusion(run);
+      if (!this.#closed) this.#journal.emit(run, event, () => this.#ended(run));
+    } catch (thrown) {
+      this.#fatal(asError(thrown));
+    }
   }
 
   #ended(run: ActiveRun): void {
@@ -548,35 +523,6 @@ export class Runs {
   #startQueued(): void {
     const [next] = this.#queued;
     if (next === undefined || this.#closed || !this.#hasTurn()) return;
-    this.#revive(next).catch((thrown: unknown) =>
-      this.#fatal(thrown instanceof JSONFlowError ? thrown : new JSONFlowError('INTERNAL', String(thrown))),
-    );
-  }
-
-  /** Fails steps that no node could run, once a node that can has had time to join. */
-  #checkUnschedulableLater(): void {
-    if (this.#unschedulableCheck !== undefined || this.#closed) return;
-    if (this.#deps.scheduler.unschedulable().next().done === true) return;
-    this.#unschedulableCheck = this.#deps.clock.timer(this.#config.unschedulableAfterMs, () => {
-      this.#unschedulableCheck = undefined;
-      this.#failUnschedulable();
-      this.#checkUnschedulableLater();
-    });
-  }
-
-  #failUnschedulable(): void {
-    for (const { demand, runs, why } of [...this.#deps.scheduler.unschedulable()]) {
-      for (const runId of runs) {
-        const run = this.#active.get(runId);
-        if (run === undefined) continue;
-        for (const { step, demand: of } of [...this.#deps.scheduler.readySteps(runId)])
-          if (of.shape === demand.shape)
-            void this.#failStep(run, step, {
-              code: 'UNSCHEDULABLE',
-              message: `no node can run step ${plannedAt(run.state.plan, step).step.id}: ${why}`,
-              retryable: false,
-            });
-      }
-    }
+    this.#revive(next).catch((thrown: unknown) => this.#fatal(asError(thrown)));
   }
 }

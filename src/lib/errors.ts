@@ -91,5 +91,9 @@ export class StepError extends Error {
   }
 }
 
+/** What was thrown, as an error of ours: anything else is a defect, and says so. */
+export const asError = (thrown: unknown): JSONFlowError =>
+  thrown instanceof JSONFlowError ? thrown : new JSONFlowError('INTERNAL', messageOf(thrown), { cause: thrown });
+
 /** The message of anything that was thrown. */
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

@@ -3,6 +3,8 @@ export const limits = {
   /** Size of a workflow's source. */
   workflowBytesMax: 32 * 1024 * 1024,
   stepsMax: 100_000,
+  /** Steps that one step may wait for: an assignment and a receipt name each of them, and must fit into a frame. */
+  parentsMax: 20_000,
   /** Length of an identifier: step, run, node, tenant. */
   idLengthMax: 128,
   /** Nesting of any JSON that is hashed or sent. */
@@ -26,6 +28,8 @@ export const limits = {
   /** How often a step may lose its node before it is blamed for it. */
   nodeLossesMax: 5,
   httpBodyBytesMax: 32 * 1024 * 1024,
+  /** Characters of an error's message, or of a reason, in a receipt or the journal. */
+  errorLengthMax: 2_000,
   logLineBytesMax: 4 * 1024,
   logLinesPerStepMax: 1_000,
 } as const;
