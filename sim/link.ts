@@ -34,9 +34,11 @@ export class SimLink {
   readonly ends: Record<Side, ProcessClock>;
   readonly #parts: LinkParts;
   readonly #arrival: Record<Side, number> = { worker: 0, coordinator: 0 };
-  /** What waits for a partition to heal, with its place in the order of sending. */
-  #stalled: { from: Side; what: Travelling; order: number }[] | undefined;
-  #sent = 0;
+  /** What travels each way, in the order of sending. */
+  readonly #flying: Record<Side, Travelling[]> = { worker: [], coordinator: [] };
+  /** How much of it is due, but held up by a partition. */
+  readonly #due: Record<Side, number> = { worker: 0, coordinator: 0 };
+  #stalled = false;
   #broken = false;
 
   constructor(parts: LinkParts) {
@@ -57,15 +59,13 @@ export class SimLink {
   }
 
   stall(): void {
-    this.#stalled ??= [];
+    this.#stalled = true;
   }
 
   resume(): void {
-    const stalled = this.#stalled ?? [];
-    this.#stalled = undefined;
-    // What was under way when the partition came stands behind what was sent later.
-    stalled.sort((a, b) => a.order - b.order);
-    for (const { from, what, order } of stalled) this.carry(from, what, order);
+    this.#stalled = false;
+    for (const side of ['worker', 'coordinator'] as const)
+      for (; this.#due[side] > 0; this.#due[side] -= 1) this.#arriveLater(side);
   }
 
   /** Tears the connection; what is under way is lost. */
@@ -97,16 +97,19 @@ export class SimLink {
     this.carry(from, { text: JSON.stringify(passed.message), bytes, kind: passed.message.kind });
   }
 
-  carry(from: Side, what: Travelling, order: number = this.#sent++): void {
+  carry(from: Side, what: Travelling): void {
     if (this.#broken) return;
-    if (this.#stalled !== undefined) {
-      this.#stalled.push({ from, what, order });
-      return;
-    }
+    this.#flying[from].push(what);
+    if (this.#stalled) this.#due[from] += 1;
+    else this.#arriveLater(from);
+  }
+
+  /** The next of what travels that way arrives, whichever it is by then: nothing overtakes. */
+  #arriveLater(from: Side): void {
     const { clock, network } = this.#parts;
     const at = Math.max(this.#arrival[from], clock.now() + network.latency());
     this.#arrival[from] = at;
-    clock.timerAt(at, () => this.#arrive(from, what, order));
+    clock.timerAt(at, () => this.#arrive(from));
   }
 
   /** No message, however late or repeated, may make its receiver throw. */
@@ -114,12 +117,14 @@ export class SimLink {
     this.#parts.report.violation('no exception', `the ${side} end of a connection threw: ${message}`);
   }
 
-  #arrive(from: Side, what: Travelling, order: number): void {
+  #arrive(from: Side): void {
     if (this.#broken) return;
-    if (this.#stalled !== undefined) {
-      this.#stalled.push({ from, what, order });
+    if (this.#stalled) {
+      this.#due[from] += 1;
       return;
     }
+    const what = this.#flying[from].shift();
+    if (what === undefined) return;
     const end = this.end(otherSide(from));
     if (what === 'fin' || what === 'reset') {
       this.#broken = true;
