@@ -19,7 +19,7 @@ export class CoordinatorProcess {
   readonly life: number;
   /** Rejects when the process has died; calls race with it. */
   readonly death: PromiseWithResolvers<never> = Promise.withResolvers();
-  /** The worker within this very process. */
+  /** The worker within this very process, once it has joined. */
   own: WorkerProcess | undefined;
   readonly #world: World;
   /** What the process itself can run. */
@@ -84,9 +84,9 @@ export class CoordinatorProcess {
     const local = memoryTransport();
     const listener = await local.listen((connection) => void accept(connection));
     const own = new WorkerProcess(this.#world, coordinatorName, this.#local, this.#world.localSite, this.life);
-    this.own = own;
     this.death.promise.catch(() => own.crash(false));
     await own.joinLocally(await local.connect(listener.url));
+    this.own = own;
   }
 
   /** A call of a client: rejects where the process dies before it answers. */
