@@ -1,53 +1,75 @@
 import { type Plan, planWorkflow } from '../core/workflow/plan.ts';
 import { checkedWorkflow } from '../core/workflow/validate.ts';
-import { canonicalize, digestOf } from '../lib/canonical.ts';
+import { canonicalize } from '../lib/canonical.ts';
 import { JSONFlowError, messageOf } from '../lib/errors.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { JSONValue } from '../lib/json.ts';
 import { journalVersion, type RunStarted } from '../protocol/events.ts';
+import { limits } from '../protocol/limits.ts';
 import type { StepTypeManifest } from '../protocol/messages.ts';
 import type { Workflow } from '../protocol/workflow.ts';
 import type { SubmitRequest } from './api.ts';
 import type { Values } from './values.ts';
 
 const plansMax = 200;
+/** Length of all workflows remembered, as canonical JSON: a few large ones must not take up the memory. */
+const plansLengthMax = 64 * 1024 * 1024;
+
+interface KnownPlan {
+  plan: Plan;
+  checkedAgainst: unknown;
+  length: number;
+}
 
 /** Plans of workflows that were checked before, by digest: most runs are runs of a workflow known already. */
 export class Plans {
-  readonly #plans = new Map<string, { plan: Plan; checkedAgainst: unknown }>();
+  readonly #plans = new Map<string, KnownPlan>();
+  #length = 0;
 
   /**
    * @param stepTypes the step types that are known; a plan is checked again where these have changed
    * @throws ValidationError
    */
   checked(workflow: unknown, stepTypes: ReadonlyMap<string, StepTypeManifest>): Plan {
-    const digest = digestIfCanonical(workflow);
-    const known = digest === undefined ? undefined : this.#plans.get(digest);
+    const text = textIfCanonical(workflow);
+    const known = text === undefined ? undefined : this.#plans.get(sha256(text));
     if (known !== undefined && known.checkedAgainst === stepTypes) return known.plan;
     const plan = checkedWorkflow(workflow, { stepTypes });
-    return this.#remember(plan, stepTypes);
+    return this.#remember(plan, stepTypes, text?.length);
   }
 
   /** The plan of a workflow that was checked when its run began. */
   trusted(workflow: Workflow, digest: string): Plan {
-    return this.#plans.get(digest)?.plan ?? this.#remember(planWorkflow(workflow), undefined);
+    return this.#plans.get(digest)?.plan ?? this.#remember(planWorkflow(workflow), undefined, undefined);
   }
 
-  #remember(plan: Plan, checkedAgainst: unknown): Plan {
-    this.#plans.delete(plan.digest);
-    this.#plans.set(plan.digest, { plan, checkedAgainst });
+  /** What is remembered, and how long it is in total. */
+  get size(): { plans: number; length: number } {
+    return { plans: this.#plans.size, length: this.#length };
+  }
+
+  #remember(plan: Plan, checkedAgainst: unknown, textLength: number | undefined): Plan {
+    this.#forget(plan.digest);
+    const length = textLength ?? canonicalize(plan.workflow).length;
+    this.#plans.set(plan.digest, { plan, checkedAgainst, length });
+    this.#length += length;
     for (const oldest of this.#plans.keys()) {
-      if (this.#plans.size <= plansMax) break;
-      this.#plans.delete(oldest);
+      if (this.#plans.size <= plansMax && this.#length <= plansLengthMax) break;
+      this.#forget(oldest);
     }
     return plan;
   }
+
+  #forget(digest: string): void {
+    this.#length -= this.#plans.get(digest)?.length ?? 0;
+    this.#plans.delete(digest);
+  }
 }
 
-function digestIfCanonical(workflow: unknown): string | undefined {
+function textIfCanonical(workflow: unknown): string | undefined {
   if (typeof workflow !== 'object') return undefined;
   try {
-    return digestOf(workflow);
+    return canonicalize(workflow);
   } catch {
     return undefined;
   }
@@ -63,6 +85,7 @@ export async function startEvent(request: SubmitRequest, plan: Plan, values: Val
       `the workflow is for tenant ${tenant}, the credential for ${request.tenantId}`,
     );
   refuseWhatComesLater(workflow);
+  refuseWhatCannotBeSent(plan);
   const input: JSONValue = request.input ?? {};
   let text: string;
   try {
@@ -96,4 +119,14 @@ function refuseWhatComesLater(workflow: Workflow): void {
   for (const [index, step] of workflow.steps.entries())
     if (step.consensus_required === true) later(`steps[${index}].consensus_required`, 'Byzantine consensus');
   if (workflow.isolation !== undefined) later('isolation', 'tenant isolation');
+}
+
+function refuseWhatCannotBeSent({ steps }: Plan): void {
+  const crowded = steps.find(({ parents }) => parents.length > limits.parentsMax);
+  if (crowded !== undefined)
+    throw new JSONFlowError(
+      'LIMIT_EXCEEDED',
+      `step ${crowded.step.id} waits for ${crowded.parents.length} others; at most ${limits.parentsMax} are allowed`,
+      { hint: 'Gather them in several steps, and those in one.' },
+    );
 }

@@ -12,6 +12,8 @@ export interface BlobShelf {
 
 interface Incoming {
   digest: string;
+  /** As it was announced; undefined where only the first piece will tell. */
+  total: number | undefined;
   buffer: Uint8Array | undefined;
   received: number;
   done(bytes: Uint8Array): void;
@@ -38,10 +40,16 @@ export class BlobExchange {
   readonly #arriving = new Map<number, Incoming>();
   readonly #parity: 0 | 1;
   #next: number;
+  /** Blobs that the peer asked for and that were not sent yet. */
   #answering = 0;
+  /** What the peer sends or has sent, until it is saved and answered. */
+  #taking = 0;
+  #takingBytes = 0;
   #broken: JSONFlowError | undefined;
   /** Own transfers go one after the other, so that neither end holds more than one large value each way. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** So do answers: a peer that asks for much and reads slowly has one blob held for it. */
+  #answerTurn: Promise<unknown> = Promise.resolve();
 
   constructor(connection: Connection, shelf: BlobShelf, end: 'connecting' | 'accepting') {
     this.#connection = connection;
@@ -83,7 +91,7 @@ export class BlobExchange {
   #get(digest: string): Promise<Uint8Array> {
     const id = this.#number();
     return new Promise((done, fail) => {
-      this.#gets.set(id, { digest, buffer: undefined, received: 0, done, fail });
+      this.#gets.set(id, { digest, total: undefined, buffer: undefined, received: 0, done, fail });
       this.#connection.send({ message: { kind: 'blob.get', digest, id } });
     });
   }
@@ -99,8 +107,7 @@ export class BlobExchange {
   receive(message: BlobMessage, bytes: Packet['bytes']): void {
     switch (message.kind) {
       case 'blob.get':
-        void this.#answer(message);
-        return;
+        return this.#answer(message);
       case 'blob.put':
         return this.#accept(message);
       case 'blob.data':
@@ -125,16 +132,19 @@ export class BlobExchange {
     return this.#next;
   }
 
-  async #answer({ digest, id }: MessageOf<'blob.get'>): Promise<void> {
+  #answer({ digest, id }: MessageOf<'blob.get'>): void {
     if (this.#answering >= peerTransfersMax) return this.#violation('too many blobs are asked for at once');
     this.#answering += 1;
-    try {
-      const bytes = await this.#shelf.load(digest).catch(() => undefined);
-      if (bytes === undefined) return this.#connection.send({ message: { kind: 'blob.missing', id } });
-      await this.#sendData(id, bytes);
-    } finally {
+    this.#answerTurn = this.#answerTurn.then(async () => {
+      if (this.#broken === undefined) await this.#sendBlob(digest, id);
       this.#answering -= 1;
-    }
+    });
+  }
+
+  async #sendBlob(digest: string, id: number): Promise<void> {
+    const bytes = await this.#shelf.load(digest).catch(() => undefined);
+    if (bytes === undefined) return this.#connection.send({ message: { kind: 'blob.missing', id } });
+    await this.#sendData(id, bytes);
   }
 
   async #sendData(id: number, bytes: Uint8Array): Promise<void> {
@@ -145,17 +155,25 @@ export class BlobExchange {
       this.#connection.send({ message: { kind: 'blob.data', id, offset, total }, bytes: chunk });
       offset += chunk.length;
       await this.#connection.drained();
-    } while (offset < total);
+    } while (offset < total && this.#broken === undefined);
   }
 
   #accept({ digest, id, total }: MessageOf<'blob.put'>): void {
     if (id % 2 === this.#parity || this.#arriving.has(id))
       return this.#violation(`transfer number ${id} is not the peer's to use`);
-    if (total > limits.blobBytesMax || this.#arriving.size >= peerTransfersMax)
+    // A store may be slower than a peer: what it has not saved yet is held here and counts.
+    if (this.#taking >= peerTransfersMax || this.#takingBytes + total > limits.blobBytesMax)
       return this.#violation('too much is being sent at once');
-    const reply = (kind: 'blob.stored' | 'blob.missing') => this.#connection.send({ message: { kind, id } });
+    this.#taking += 1;
+    this.#takingBytes += total;
+    const reply = (kind: 'blob.stored' | 'blob.missing') => {
+      this.#taking -= 1;
+      this.#takingBytes -= total;
+      this.#connection.send({ message: { kind, id } });
+    };
     this.#arriving.set(id, {
       digest,
+      total,
       buffer: undefined,
       received: 0,
       done: (bytes) =>
@@ -175,6 +193,8 @@ export class BlobExchange {
     // A transfer that this end has given up.
     if (transfer === undefined) return;
     if (total > limits.blobBytesMax) return this.#violation(`a blob of ${total} bytes is above the limit`);
+    if (transfer.total !== undefined && transfer.total !== total)
+      return this.#violation('a blob arrived with another size than was announced');
     transfer.buffer ??= new Uint8Array(total);
     if (offset !== transfer.received || transfer.buffer.length !== total || offset + bytes.length > total)
       return this.#violation('a blob arrived out of order');

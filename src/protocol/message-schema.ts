@@ -102,9 +102,16 @@ const amounts = record(amount, 1000);
 
 const anyObject: Check<JSONObject> = (value) => (isObject(value) ? undefined : ' must be an object');
 const reference = object<{ digest: string; bytes: number }>({ digest, bytes: natural });
-/** The value itself is data of the workflow; whoever hashes it checks it. */
-const stored: Check<Stored> = (value) =>
-  isObject(value) && Object.hasOwn(value, 'value') ? undefined : reference(value);
+/**
+ * One form or the other: what has both could be checked by the one and used by the other. The value itself is data of the
+ * workflow; whoever hashes it checks it.
+ */
+const stored: Check<Stored> = (value) => {
+  if (!isObject(value) || !Object.hasOwn(value, 'value')) return reference(value);
+  return Object.hasOwn(value, 'digest') || Object.hasOwn(value, 'bytes')
+    ? ' must have either a value, or a digest and a size'
+    : undefined;
+};
 
 const stepType = object<StepTypeManifest>({
   type: id,
@@ -139,7 +146,7 @@ const assignment = object<Assignment>({
   input_digest: digest,
   params: stored,
   pointers: array(array(segment, limits.jsonDepthMax), limits.stepsMax),
-  parents: array(object<Assignment['parents'][number]>({ step_id: id, receipt_digest: digest }), limits.stepsMax),
+  parents: array(object<Assignment['parents'][number]>({ step_id: id, receipt_digest: digest }), limits.parentsMax),
   timeout_ms: orNull(natural),
   resources: amounts,
   checkpoint: optional(stored),
