@@ -36,6 +36,7 @@ const periods = {
   lostAfterMs: 2_400,
   reconnectGraceMs: 1_000,
   restartGraceMs: 1_500,
+  expelMs: 500,
   unschedulableAfterMs: 120_000,
   cancelGraceMs: 1_200,
   timeoutGraceMs: 1_500,

@@ -140,7 +140,7 @@ export class Admission {
       );
     if (!isName.test(hello.node_id)) throw new Refusal('INVALID_MESSAGE', 'the name of the node is not a valid one');
     if (this.#deps.isBanned(hello.node_id))
-      throw new Refusal('UNAUTHORIZED', 'the node was expelled for evidence that did not hold; it may come back later');
+      throw new Refusal('EXPELLED', 'the node was expelled for evidence that did not hold; it may come back later');
     if (!connection.local && hello.node_id === this.#config.nodeId)
       throw new Refusal('CONFLICT', `the name ${hello.node_id} is the coordinator's own; choose another --node-id`);
     try {

@@ -16,6 +16,8 @@ export interface CoordinatorConfig {
   reconnectGraceMs: number;
   /** The same after a restart of the coordinator, which the nodes notice one by one. */
   restartGraceMs: number;
+  /** How long a node that keeps sending evidence which does not hold is kept out. */
+  expelMs: number;
   /** How long a step may wait for a node that could ever run it. */
   unschedulableAfterMs: number;
   /** How long a cancelled step may take to answer. */
@@ -38,6 +40,7 @@ export const coordinatorDefaults: Omit<CoordinatorConfig, 'nodeId'> = {
   lostAfterMs: 6_000,
   reconnectGraceMs: 3_000,
   restartGraceMs: 6_000,
+  expelMs: 60_000,
   unschedulableAfterMs: 30_000,
   cancelGraceMs: 5_000,
   timeoutGraceMs: 5_000,

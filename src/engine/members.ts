@@ -35,7 +35,6 @@ export interface Member {
 const holdBackMs = 1_000;
 /** So often a node may send evidence that does not hold; then it is expelled for a while. */
 const misdeedsMax = 3;
-const banMs = 60_000;
 const bannedMax = 10_000;
 
 export interface MemberEvents {
@@ -206,7 +205,7 @@ export class Members {
       if (this.#banned.size < bannedMax) break;
       this.#banned.delete(oldest);
     }
-    this.#banned.set(id, this.#clock.now() + banMs);
+    this.#banned.set(id, this.#clock.now() + this.#config.expelMs);
     this.#lost(member, `it was expelled: ${why}`);
   }
 

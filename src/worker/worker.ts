@@ -52,6 +52,9 @@ interface Held {
   checkpoint: PendingCheckpoint | undefined;
 }
 
+/** Refusals after which trying again makes sense. */
+const temporaryRefusals: ReadonlySet<string> = new Set(['OVERLOADED', 'CLOSED', 'INTERNAL', 'EXPELLED']);
+
 const nameOf = ({ run_id, step_id, attempt, epoch }: AttemptKey): string => `${run_id}/${step_id}#${attempt}.${epoch}`;
 
 /**
@@ -387,7 +390,7 @@ class Handshake {
     if (message?.kind === 'refuse')
       throw new JSONFlowError('NODE_REFUSED', `the coordinator refused this node: ${message.message}`, {
         // INTERNAL is trouble of the coordinator's own, such as a full disk: it passes, or another coordinator takes over.
-        retriable: message.code === 'OVERLOADED' || message.code === 'CLOSED' || message.code === 'INTERNAL',
+        retriable: temporaryRefusals.has(message.code),
         details: { code: message.code },
       });
     const error = new JSONFlowError('INVALID_MESSAGE', `expected ${kind} from the coordinator, got ${message?.kind}`);
