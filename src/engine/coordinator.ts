@@ -240,11 +240,13 @@ export class Coordinator implements CoordinatorApi {
       suspected === 0
         ? { status: 'ok', message: `${connected} connected` }
         : { status: 'degraded', message: `${suspected} of ${connected + suspected} nodes do not answer` };
-    return {
-      status: nodes.status,
-      timestamp,
-      checks: { coordinator: { status: 'ok' }, store: { status: 'ok' }, nodes },
-    };
+    const [damaged] = this.#runs.unreadable;
+    const store: CoordinatorHealth['checks'][string] =
+      damaged === undefined
+        ? { status: 'ok' }
+        : { status: 'degraded', message: `run ${damaged[0]} can't go on: ${damaged[1].message}` };
+    const status = nodes.status === 'ok' ? store.status : nodes.status;
+    return { status, timestamp, checks: { coordinator: { status: 'ok' }, store, nodes } };
   }
 
   /** Runs that go on or wait for their turn. */

@@ -2,7 +2,7 @@ import { buildBundle } from '../core/receipt/bundle.ts';
 import { applyEvent, startRun } from '../core/run/fold.ts';
 import { resultOf, type Shown } from '../core/run/result.ts';
 import type { RunState } from '../core/run/state.ts';
-import { JSONFlowError } from '../lib/errors.ts';
+import { JSONFlowError, messageOf } from '../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../lib/json.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
@@ -36,7 +36,14 @@ export class Records {
       });
     const plan = this.#deps.plans.trusted(started.workflow, started.workflow_digest);
     const state = startRun(runId, started, plan, nobody);
-    for (const event of rest) applyEvent(state, event, nobody);
+    try {
+      for (const event of rest) applyEvent(state, event, nobody);
+    } catch (cause) {
+      throw new JSONFlowError('STORE_CORRUPT', `the journal of run ${runId} makes no sense: ${messageOf(cause)}`, {
+        hint: 'Restore the data directory from a backup.',
+        cause,
+      });
+    }
     return state;
   }
 

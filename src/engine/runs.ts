@@ -67,6 +67,10 @@ export class Runs {
   /** Runs whose turn has come and whose journal is being read. */
   readonly #reviving = new Map<string, Promise<void>>();
   readonly #endings = new Map<string, PromiseWithResolvers<DistributedResult>>();
+  /** Cancellations that are being written. */
+  readonly #wishes = new Map<string, PromiseWithResolvers<boolean>>();
+  /** Unfinished runs whose journal or input can't be read: the others go on without them. */
+  readonly #unreadable = new Map<string, JSONFlowError>();
   readonly #counters = { started: 0, completed: 0, failed: 0, cancelled: 0 };
   readonly #stepCounters = { succeeded: 0, failed: 0, retried: 0, reassigned: 0, refused: 0 };
   #knownTypes: { own: unknown; offered: unknown; all: ReadonlyMap<string, StepTypeManifest> } | undefined;
@@ -160,7 +164,11 @@ export class Runs {
     const unfinished = await this.#deps.store.unfinished();
     for (const runId of unfinished) {
       // Steps of a run that has begun may be on nodes that will ask about them: it can't wait, however many there are.
-      const begun = (await this.#deps.store.read(runId, 1, 1)).length > 0;
+      const begun = await this.#deps.store.read(runId, 1, 1).then(
+        (events) => events.length > 0,
+        // Damaged; taking it up says so.
+        () => true,
+      );
       if (begun || this.#hasTurn()) await this.#revive(runId);
       else this.#queued.add(runId);
     }
@@ -169,6 +177,11 @@ export class Runs {
 
   active(runId: string): ActiveRun | undefined {
     return this.#active.get(runId);
+  }
+
+  /** Why unfinished runs don't go on, by run id. */
+  get unreadable(): ReadonlyMap<string, JSONFlowError> {
+    return this.#unreadable;
   }
 
   get underWay(): number {
@@ -236,25 +249,33 @@ export class Runs {
     return ending.promise;
   }
 
-  /** False where the run is not under way. Resolves when the wish is durable. */
+  /** False where the run is not under way. Resolves when the wish is durable. @throws JSONFlowError why the coordinator stopped meanwhile */
   async cancel(runId: string, stated: string): Promise<boolean> {
     const why = clip(stated, limits.errorLengthMax);
-    const durable = Promise.withResolvers<void>();
-    let told = false;
-    const stop = (run: ActiveRun): void => {
-      told = true;
-      this.#journal.emit(run, { kind: 'run.cancelling', at: this.#deps.clock.now(), why }, () => durable.resolve());
-    };
+    const known = this.#wishes.get(runId);
+    if (known !== undefined) return known.promise;
     // A run that waits is told before anything of it starts.
-    await (this.#queued.has(runId) ? this.#revive(runId, stop) : this.#reviving.get(runId));
-    if (!told) {
-      const run = this.#active.get(runId);
-      if (run === undefined || run.concluding) return false;
-      if (run.state.stopping?.by === 'cancel') return true;
-      stop(run);
-    }
-    await durable.promise;
-    return true;
+    let wish: Promise<boolean> | undefined;
+    const first = (run: ActiveRun): void => {
+      wish = this.#wish(run, why);
+    };
+    await (this.#queued.has(runId) ? this.#revive(runId, first) : this.#reviving.get(runId));
+    if (wish !== undefined) return wish;
+    const run = this.#active.get(runId);
+    if (run === undefined || run.concluding) return false;
+    if (run.state.stopping?.by === 'cancel') return true;
+    return this.#wish(run, why);
+  }
+
+  #wish(run: ActiveRun, why: string): Promise<boolean> {
+    const { runId } = run.state;
+    const wish = Promise.withResolvers<boolean>();
+    this.#wishes.set(runId, wish);
+    this.#journal.emit(run, { kind: 'run.cancelling', at: this.#deps.clock.now(), why }, () => {
+      this.#wishes.delete(runId);
+      wish.resolve(true);
+    });
+    return wish.promise;
   }
 
   #isUnfinished(runId: string): boolean {
@@ -315,11 +336,12 @@ export class Runs {
     this.#unschedulable.stop();
     this.members.close(error.message);
     for (const run of this.#active.values()) for (const stop of run.timers.values()) stop();
-    for (const ending of this.#endings.values()) {
-      ending.promise.catch(() => undefined);
-      ending.reject(error);
+    for (const waiting of [...this.#endings.values(), ...this.#wishes.values()]) {
+      waiting.promise.catch(() => undefined);
+      waiting.reject(error);
     }
     this.#endings.clear();
+    this.#wishes.clear();
     this.#active.clear();
   }
 
@@ -332,9 +354,22 @@ export class Runs {
   /** Takes a run up from its journal: after a restart, or because its turn has come. `first` comes before its steps. */
   #revive(runId: string, first?: (run: ActiveRun) => void): Promise<void> {
     this.#queued.delete(runId);
-    const revival = this.#takeUp(runId, first).finally(() => this.#reviving.delete(runId));
+    const revival = this.#takeUp(runId, first)
+      .catch((thrown: unknown) => this.#setAside(runId, asError(thrown)))
+      .finally(() => this.#reviving.delete(runId));
     this.#reviving.set(runId, revival);
     return revival;
+  }
+
+  /** One damaged run must not stop the rest. Anything but damage stops the coordinator. */
+  #setAside(runId: string, error: JSONFlowError): void {
+    if (error.code !== 'STORE_CORRUPT' && error.code !== 'NOT_FOUND') return this.#fatal(error);
+    this.#unreadable.set(runId, error);
+    const ending = this.#endings.get(runId);
+    this.#endings.delete(runId);
+    ending?.promise.catch(() => undefined);
+    ending?.reject(error);
+    this.#startQueued();
   }
 
   async #takeUp(runId: string, first: ((run: ActiveRun) => void) | undefined): Promise<void> {
@@ -523,6 +558,6 @@ export class Runs {
   #startQueued(): void {
     const [next] = this.#queued;
     if (next === undefined || this.#closed || !this.#hasTurn()) return;
-    this.#revive(next).catch((thrown: unknown) => this.#fatal(asError(thrown)));
+    void this.#revive(next);
   }
 }
