@@ -34,6 +34,8 @@ export interface Conditions {
   /** Virtual ms during which faults happen, and the mean time between two. */
   faultsMs: number;
   faultEveryMs: number;
+  /** How long the cluster stands idle at the end: nobody may fall out of it only because nothing happens. */
+  idleMs: number;
   /** Chance that a connection breaks, or the coordinator dies, right at a message or write that matters. */
   nasty: number;
   /** Index of a worker that lies, and how often it does. */
@@ -76,6 +78,7 @@ export function drawConditions(random: SeededRandom): Conditions {
     faults: faultMix(random),
     faultsMs: random.int(1_500, 5_000),
     faultEveryMs: random.pick([100, 300, 800, 2_000]),
+    idleMs: random.chance(0.1) ? 6_000 : 0,
     nasty: random.pick([0, 0, 0.01, 0.04]),
     liar: random.chance(0.2) ? random.int(0, workers.length - 1) : undefined,
     lies: random.pick([0.2, 0.6]),

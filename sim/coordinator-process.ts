@@ -44,6 +44,7 @@ export class CoordinatorProcess {
       catalogue: () => world.catalogue,
     });
     this.api.emitter.on('fatal', (error) => {
+      this.#ready = false;
       world.report.log(`coordinator ${life} stops: ${error.message}`);
       world.coordinatorStopped(this, messageOf(error));
     });

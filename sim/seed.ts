@@ -47,6 +47,8 @@ export async function runSeed(seed: number, lab: Lab): Promise<SeedResult> {
 
 async function conclude(world: World): Promise<void> {
   const { report, clock, coordinator } = world;
+  const idleUntil = clock.now() + world.conditions.idleMs;
+  while (clock.step(idleUntil)) await drain();
   if (world.faults.active || !isQuiet(world)) return report.violation('everything ends', describeUnfinished(world));
   if (coordinator === undefined) return report.violation('everything ends', 'there is no coordinator');
   let over = false;
