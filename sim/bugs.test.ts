@@ -5,7 +5,7 @@ import { sabotaged } from './plant.ts';
 import { simulate } from './simulate.ts';
 
 /** A bug that needs more seeds than this would slip through a short run. */
-const seedsMax = 300;
+const seedsMax = 600;
 const atOnce = 2;
 
 // The simulator is only worth what it finds: each bug here must be found, by a broken promise and not by chance.
