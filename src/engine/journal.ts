@@ -78,14 +78,15 @@ export class Journal {
     this.#underWay += 1;
     this.#store
       .append({ run_id: run.state.runId, seq, epoch: this.epoch, events })
-      .finally(() => this.#ended())
       .then(() => {
         if (this.#stopped) return;
         for (const effect of effects) effect();
         this.#events.durable(run, events);
       })
       // The store failed; or what follows did, and then the journal says what has not happened.
-      .catch((thrown: unknown) => this.#fail(thrown));
+      .catch((thrown: unknown) => this.#fail(thrown))
+      // Last: who waits for the journal to settle must not take a failed write for a durable one.
+      .finally(() => this.#ended());
   }
 
   #fail(thrown: unknown): void {
