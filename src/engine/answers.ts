@@ -1,16 +1,23 @@
 import { type Answer, acceptCheckpoint, isCurrent, judgeAnswer, loseAttempt } from '../core/run/decide.ts';
-import { EvidenceError, JSONFlowError, messageOf } from '../lib/errors.ts';
+import { clip } from '../lib/clip.ts';
+import { EvidenceError, messageOf } from '../lib/errors.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { SignatureVerifier } from '../ports/signer.ts';
 import type { Store } from '../ports/store.ts';
+import type { Stored } from '../protocol/events.ts';
+import { limits } from '../protocol/limits.ts';
 import type { AttemptKey, Message, MessageOf } from '../protocol/messages.ts';
 import { type ActiveRun, plannedAt } from './active-run.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { parentReceipts } from './dispatcher.ts';
-import { checkResult } from './evidence.ts';
+import { EndedAttempts } from './ended-attempts.ts';
+import { type CheckedResult, checkResult } from './evidence.ts';
 import type { Feeds } from './feeds.ts';
 import type { Journal } from './journal.ts';
 import type { Member, Members } from './members.ts';
 import type { Placed } from './placed.ts';
+import { Refused } from './refused.ts';
+import { StoredOutputs } from './stored-outputs.ts';
 
 export interface AnswersDeps {
   clock: Clock;
@@ -31,12 +38,28 @@ export interface AnswersDeps {
   refused(): void;
 }
 
+/** Characters of the reason of a refusal. */
+const refusalLengthMax = 500;
+
 /** What workers say about their attempts. */
 export class Answers {
   readonly #deps: AnswersDeps;
+  readonly #ended: EndedAttempts;
+  readonly #outputs: StoredOutputs;
+  readonly #checkpoints: Checkpoints;
+  readonly #refused = new Refused();
+  /** Attempts whose stored output is being looked at. */
+  readonly #looking = new Set<string>();
 
   constructor(deps: AnswersDeps) {
     this.#deps = deps;
+    this.#ended = new EndedAttempts(deps.store);
+    this.#outputs = new StoredOutputs(deps.store);
+    this.#checkpoints = new Checkpoints(deps.store, {
+      isWanted: (run, member, key) => !run.concluding && acceptCheckpoint(run.state, keyFrom(member, key)),
+      save: (run, member, message, state) => this.#saveCheckpoint(run, member, message, state),
+      refuse: (run, member, message, thrown) => this.#refuseCheckpoint(run, member, message, thrown),
+    });
   }
 
   receive(member: Member, message: Exclude<Message, { kind: `blob.${string}` }>): void {
@@ -57,11 +80,8 @@ export class Answers {
   }
 
   /** Those of the attempts that no run under way or waiting knows, and that no journal has as accepted either. */
-  async forgotten(holding: readonly AttemptKey[]): Promise<Set<AttemptKey>> {
-    const forgotten = new Set<AttemptKey>();
-    for (const key of holding)
-      if (!this.#deps.isUnfinished(key.run_id) && !(await this.#wasAccepted(key))) forgotten.add(key);
-    return forgotten;
+  forgotten(holding: readonly AttemptKey[]): Promise<Set<AttemptKey>> {
+    return this.#ended.notAccepted(holding.filter(({ run_id }) => !this.#deps.isUnfinished(run_id)));
   }
 
   /**
@@ -86,7 +106,8 @@ export class Answers {
   lose(run: ActiveRun, step: number, why: string, counts: boolean): void {
     const { state } = run.state.steps[step] ?? {};
     if (state?.kind !== 'assigned' || run.concluding) return;
-    const event = loseAttempt(run.state, plannedAt(run.state.plan, step).step.id, why, counts, this.#deps.clock.now());
+    const { id } = plannedAt(run.state.plan, step).step;
+    const event = loseAttempt(run.state, id, clip(why, limits.errorLengthMax), counts, this.#deps.clock.now());
     if (event === undefined) return;
     // Its room is free before the step looks for a new place.
     this.#deps.attemptEnded(run, step, state.node);
@@ -106,30 +127,46 @@ export class Answers {
 
   #result(member: Member, message: MessageOf<'result'>): void {
     const run = this.#deps.run(message.run_id);
-    const planned = run?.state.plan.byId.get(message.step_id);
-    if (run === undefined || planned === undefined) {
-      void this.#wasAccepted(message).then((accepted) =>
+    if (run === undefined)
+      return this.#ended.ask(member.id, message, (accepted) =>
         this.#acknowledge(member, message, accepted, accepted ? undefined : 'the run is not under way'),
       );
-      return;
-    }
+    const planned = run.state.plan.byId.get(message.step_id);
+    if (planned === undefined) return this.#acknowledge(member, message, false, 'the run has no such step');
     // This very process signed it, and nobody else can speak on this connection.
-    if (member.connection?.local === true) return this.#judge(member, run, message);
+    if (member.connection?.local === true) return this.#judge(member, run, message, message.output);
+    void this.#check(member, run, planned.index, message);
+  }
+
+  async #check(member: Member, run: ActiveRun, step: number, message: MessageOf<'result'>): Promise<void> {
+    const planned = plannedAt(run.state.plan, step);
     const expected = {
       tenantId: run.state.started.tenant_id,
       workflowDigest: run.state.plan.digest,
       stepDigest: planned.digest,
       stepType: planned.step.type,
-      parents: parentReceipts(run, planned.index),
+      parents: parentReceipts(run, step),
     };
-    checkResult(message, member.key, expected, this.#deps).then(
-      ({ input_digest, error }) =>
-        this.#judge(member, run, error === undefined ? message : { ...message, error }, input_digest),
-      (thrown: unknown) => this.#badEvidence(member, run, message, thrown),
-    );
+    let checked: CheckedResult;
+    try {
+      checked = await checkResult(message, member.key, expected, this.#deps.verifier);
+      // What will be refused for being late is not worth the look. Nothing may come between this and the judgement.
+      if ('digest' in checked.output && isCurrent(run.state, keyFrom(member, message)) !== undefined) {
+        const name = `${message.run_id}/${message.step_id}#${message.attempt} ${member.id}`;
+        // The same is being looked at already: one answer will do.
+        if (this.#looking.has(name)) return;
+        this.#looking.add(name);
+        await this.#outputs.check(checked.output).finally(() => this.#looking.delete(name));
+      }
+    } catch (thrown) {
+      if (thrown instanceof EvidenceError) return this.#refuse(member, run, step, message, messageOf(thrown), true);
+      return this.#unchecked(member, run, step, message);
+    }
+    const { error, input_digest } = checked.receipt;
+    this.#judge(member, run, error === undefined ? message : { ...message, error }, checked.output, input_digest);
   }
 
-  #judge(member: Member, run: ActiveRun, message: MessageOf<'result'>, statedInput?: string): void {
+  #judge(member: Member, run: ActiveRun, message: MessageOf<'result'>, output: Stored, statedInput?: string): void {
     const { clock, random, journal } = this.#deps;
     const step = run.state.plan.byId.get(message.step_id)?.index ?? -1;
     const state = run.state.steps[step]?.state;
@@ -143,7 +180,7 @@ export class Answers {
       envelope: message.envelope,
       inputDigest: statedInput ?? (state.kind === 'assigned' ? state.inputDigest : ''),
       outputDigest: message.output_digest,
-      output: message.output,
+      output,
       latencyMs: state.kind === 'assigned' ? Math.max(0, now - state.at) : 0,
     };
     if (message.error !== undefined) answer.error = message.error;
@@ -159,51 +196,54 @@ export class Answers {
         // Durable before the answer, as the first time.
         void journal.settled().then(() => this.#acknowledge(member, message, true));
         return;
-      case 'refuse': {
-        this.#deps.refused();
-        const acknowledge = () => this.#acknowledge(member, message, false, verdict.why);
-        if (verdict.event === undefined) return acknowledge();
-        journal.emit(run, verdict.event, acknowledge);
-        // The node may forget what was refused, so an attempt that was still waited for is not any more.
-        if (isCurrent(run.state, answer) !== undefined) {
-          this.#deps.misbehaved(member, verdict.why);
-          this.lose(run, step, `its receipt was refused: ${verdict.why}`, true);
-        }
-        return;
-      }
+      case 'refuse':
+        return this.#refuse(member, run, step, message, verdict.why, false);
     }
   }
 
-  #badEvidence(member: Member, run: ActiveRun, message: MessageOf<'result'>, thrown: unknown): void {
-    const why = messageOf(thrown);
-    if (!(thrown instanceof EvidenceError) && thrown instanceof JSONFlowError && thrown.code === 'STORE_FAILED') return;
+  /**
+   * Keeps what was refused as evidence, unless the node sends a flood of it, and answers. The node may forget what was refused, so
+   * an attempt that was still waited for is not any more.
+   * @param bad whether it is no honest answer at all, rather than one that came too late
+   */
+  #refuse(
+    member: Member,
+    run: ActiveRun,
+    step: number,
+    message: MessageOf<'result'>,
+    stated: string,
+    bad: boolean,
+  ): void {
+    const why = clip(stated, refusalLengthMax);
+    const current = isCurrent(run.state, keyFrom(member, message)) !== undefined;
+    const event = this.#refused.event(run, member.id, message, why, this.#deps.clock.now());
     this.#deps.refused();
-    this.#deps.misbehaved(member, why);
-    const step = run.state.plan.byId.get(message.step_id)?.index ?? -1;
-    const current = isCurrent(run.state, { ...message, step: message.step_id, node: member.id });
-    if (!run.concluding && run.state.ended === undefined) {
-      const { clock, journal } = this.#deps;
-      const { step_id, attempt, envelope } = message;
-      journal.emit(
-        run,
-        { kind: 'evidence.refused', at: clock.now(), step: step_id, attempt, node: member.id, why, envelope },
-        () => this.#acknowledge(member, message, false, why),
-      );
-    } else this.#acknowledge(member, message, false, why);
-    if (current !== undefined) this.lose(run, step, `its receipt did not hold: ${why}`, true);
+    if (current || (bad && event !== undefined)) this.#deps.misbehaved(member, why);
+    const acknowledge = () => this.#acknowledge(member, message, false, why);
+    if (event === undefined) acknowledge();
+    else this.#deps.journal.emit(run, event, acknowledge);
+    if (current) this.lose(run, step, `its receipt ${bad ? 'did not hold' : 'was refused'}: ${why}`, true);
+  }
+
+  /** The coordinator's own trouble, such as a store that fails: the attempt is over, and nobody is to blame for it. */
+  #unchecked(member: Member, run: ActiveRun, step: number, message: MessageOf<'result'>): void {
+    const why = 'the coordinator could not check the result';
+    const current = isCurrent(run.state, keyFrom(member, message)) !== undefined;
+    this.#acknowledge(member, message, false, why);
+    if (current) this.lose(run, step, why, false);
   }
 
   #checkpoint(member: Member, message: MessageOf<'checkpoint'>): void {
     const run = this.#deps.run(message.run_id);
-    const key = { ...message, step: message.step_id, node: member.id };
-    const { run_id, step_id, attempt, epoch, save, state } = message;
-    const known = run !== undefined && !run.concluding && run.state.plan.byId.has(step_id);
-    if (!known || !acceptCheckpoint(run.state, key)) {
+    const known = run !== undefined && !run.concluding && run.state.plan.byId.has(message.step_id);
+    if (!known || !acceptCheckpoint(run.state, keyFrom(member, message)))
       // Its adapter may be waiting for an answer, and a wish to stop may have been lost with a connection.
-      const why = 'nobody waits for this attempt any more';
-      this.#deps.members.send(member.id, { kind: 'cancel', run_id, step_id, attempt, epoch, why });
-      return;
-    }
+      return this.#stop(member, message, 'nobody waits for this attempt any more');
+    this.#checkpoints.take(run, member, message);
+  }
+
+  #saveCheckpoint(run: ActiveRun, member: Member, message: MessageOf<'checkpoint'>, state: Stored): void {
+    const { run_id, step_id, attempt, epoch, save } = message;
     this.#deps.journal.emit(
       run,
       { kind: 'step.checkpoint', at: this.#deps.clock.now(), step: step_id, attempt, state },
@@ -211,49 +251,49 @@ export class Answers {
     );
   }
 
+  /** An adapter may wait for the answer, so an attempt whose state can't be kept does not go on. */
+  #refuseCheckpoint(run: ActiveRun, member: Member, message: MessageOf<'checkpoint'>, thrown: unknown): void {
+    const bad = thrown instanceof EvidenceError;
+    const why = bad
+      ? `its checkpoint did not hold: ${messageOf(thrown)}`
+      : 'the coordinator could not keep a checkpoint';
+    if (bad) this.#deps.misbehaved(member, clip(why, limits.errorLengthMax));
+    this.#stop(member, message, clip(why, limits.errorLengthMax));
+    const step = run.state.plan.byId.get(message.step_id)?.index;
+    if (step !== undefined) this.lose(run, step, why, bad);
+  }
+
+  #stop(member: Member, { run_id, step_id, attempt, epoch }: AttemptKey, why: string): void {
+    this.#deps.members.send(member.id, { kind: 'cancel', run_id, step_id, attempt, epoch, why });
+  }
+
   #returned(member: Member, message: MessageOf<'return'>): void {
     const run = this.#deps.run(message.run_id);
     const planned = run?.state.plan.byId.get(message.step_id);
     if (run === undefined || planned === undefined) return;
-    if (isCurrent(run.state, { ...message, step: message.step_id, node: member.id }) === undefined) return;
+    if (isCurrent(run.state, keyFrom(member, message)) === undefined) return;
     this.#deps.members.holdBack(member.id);
     this.lose(run, planned.index, `handed back: ${message.why}`, false);
   }
 
   #passing(member: Member, message: MessageOf<'progress'> | MessageOf<'log'>): void {
     const { run_id: runId, step_id: step, attempt } = message;
-    if (this.#deps.run(runId) === undefined) return;
+    const run = this.#deps.run(runId);
+    if (run === undefined || !speaksFor(run, member, message)) return;
     const at = this.#deps.clock.now();
-    if (message.kind === 'progress')
-      this.#deps.feeds.pass(runId, {
+    if (message.kind === 'progress') {
+      const note = clip(message.note, limits.logLineBytesMax);
+      return this.#deps.feeds.pass(runId, {
         kind: 'step.progress',
         at,
         step,
         attempt,
         fraction: message.fraction,
-        note: message.note,
+        note,
       });
-    else
-      this.#deps.feeds.pass(runId, {
-        kind: 'step.log',
-        at,
-        step,
-        attempt,
-        node: member.id,
-        level: message.level,
-        text: message.text,
-      });
-  }
-
-  /** Whether the journal of a run that is not under way has this attempt as an answered one. */
-  async #wasAccepted({ run_id, step_id, attempt }: AttemptKey): Promise<boolean> {
-    const events = await this.#deps.store.read(run_id).catch(() => []);
-    return events.some(
-      (event) =>
-        (event.kind === 'step.succeeded' || event.kind === 'step.retrying' || event.kind === 'step.failed') &&
-        event.step === step_id &&
-        event.attempt === attempt,
-    );
+    }
+    const text = clip(message.text, limits.logLineBytesMax);
+    this.#deps.feeds.pass(runId, { kind: 'step.log', at, step, attempt, node: member.id, level: message.level, text });
   }
 
   #acknowledge(member: Member, message: AttemptKey, accepted: boolean, why?: string): void {
@@ -268,4 +308,19 @@ export class Answers {
       ...(why === undefined ? {} : { why }),
     });
   }
+}
+
+const keyFrom = ({ id: node }: Member, { step_id: step, attempt, epoch }: AttemptKey) => ({
+  step,
+  attempt,
+  epoch,
+  node,
+});
+
+/** Whether the attempt is the one that is waited for, or has succeeded: what it does after its commit may be told too. */
+function speaksFor(run: ActiveRun, member: Member, key: AttemptKey): boolean {
+  const index = run.state.plan.byId.get(key.step_id)?.index;
+  const state = index === undefined ? undefined : run.state.steps[index]?.state;
+  if (state?.kind === 'succeeded') return state.node === member.id && state.attempt === key.attempt;
+  return state?.kind === 'assigned' && isCurrent(run.state, keyFrom(member, key)) !== undefined;
 }
