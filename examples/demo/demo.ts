@@ -171,8 +171,8 @@ async function prove(bundle: string, keys: string, steps: number): Promise<void>
   const copy = join(folder, 'copy.json');
   await copyFile(bundle, copy);
   const bytes = await readFile(copy);
-  const deer = '"strikes": 33';
-  const found = bytes.indexOf(deer, bytes.lastIndexOf('"species_table": {'));
+  const deer = '"strikes":33';
+  const found = bytes.indexOf(deer, bytes.lastIndexOf('"species_table":{'));
   const place = found + deer.length - 1;
   bytes[place] = (bytes[place] ?? 0) ^ 1;
   await writeFile(copy, bytes);
