@@ -124,14 +124,14 @@ it('whatever an authenticated worker says, the coordinator lives on and other no
 it('a worker can not change what the step types of the product mean', async () => {
   const cluster = await Cluster.start();
   const hostile = await cluster.joined('x');
-  const impossible = { type: 'raw_step', params_schema: { not: {} } };
+  const impossible = { type: 'raw_step', params_schema: { type: 'object', additionalProperties: false } };
   hostile.send({
     kind: 'manifest',
     adapters: [{ adapter_id: 'x', version: '1', step_types: [impossible] }],
     resources: {},
   });
   await until(() => cluster.coordinator.network().nodes.some(({ adapters }) => adapters.includes('x')));
-  await cluster.submit({ steps: steps(1) });
+  await cluster.submit({ steps: [{ id: 'a', type: 'raw_step', params: { x: 1 } }] });
   await cluster.close();
 });
 

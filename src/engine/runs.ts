@@ -188,12 +188,12 @@ export class Runs {
     return this.#active.size + this.#queued.size;
   }
 
-  /** Step types that a workflow may name: the product's own, and what nodes offer. The same map as long as nothing changed. */
+  /** Step types that a workflow may name: the product's own, which no worker can redefine, and what nodes offer. The same map as long as nothing changed. */
   stepTypes(): ReadonlyMap<string, StepTypeManifest> {
     const own = this.#deps.catalogue?.() ?? new Map<string, StepTypeManifest>();
     const offered = this.members.stepTypes();
     if (this.#knownTypes?.own !== own || this.#knownTypes.offered !== offered)
-      this.#knownTypes = { own, offered, all: new Map([...own, ...offered]) };
+      this.#knownTypes = { own, offered, all: new Map([...offered, ...own]) };
     return this.#knownTypes.all;
   }
 
