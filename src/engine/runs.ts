@@ -1,5 +1,5 @@
 import { startRun, wake } from '../core/run/fold.ts';
-import { isSettled, type RunState } from '../core/run/state.ts';
+import type { RunState } from '../core/run/state.ts';
 import type { Scheduler } from '../core/scheduler/scheduler.ts';
 import type { Plan } from '../core/workflow/plan.ts';
 import { clip } from '../lib/clip.ts';
@@ -10,9 +10,9 @@ import type { Store } from '../ports/store.ts';
 import type { RunEvent, RunStarted } from '../protocol/events.ts';
 import { limits } from '../protocol/limits.ts';
 import type { StepTypeManifest } from '../protocol/messages.ts';
-import type { StepFailure } from '../protocol/receipt.ts';
 import type { DistributedResult } from '../protocol/result.ts';
 import { type ActiveRun, activeRun, demandFor, plannedAt, setTimer } from './active-run.ts';
+import { Announcements } from './announcements.ts';
 import { Answers } from './answers.ts';
 import type { CoordinatorStats } from './api.ts';
 import type { CoordinatorConfig } from './config.ts';
@@ -24,6 +24,7 @@ import { Members } from './members.ts';
 import { OwnReceipts } from './own-receipts.ts';
 import { Placed } from './placed.ts';
 import type { Records } from './records.ts';
+import { RunEnd } from './run-end.ts';
 import type { Plans } from './submission.ts';
 import { UnschedulableWatch } from './unschedulable.ts';
 import type { Values } from './values.ts';
@@ -56,7 +57,8 @@ export class Runs {
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #answers: Answers;
-  readonly #own: OwnReceipts;
+  readonly #announcements: Announcements;
+  readonly #end: RunEnd;
   readonly #unschedulable: UnschedulableWatch;
   readonly #placed = new Placed();
   readonly #active = new Map<string, ActiveRun>();
@@ -72,7 +74,6 @@ export class Runs {
   /** Unfinished runs whose journal or input can't be read: the others go on without them. */
   readonly #unreadable = new Map<string, JSONFlowError>();
   readonly #counters = { started: 0, completed: 0, failed: 0, cancelled: 0 };
-  readonly #stepCounters = { succeeded: 0, failed: 0, retried: 0, reassigned: 0, refused: 0 };
   #knownTypes: { own: unknown; offered: unknown; all: ReadonlyMap<string, StepTypeManifest> } | undefined;
   #closed = false;
 
@@ -81,12 +82,12 @@ export class Runs {
     this.#deps = deps;
     this.epoch = epoch;
     this.feeds = new Feeds(deps.store);
-    this.#own = new OwnReceipts(config.nodeId, epoch, deps);
+    this.#announcements = new Announcements(deps.emit);
     this.#unschedulable = new UnschedulableWatch(deps, config.unschedulableAfterMs, ({ run: runId, step, why }) => {
       const hopeless = this.#active.get(runId);
       if (hopeless === undefined) return;
       const message = `no node can run step ${plannedAt(hopeless.state.plan, step).step.id}: ${why}`;
-      void this.#failStep(hopeless, step, { code: 'UNSCHEDULABLE', message, retryable: false });
+      void this.#end.failStep(hopeless, step, { code: 'UNSCHEDULABLE', message, retryable: false });
     });
     this.#journal = new Journal(deps.store, epoch, {
       ready: (run, step) => this.#enqueue(run, step),
@@ -106,7 +107,7 @@ export class Runs {
           emit('node:joined', { nodeId: id });
           // It was not there to hear of it.
           for (const { run: held, step } of this.#placed.on(id))
-            if (held.state.stopping !== undefined) this.#tellToStop(held, step, held.state.stopping.why);
+            if (held.state.stopping !== undefined) this.#end.tellToStop(held, step, held.state.stopping.why);
         },
         suspected: ({ id }, why) => emit('node:suspected', { nodeId: id, why }),
         left: ({ id }, why) => {
@@ -124,6 +125,18 @@ export class Runs {
         changed: () => this.#journal.schedule(),
       },
     );
+    this.#end = new RunEnd(config.cancelGraceMs, {
+      scheduler,
+      members: this.members,
+      clock,
+      journal: this.#journal,
+      own: new OwnReceipts(config.nodeId, epoch, deps),
+      lose: (active, step, why, counts) => this.#answers.lose(active, step, why, counts),
+      attemptEnded: (active, step, node) => this.#attemptEnded(active, step, node),
+      ended: (active) => this.#ended(active),
+      fatal: (error) => this.#fatal(error),
+      isClosed: () => this.#closed,
+    });
     const run = (runId: string) => this.#active.get(runId);
     this.#dispatcher = new Dispatcher(config, {
       scheduler,
@@ -133,7 +146,7 @@ export class Runs {
       journal: this.#journal,
       run,
       assigned: (active, step, node) => this.#placed.add(node, active, step),
-      fail: (active, step, failure, inputDigest) => void this.#failStep(active, step, failure, inputDigest),
+      fail: (active, step, failure, inputDigest) => void this.#end.failStep(active, step, failure, inputDigest),
       hung: (active, step, attempt) => this.#hung(active, step, attempt),
     });
     this.#answers = new Answers({
@@ -153,7 +166,7 @@ export class Runs {
         emit('node:misbehaved', { nodeId: id, why });
       },
       refused: () => {
-        this.#stepCounters.refused += 1;
+        this.#announcements.counters.refused += 1;
       },
     });
   }
@@ -305,7 +318,7 @@ export class Runs {
       epoch: this.epoch,
       uptime_ms: this.#deps.clock.now() - startedAt,
       runs: { active: this.#active.size, queued: this.#queued.size, ...this.#counters },
-      steps: { ready: this.#deps.scheduler.readyCount, running, ...this.#stepCounters },
+      steps: { ready: this.#deps.scheduler.readyCount, running, ...this.#announcements.counters },
       nodes: this.members.counts(),
       journal: this.#deps.store.stats(),
     };
@@ -398,59 +411,20 @@ export class Runs {
     }
     for (const step of gone)
       this.#answers.lose(run, step, 'the coordinator restarted, and nobody runs the step any more', true);
-    if (state.stopping !== undefined) this.#stopSteps(run);
-    this.#concludeIfSettled(run);
+    if (state.stopping !== undefined) this.#end.stopSteps(run);
+    this.#end.concludeIfSettled(run);
   }
 
   /** What follows from events once they are durable. */
   #durable(run: ActiveRun, events: readonly RunEvent[]): void {
-    for (const event of events) this.#follow(run, event);
-    this.feeds.grown(run.state.runId);
-    if (run.state.stopping !== undefined) this.#stopSteps(run);
-    this.#concludeIfSettled(run);
-  }
-
-  #follow(run: ActiveRun, event: RunEvent): void {
-    const { runId } = run.state;
-    const { emit } = this.#deps;
-    switch (event.kind) {
-      case 'step.assigned':
-        return emit('step:started', {
-          runId,
-          stepId: event.step,
-          nodeId: event.node,
-          attempt: event.attempt,
-          reason: event.reason.text,
-        });
-      case 'step.succeeded':
-        this.#stepCounters.succeeded += 1;
-        return emit('step:completed', {
-          runId,
-          stepId: event.step,
-          nodeId: event.node,
-          attempt: event.attempt,
-          latency: event.latency_ms,
-        });
-      case 'step.retrying':
-        this.#stepCounters.retried += 1;
+    for (const event of events) {
+      this.#announcements.announce(run, event);
+      if (event.kind === 'step.retrying')
         this.#wakeAt(run, run.state.plan.byId.get(event.step)?.index ?? -1, event.retry_at);
-        return this.#stepFailed(run, event, false);
-      case 'step.failed':
-        this.#stepCounters.failed += 1;
-        return this.#stepFailed(run, event, true);
-      case 'step.reassigned':
-        this.#stepCounters.reassigned += 1;
-        return;
-      default:
-        return;
     }
-  }
-
-  #stepFailed({ state }: ActiveRun, event: RunEvent & { kind: 'step.failed' | 'step.retrying' }, final: boolean): void {
-    const { step: stepId, node: nodeId, attempt, error } = event;
-    const receipt = state.receipts[state.steps[state.plan.byId.get(stepId)?.index ?? -1]?.receipt ?? -1];
-    const latency = receipt?.attempt === attempt ? receipt.latencyMs : 0;
-    this.#deps.emit('step:failed', { runId: state.runId, stepId, nodeId, attempt, latency, error, final });
+    this.feeds.grown(run.state.runId);
+    if (run.state.stopping !== undefined) this.#end.stopSteps(run);
+    this.#end.concludeIfSettled(run);
   }
 
   #wakeAt(run: ActiveRun, step: number, until: number): void {
@@ -471,65 +445,8 @@ export class Runs {
   #hung(run: ActiveRun, step: number, attempt: number): void {
     const state = run.state.steps[step]?.state;
     if (state?.kind !== 'assigned' || state.attempt !== attempt) return;
-    this.#tellToStop(run, step, 'the step ran into its time-out');
+    this.#end.tellToStop(run, step, 'the step ran into its time-out');
     this.#answers.lose(run, step, `node ${state.node} gave no answer within the step's time-out`, true);
-  }
-
-  /** Cancels what runs; whoever does not answer in time is not waited for. */
-  #stopSteps(run: ActiveRun): void {
-    this.#deps.scheduler.dropRun(run.state.runId);
-    if (run.timers.has('cancel') || run.state.counts.assigned === 0) return;
-    const why = run.state.stopping?.why ?? '';
-    const running = run.state.steps.flatMap(({ state }, step) => (state.kind === 'assigned' ? [step] : []));
-    for (const step of running) this.#tellToStop(run, step, why);
-    const stop = this.#deps.clock.timer(this.#config.cancelGraceMs, () => {
-      for (const step of running) this.#answers.lose(run, step, `no answer to the cancellation (${why})`, false);
-    });
-    setTimer(run, 'cancel', stop);
-  }
-
-  #tellToStop(run: ActiveRun, step: number, why: string): void {
-    const state = run.state.steps[step]?.state;
-    if (state?.kind !== 'assigned') return;
-    const { attempt, epoch, node } = state;
-    const step_id = plannedAt(run.state.plan, step).step.id;
-    this.members.send(node, { kind: 'cancel', run_id: run.state.runId, step_id, attempt, epoch, why });
-  }
-
-  /** The coordinator fails a step itself: one that no node could be given, or whose assignment can't be sent. */
-  async #failStep(run: ActiveRun, step: number, error: StepFailure, inputDigest?: string): Promise<void> {
-    const record = run.state.steps[step];
-    if (record === undefined || run.failing.has(step)) return;
-    const { state: before } = record;
-    const attempt = before.kind === 'assigned' ? before.attempt : record.attempt + 1;
-    run.failing.add(step);
-    try {
-      const event = await this.#own.failure(run, step, attempt, error, inputDigest);
-      // Meanwhile the run may have been cancelled, or a node may have answered after all.
-      if (this.#closed || run.concluding || run.state.stopping !== undefined || record.state !== before) return;
-      if (before.kind === 'assigned') this.#attemptEnded(run, step, before.node);
-      this.#journal.emit(run, event);
-    } catch (thrown) {
-      this.#fatal(asError(thrown));
-    } finally {
-      run.failing.delete(step);
-      if (!this.#closed) this.#concludeIfSettled(run);
-    }
-  }
-
-  #concludeIfSettled(run: ActiveRun): void {
-    if (run.concluding || run.failing.size > 0 || !isSettled(run.state)) return;
-    run.concluding = true;
-    void this.#conclude(run);
-  }
-
-  async #conclude(run: ActiveRun): Promise<void> {
-    try {
-      const event = await this.#own.conclusion(run);
-      if (!this.#closed) this.#journal.emit(run, event, () => this.#ended(run));
-    } catch (thrown) {
-      this.#fatal(asError(thrown));
-    }
   }
 
   #ended(run: ActiveRun): void {
