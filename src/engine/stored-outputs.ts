@@ -1,7 +1,6 @@
-import { canonicalize } from '../lib/canonical.ts';
-import { EvidenceError, JSONFlowError } from '../lib/errors.ts';
-import { sha256 } from '../lib/hash.ts';
-import { parseStrictJSON } from '../lib/strict-json.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { canonicalProblem } from '../lib/canonical-scan.ts';
+import { EvidenceError } from '../lib/errors.ts';
 import type { Store } from '../ports/store.ts';
 
 /** What a blob is, once it was looked at: bytes of a given digest never change. */
@@ -42,21 +41,13 @@ export class StoredOutputs {
     const bytes = await this.#store.getBlob(digest);
     // Not remembered: it may be stored yet.
     if (bytes === undefined) return { bytes: 0, problem: 'the output is said to be stored, but it is not' };
-    const looked = { bytes: bytes.length, problem: problemOf(bytes, digest) };
+    // Turn by turn: no blob may keep the coordinator from hearing its nodes.
+    const wrong = await canonicalProblem(bytes, nextTurn);
+    const problem = wrong === undefined ? undefined : `the stored output is no canonical JSON (RFC 8785): it ${wrong}`;
+    const looked = { bytes: bytes.length, problem };
     this.#looked.set(digest, looked);
     const [oldest] = this.#looked.keys();
     if (this.#looked.size > lookedMax && oldest !== undefined) this.#looked.delete(oldest);
     return looked;
-  }
-}
-
-function problemOf(bytes: Uint8Array, digest: string): string | undefined {
-  try {
-    return sha256(canonicalize(parseStrictJSON(bytes))) === digest
-      ? undefined
-      : 'the stored output is not canonical JSON (RFC 8785)';
-  } catch (thrown) {
-    if (thrown instanceof JSONFlowError) return `the stored output is not I-JSON: ${thrown.message}`;
-    throw thrown;
   }
 }
