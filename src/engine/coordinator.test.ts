@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Cluster, steps, until } from '../../test/support/cluster.ts';
 import { verifyBundle } from '../core/receipt/verify.ts';
+import { sha256 } from '../lib/hash.ts';
 import type { Append } from '../ports/store.ts';
 import { MemoryDisk, MemoryStore } from '../store/memory/memory-store.ts';
 
@@ -162,6 +163,55 @@ describe('the queue of runs', () => {
     await assert.rejects(cluster.coordinator.cancel('no-such-run'), { code: 'NOT_FOUND' });
     await cluster.close();
   });
+});
+
+it('a node that goes and comes back while a large input is read gets the step with its room, or not at all', async () => {
+  const store = new MemoryStore();
+  const asked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const get = store.getBlob.bind(store);
+  let gets = 0;
+  store.getBlob = async (digest) => {
+    gets += 1;
+    // The first is the check of the result, the second the input of the next step.
+    if (gets === 2) {
+      asked.resolve();
+      await gate.promise;
+    }
+    return get(digest);
+  };
+  const cluster = await Cluster.start({ store });
+  const worker = await cluster.joined('w');
+  const runId = await cluster.submit({
+    steps: [
+      { id: 'a', type: 'raw_step' },
+      { id: 'b', type: 'raw_step', params: { large: '$a' } },
+    ],
+  });
+  const { assignment } = await worker.next('assign');
+  // Larger than what is kept at hand.
+  const bytes = Buffer.from(JSON.stringify('z'.repeat(33 * 1024 * 1024)));
+  const digest = sha256(bytes);
+  await store.putBlob(digest, bytes);
+  const output = { digest, bytes: bytes.length };
+  worker.send(
+    await worker.result(assignment, null, {
+      predicate: { output_digest: digest },
+      message: { output, output_digest: digest },
+    }),
+  );
+  await asked.promise;
+  const left = cluster.heard('node:left');
+  worker.send({ kind: 'goodbye', why: 'for a moment' });
+  await left;
+  const again = await cluster.joined('w');
+  gate.resolve();
+  const next = await again.next('assign');
+  assert.deepEqual(cluster.coordinator.network().nodes[0]?.load, { running: 1, slots: 8 });
+  again.send(await again.result(next.assignment, 1));
+  assert.equal((await cluster.coordinator.wait(runId)).status, 'completed');
+  assert.deepEqual(cluster.coordinator.network().nodes[0]?.load, { running: 0, slots: 8 });
+  await cluster.close();
 });
 
 describe('submission', () => {

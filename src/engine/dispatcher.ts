@@ -75,9 +75,13 @@ export class Dispatcher {
     );
   }
 
-  #place({ ready, node, reason }: Placement): void {
+  #place(placement: Placement): void {
+    const { ready, node, reason } = placement;
+    const { scheduler } = this.#deps;
     const run = this.#deps.run(ready.run);
-    const giveUp = () => this.#deps.scheduler.release(node, ready.demand);
+    const giveUp = () => {
+      if (scheduler.holds(placement)) scheduler.release(node, ready.demand);
+    };
     if (run === undefined || !isWaiting(run, ready.step)) return giveUp();
     const blame = blameForLosses(run.state, plannedAt(run.state.plan, ready.step).step.id);
     if (blame !== undefined) {
@@ -94,10 +98,10 @@ export class Dispatcher {
     if (!(prepared instanceof Promise)) return this.#assign(run, ready.step, node, reason, prepared);
     prepared.then(
       (late) => {
-        if (isWaiting(run, ready.step) && this.#deps.members.get(node)?.connection !== undefined)
-          return this.#assign(run, ready.step, node, reason, late);
+        const there = scheduler.holds(placement) && this.#deps.members.get(node)?.connection !== undefined;
+        if (there && isWaiting(run, ready.step)) return this.#assign(run, ready.step, node, reason, late);
         giveUp();
-        if (isWaiting(run, ready.step)) this.#deps.scheduler.enqueue(ready);
+        if (isWaiting(run, ready.step)) scheduler.enqueue(ready);
         this.#deps.journal.schedule();
       },
       (thrown: unknown) => {

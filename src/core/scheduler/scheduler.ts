@@ -8,6 +8,8 @@ export interface Placement {
   ready: ReadyStep;
   node: string;
   reason: PlacementReason;
+  /** Which stay of the node it is: another number means that the node went meanwhile, and its reserved room with it. */
+  stay: number;
 }
 
 /** When the coordinator runs steps itself: where no connected worker could, for all of its own accord, or not at all. */
@@ -45,6 +47,9 @@ interface Waiting extends ReadyQueue {
 export class Scheduler {
   readonly #localSteps: LocalSteps;
   readonly #nodes = new Map<string, SchedulerNode>();
+  /** By node id, a number for each time from its coming to its going. */
+  readonly #stays = new Map<string, number>();
+  #stay = 0;
   readonly #queues = new Map<string, Waiting>();
   readonly #shapesOfRun = new Map<string, Set<string>>();
   readonly #tryable = new Set<Waiting>();
@@ -72,7 +77,7 @@ export class Scheduler {
       node.running = before.running;
       Object.assign(node.used, before.used);
       this.#forget(before);
-    }
+    } else this.#stays.set(node.id, this.#stay++);
     this.#nodes.set(node.id, node);
     this.#changed(node);
   }
@@ -81,6 +86,7 @@ export class Scheduler {
     const node = this.#nodes.get(id);
     if (node === undefined) return;
     this.#nodes.delete(id);
+    this.#stays.delete(id);
     this.#forget(node);
     this.#changed(undefined);
   }
@@ -136,6 +142,11 @@ export class Scheduler {
     if (node.running >= node.slots) this.#forget(node);
   }
 
+  /** Whether the room that a placement reserved is still reserved. */
+  holds({ node, stay }: Placement): boolean {
+    return this.#stays.get(node) === stay;
+  }
+
   /** Gives back the room of an attempt that has ended. */
   release(id: string, demand: Demand): void {
     const node = this.#nodes.get(id);
@@ -165,7 +176,7 @@ export class Scheduler {
       this.#ready -= 1;
       take(choice.node, queue.demand);
       if (choice.node.running >= choice.node.slots) this.#forget(choice.node);
-      return { ready, node: choice.node.id, reason: choice.reason };
+      return { ready, node: choice.node.id, reason: choice.reason, stay: this.#stays.get(choice.node.id) ?? -1 };
     }
   }
 
