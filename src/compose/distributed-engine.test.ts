@@ -374,6 +374,19 @@ it('large values travel as blobs, in one process and between two', async () => {
   });
 });
 
+it('closes although somebody follows a run that goes on', async () => {
+  const patient = { port: 0, localSteps: 'never' as const, coordinator: { unschedulableAfterMs: 600_000 } };
+  await withEngine(patient, async (engine) => {
+    await engine.start();
+    const { run_id } = await engine.api.submit({ workflow: hello, input: { x: 1 } });
+    const stream = await fetch(`${engine.httpUrl}/api/v1/runs/${run_id}/events`);
+    const reader = stream.body?.getReader();
+    assert.match(new TextDecoder().decode((await reader?.read())?.value), /run\.started/);
+    await engine.close();
+    await reader?.cancel().catch(() => undefined);
+  });
+});
+
 it('runs that had not ended go on at the next start', async () => {
   const dataDir = join(folder, 'restart');
   const patient = { localSteps: 'never' as const, coordinator: { unschedulableAfterMs: 600_000 } };

@@ -56,6 +56,8 @@ type DistributedEngineEvents = EngineEvents & {
 const stopGraceMs = 2_000;
 /** How long a closing node lets its steps end before it hands them back. */
 const closeGraceMs = 5_000;
+/** How long requests under way may still take when it has closed its doors. */
+const requestGraceMs = 500;
 
 /** What exists while the engine runs. */
 interface Running {
@@ -416,7 +418,10 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       const { server } = coordinator;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      // The connection of who has followed a run stays open after the stream has ended, for as long as the client likes.
+      const cut = setTimeout(() => server.closeAllConnections(), requestGraceMs);
       await closed;
+      clearTimeout(cut);
     }
     await coordinator?.api.close();
     await coordinator?.local?.close();
