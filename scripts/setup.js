@@ -9,16 +9,18 @@ const installed = join(root, 'node_modules', '.package-lock.json');
 const locked = join(root, 'package-lock.json');
 
 if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(locked).mtimeMs) {
-  console.error('Installing dependencies (npm ci) …');
+  console.error('Installing dependencies …');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const { status } = spawnSync(npm, ['ci', '--loglevel=error', '--no-fund', '--no-audit'], {
+  // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, which a registry need not have.
+  const install = ['install', '--no-save', '--loglevel=error', '--no-fund', '--no-audit'];
+  const { status } = spawnSync(npm, install, {
     cwd: root,
     // Standard output belongs to the command that asked for the set-up.
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
   if (status !== 0) {
-    console.error('npm ci failed. Check the network and the registry setting, then run the command again.');
+    console.error('npm install failed. Check the network and the registry setting, then run the command again.');
     process.exit(status ?? 1);
   }
 }
