@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { JSONFlowError } from './errors.ts';
+import { SizeBudget } from './size-budget.ts';
 import { toJSONValue } from './to-json.ts';
+
+const toJSON = (value: unknown) => toJSONValue(value, new SizeBudget(1_000_000));
 
 test('JSON passes unchanged, as a copy', () => {
   fc.assert(
@@ -10,18 +13,18 @@ test('JSON passes unchanged, as a copy', () => {
       const unsafe = JSON.stringify(value, (_, inner) =>
         typeof inner === 'number' && Number.isInteger(inner) && !Number.isSafeInteger(inner) ? 0 : inner,
       );
-      assert.equal(JSON.stringify(toJSONValue(JSON.parse(unsafe))), unsafe);
+      assert.equal(JSON.stringify(toJSON(JSON.parse(unsafe))), unsafe);
     }),
     { seed: 3, numRuns: 300 },
   );
   const given = { list: [1] };
-  assert.notEqual((toJSONValue(given) as typeof given).list, given.list);
+  assert.notEqual((toJSON(given) as typeof given).list, given.list);
 });
 
 test('what has one JSON form is converted', () => {
-  assert.deepEqual(toJSONValue({ when: new Date(0), gone: undefined }), { when: '1970-01-01T00:00:00.000Z' });
-  assert.equal(toJSONValue(undefined), null);
-  const own = toJSONValue(JSON.parse('{"__proto__":{"a":1}}'));
+  assert.deepEqual(toJSON({ when: new Date(0), gone: undefined }), { when: '1970-01-01T00:00:00.000Z' });
+  assert.equal(toJSON(undefined), null);
+  const own = toJSON(JSON.parse('{"__proto__":{"a":1}}'));
   assert.equal(JSON.stringify(own), '{"__proto__":{"a":1}}');
 });
 
@@ -42,8 +45,28 @@ test('what is not JSON is refused with its path', () => {
   ];
   for (const [value, expected] of cases)
     assert.throws(
-      () => toJSONValue(value),
+      () => toJSON(value),
       (thrown) => thrown instanceof JSONFlowError && thrown.code === 'INVALID_OUTPUT' && expected.test(thrown.message),
       String(expected),
     );
+});
+
+test('a value that shares parts with itself, or is just large, ends at the budget', () => {
+  let doubled: unknown = 0;
+  for (let level = 0; level < 60; level++) doubled = [doubled, doubled];
+  const row = { a: 1 };
+  for (const value of [
+    doubled,
+    new Array(10_000).fill(row),
+    new Array(20_000).fill([]),
+    new Array(1e8),
+    'x'.repeat(1_000_001),
+    { ['k'.repeat(1_000_001)]: 1 },
+  ])
+    assert.throws(
+      () => toJSON(value),
+      (thrown) => thrown instanceof JSONFlowError && ['LIMIT_EXCEEDED', 'INVALID_OUTPUT'].includes(thrown.code),
+    );
+  assert.throws(() => toJSON(doubled), /more than 1000000 bytes/);
+  assert.equal((toJSON(new Array(5_000).fill(row)) as unknown[]).length, 5_000);
 });

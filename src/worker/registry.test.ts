@@ -218,3 +218,9 @@ test('schemas with the same $id do not meet', () => {
     });
   assert.deepEqual(registry.lookup('two')?.checkParams({ one: 1 }), ["params must have required property 'two'"]);
 });
+
+test('an output that shares parts with itself is not written out beyond all bounds', async () => {
+  let doubled: unknown = 0;
+  for (let level = 0; level < 60; level++) doubled = [doubled, doubled];
+  await assert.rejects(run(echo(() => doubled as never)), failsWith('LIMIT_EXCEEDED', /more than \d+ bytes of memory/));
+});

@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { JSONFlowError, messageOf, StepError } from '../lib/errors.ts';
 import { cloneJSON, isObject, type JSONObject, type JSONValue } from '../lib/json.ts';
 import { normaliseParamsSchema } from '../lib/params-schema.ts';
+import { SizeBudget } from '../lib/size-budget.ts';
 import { toJSONValue } from '../lib/to-json.ts';
 import type { Adapter, AdapterContext, AdapterHealth, AdapterStep } from '../ports/adapter.ts';
 import { limits } from '../protocol/limits.ts';
@@ -89,7 +90,7 @@ export class AdapterRegistry {
    * Checks the params, runs the step and brings what the adapter returned into the one form: a fresh JSON value, `null` for
    * nothing.
    *
-   * @throws StepError and nothing else: the adapter's own, INVALID_PARAMS, INVALID_OUTPUT, ADAPTER_CRASHED, NODE_REFUSED where no
+   * @throws StepError and nothing else: the adapter's own, INVALID_PARAMS, INVALID_OUTPUT, LIMIT_EXCEEDED, ADAPTER_CRASHED, NODE_REFUSED where no
    *   adapter has the step type, and the signal's reason where the step was aborted
    */
   async run(step: AdapterStep, context: AdapterContext): Promise<JSONValue> {
@@ -245,7 +246,7 @@ const isReceiptLike = (value: unknown): value is Record<string, unknown> =>
 
 function outputOf(value: unknown): JSONValue {
   try {
-    return toJSONValue(value);
+    return toJSONValue(value, new SizeBudget(limits.blobBytesMax));
   } catch (thrown) {
     if (thrown instanceof JSONFlowError) throw new StepError(thrown.code, thrown.message);
     throw thrown;

@@ -245,3 +245,12 @@ test('grouped sums add up to the whole, whatever the rows', async () => {
     { seed: 5, numRuns: 200 },
   );
 });
+
+test('items that share a large value with each other end before they fill the memory', async () => {
+  const input = new Array(5_000).fill(0);
+  await assert.rejects(run('transform_map', { input, expression: 'vars', vars: { big: input } }), {
+    code: 'LIMIT_EXCEEDED',
+  });
+  const doubling = `[item]${'.map(a, [a, a])'.repeat(40)}`;
+  await assert.rejects(run('transform_map', { input: [1], expression: doubling }), { code: 'LIMIT_EXCEEDED' });
+});

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { StepError } from '../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue, setOwn } from '../../lib/json.ts';
+import { SizeBudget } from '../../lib/size-budget.ts';
 import type { Adapter, AdapterContext, AdapterStep, AdapterVerdict } from '../../ports/adapter.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { limits } from '../../protocol/limits.ts';
 import type { Expression, ExpressionCache } from './expression/expression.ts';
 import { compilePath, lastName, type Path } from './path.ts';
 import { type Aggregate, type Aggregation, aggregate, aggregateBy, group } from './reduce.ts';
@@ -127,7 +129,9 @@ async function map(params: JSONObject, context: AdapterContext, expressions: Exp
   let result: JSONValue[] = items;
   if (typeof expression === 'string') {
     result = new Array<JSONValue>(items.length);
+    const budget = new SizeBudget(limits.blobBytesMax);
     await evaluateAll((await expressions()).get(expression), params, context, (value, index) => {
+      budget.spendAll(value);
       result[index] = value;
     });
   } else if (fields !== undefined) {

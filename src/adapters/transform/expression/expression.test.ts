@@ -294,3 +294,12 @@ test('no text crashes or hangs the compiler, no expression the evaluation', () =
     { seed: 11, numRuns: 5000 },
   );
 });
+
+test('times inside of values that are shared are not written out beyond all bounds', () => {
+  const doubling = `[timestamp('2026-01-01')]${'.map(a, [a, a])'.repeat(40)}`;
+  assert.throws(() => evaluate(doubling), /too much work/);
+  assert.equal(
+    JSON.stringify(evaluate("[timestamp('2026-01-01')].map(a, {'__proto__': a})")),
+    '[{"__proto__":"2026-01-01T00:00:00.000Z"}]',
+  );
+});

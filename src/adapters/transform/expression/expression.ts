@@ -57,7 +57,7 @@ export class Expression {
     try {
       const value = this.#evaluate(frame);
       return {
-        value: this.#makesTimes ? toJSON(value) : (value as JSONValue),
+        value: this.#makesTimes ? toJSON(value, frame) : (value as JSONValue),
         cost: this.#baseCost + expressionLimits.budget - frame.left,
       };
     } catch (thrown) {

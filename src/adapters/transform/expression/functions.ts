@@ -70,7 +70,7 @@ function convertToText(args: readonly Value[], site: CallSite): string {
   const value = args[0] ?? null;
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (value instanceof Timestamp || value instanceof Duration) return String(toJSON(value));
+  if (value instanceof Timestamp || value instanceof Duration) return String(toJSON(value, site.frame));
   throw misuse(args, site);
 }
 

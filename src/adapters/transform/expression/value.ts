@@ -1,4 +1,7 @@
-import { isObject, type JSONValue } from '../../../lib/json.ts';
+import { isObject, type JSONObject, type JSONValue, setOwn } from '../../../lib/json.ts';
+
+/** Making a list or a key of a map takes about as long, and as much memory, as looking at so many elements. */
+const CONTAINER_UNITS = 4;
 
 /** A value inside an expression. There is one type of number, that of JSON: an IEEE 754 double. */
 export type Value = JSONValue | Timestamp | Duration | Value[] | { [key: string]: Value };
@@ -102,11 +105,18 @@ export const keyOf = (value: Value): string | undefined =>
       ? String(value)
       : undefined;
 
-/** Times become texts: RFC 3339 in UTC, and seconds with a trailing `s`. */
-export function toJSON(value: Value): JSONValue {
+/** Times become texts: RFC 3339 in UTC, and seconds with a trailing `s`. What the value shares is written out each time. */
+export function toJSON(value: Value, frame: Frame): JSONValue {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Timestamp) return new Date(value.ms).toISOString();
   if (value instanceof Duration) return `${value.ms / 1000}s`;
-  if (Array.isArray(value)) return value.map(toJSON);
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toJSON(inner)]));
+  if (Array.isArray(value)) {
+    frame.spend(CONTAINER_UNITS + value.length);
+    return value.map((element: Value) => toJSON(element, frame));
+  }
+  const keys = Object.keys(value);
+  frame.spend(CONTAINER_UNITS * (1 + keys.length));
+  const copy: JSONObject = {};
+  for (const key of keys) setOwn(copy, key, toJSON((value as { [key: string]: Value })[key] ?? null, frame));
+  return copy;
 }
