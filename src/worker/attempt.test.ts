@@ -252,3 +252,24 @@ describe('a checkpoint that is not to be had', () => {
       assert.match(lines.join('\n'), /^warn: the step starts afresh/);
     });
 });
+
+it('secrets that an adapter resolves one after the other are each taken out of what follows', async () => {
+  const { attempt, lines } = attemptOf({
+    vault: { resolve: async (name) => `the secret of ${name}` },
+    execute: async (_, context) => {
+      context.log.info('the secret of first is not known yet');
+      for (const name of ['first', 'second']) {
+        await context.vault.resolve(`vault://${name}`);
+        context.log.info('the secret of first, the secret of second');
+      }
+      return new Array(5_000).fill('the secret of first, the secret of second');
+    },
+  });
+  const { output } = await attempt.run();
+  assert.deepEqual(lines, [
+    'info: the secret of first is not known yet',
+    'info: vault://first, the secret of second',
+    'info: vault://first, vault://second',
+  ]);
+  assert.deepEqual(output, { value: new Array(5_000).fill('vault://first, vault://second') });
+});

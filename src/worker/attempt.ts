@@ -48,6 +48,8 @@ export class Attempt {
   readonly #afterCommit: (() => void | Promise<void>)[] = [];
   /** All that were resolved for this attempt: none of them may leave it. */
   readonly #secrets: Secret[] = [];
+  /** For the first so many secrets. */
+  #redactor: { secrets: number; replace: (text: string) => string } | undefined;
   /** Set once the attempt has ended; kept until the coordinator has it durably. */
   result: MessageOf<'result'> | undefined;
 
@@ -94,7 +96,13 @@ export class Attempt {
     }
   }
 
-  readonly #redact = (text: string): string => (this.#secrets.length === 0 ? text : redactor(this.#secrets)(text));
+  readonly #redact = (text: string): string => {
+    const { length } = this.#secrets;
+    if (length === 0) return text;
+    // A redactor takes far longer to make than to use, and an output has many texts. Secrets are only ever added.
+    if (this.#redactor?.secrets !== length) this.#redactor = { secrets: length, replace: redactor(this.#secrets) };
+    return this.#redactor.replace(text);
+  };
 
   async #execute(startedAt: number): Promise<Ended> {
     const { vault, clock, registry } = this.#deps;
