@@ -31,6 +31,7 @@ const fields: Fields = {
   insecure: 'boolean',
   token: 'string',
   apiTokens: 'strings',
+  apiTokensOnLoopback: 'boolean',
   coordinatorKeyId: 'string',
   coordinator: 'numbers-by-name',
   synchronous: 'string',

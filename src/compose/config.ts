@@ -42,6 +42,8 @@ export interface EngineConfig {
   token?: string;
   /** Bearer tokens of the HTTP API. Without any, only this machine may use it. */
   apiTokens?: string[];
+  /** Demands a token from this machine too, as behind a reverse proxy, where every caller seems local. Default false. */
+  apiTokensOnLoopback?: boolean;
   /** Worker: key id of the only coordinator to work for. */
   coordinatorKeyId?: string;
   /** Whether an acknowledged event has reached the disk (`full`, the default) or the operating system (`normal`). */
@@ -83,6 +85,10 @@ export function settingsOf(config: EngineConfig): NodeSettings {
   const { port, host = '127.0.0.1' } = config;
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw invalid('port', 'must be a whole number from 0 to 65535');
+  const { tls } = config;
+  if ((tls?.cert === undefined) !== (tls?.key === undefined)) throw invalid('tls', 'needs cert and key together');
+  if (role === 'coordinator' && tls !== undefined && tls.cert === undefined)
+    throw invalid('tls', 'has no cert and key: without them a coordinator would listen in plain text');
   if (role === 'coordinator' && port !== undefined) checkExposure(config, host);
   const slots = config.capabilities?.max_concurrent_steps ?? slotsDefault[role];
   if (!(Number.isInteger(slots) && slots > 0)) throw invalid('capabilities.max_concurrent_steps', 'must be 1 or more');

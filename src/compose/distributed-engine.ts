@@ -17,7 +17,7 @@ import type { Listener } from '../ports/transport.ts';
 import type { Vault } from '../ports/vault.ts';
 import { limits } from '../protocol/limits.ts';
 import type { StepTypeManifest } from '../protocol/messages.ts';
-import type { Bundle } from '../protocol/receipt.ts';
+import type { Bundle, TrustFile } from '../protocol/receipt.ts';
 import type { DistributedResult, NetworkStatus, Receipt } from '../protocol/result.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
 import { SqliteStore } from '../store/sqlite/sqlite-store.ts';
@@ -238,12 +238,23 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   /**
    * Runs the deterministic steps of a run again and compares what comes out with the receipts.
    * @param source a bundle; or a result of this engine, or its `receipts`
+   * @param options.trust keys of the signers to accept; without it, steps of a foreign bundle that need secrets are skipped
    * @throws JSONFlowError BAD_EVIDENCE, NOT_FOUND
    */
-  async replay(source: Bundle | DistributedResult | readonly Receipt[]): Promise<ReplayReport> {
+  async replay(
+    source: Bundle | DistributedResult | readonly Receipt[],
+    options: { trust?: TrustFile } = {},
+  ): Promise<ReplayReport> {
     await this.start();
     const { vault } = this.#started();
-    return replayBundle(await this.#bundleFrom(source), { registry: this.#registry, vault, stopGraceMs });
+    const own = !('jsonflow_bundle' in source);
+    return replayBundle(await this.#bundleFrom(source), {
+      registry: this.#registry,
+      vault,
+      stopGraceMs,
+      own,
+      ...options,
+    });
   }
 
   async #bundleFrom(source: Bundle | DistributedResult | readonly Receipt[]): Promise<Bundle> {
@@ -339,7 +350,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   }
 
   async #listen(coordinator: NonNullable<Running['coordinator']>, port: number): Promise<void> {
-    const { tls, apiTokens, host } = this.#settings;
+    const { tls, apiTokens, apiTokensOnLoopback = false, host } = this.#settings;
     const { api } = coordinator;
     const metrics = createMetrics(api);
     this.#measure(api, metrics);
@@ -349,7 +360,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       ...(tls?.cert === undefined || tls.key === undefined
         ? {}
         : { tls: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) } }),
-      ...(apiTokens === undefined ? {} : { access: { tokens: apiTokens } }),
+      ...(apiTokens === undefined ? {} : { access: { tokens: apiTokens, tokenOnLoopback: apiTokensOnLoopback } }),
     }) as Server;
     coordinator.server = server;
     coordinator.listener = await wsTransport({ server, host }).listen((connection) => void api.accept(connection));

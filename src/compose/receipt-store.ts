@@ -1,6 +1,6 @@
 import { signatureOf, signedBytes } from '../core/receipt/dsse.ts';
 import { merkleProofs, receiptLeaf, verifyMerkleProof } from '../core/receipt/roots.ts';
-import { decodeReceipt } from '../core/receipt/statement.ts';
+import { decodeReceipt, decodeRunStatement } from '../core/receipt/statement.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import type { SignatureVerifier } from '../ports/signer.ts';
 import type { Bundle, Envelope } from '../protocol/receipt.ts';
@@ -24,7 +24,19 @@ export class ReceiptStore {
       ({ key_id, node_id }) => key_id === predicate.node.key_id && node_id === predicate.node.id,
     );
     if (key === undefined || !verifyMerkleProof(proof, envelope)) return false;
+    if (!(await this.#isRoot(bundle, predicate.run_id, proof))) return false;
     return this.#verifier.verify(key.public_key, signedBytes(envelope), signatureOf(envelope));
+  }
+
+  /** Whether the coordinator signed this root for this run: a tree that anybody could build proves nothing. */
+  async #isRoot(bundle: Bundle, runId: string, { root, tree_size }: MerkleProof): Promise<boolean> {
+    const { predicate } = decodeRunStatement(bundle.run_statement);
+    if (predicate.run_id !== runId || predicate.merkle_root !== root || predicate.tree_size !== tree_size) return false;
+    const { id, key_id: keyId } = predicate.coordinator;
+    const key = bundle.keys.find(({ key_id, node_id }) => key_id === keyId && node_id === id);
+    if (key === undefined) return false;
+    const { run_statement } = bundle;
+    return this.#verifier.verify(key.public_key, signedBytes(run_statement), signatureOf(run_statement));
   }
 
   /** @throws JSONFlowError NOT_FOUND */

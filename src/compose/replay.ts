@@ -8,7 +8,7 @@ import { JSONFlowError, messageOf } from '../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../lib/json.ts';
 import { findPointers } from '../lib/secrets.ts';
 import type { Vault } from '../ports/vault.ts';
-import type { Bundle, ReceiptPredicate } from '../protocol/receipt.ts';
+import type { Bundle, ReceiptPredicate, TrustFile } from '../protocol/receipt.ts';
 import type { Workflow } from '../protocol/workflow.ts';
 import { Attempt } from '../worker/attempt.ts';
 import type { AdapterRegistry } from '../worker/registry.ts';
@@ -32,16 +32,23 @@ export interface ReplayReport {
   steps: ReplayedStep[];
 }
 
+export interface ReplayDeps {
+  registry: AdapterRegistry;
+  vault: Vault;
+  stopGraceMs: number;
+  /** Keys of the signers to accept. */
+  trust?: TrustFile;
+  /** The bundle is of this engine's own store. */
+  own: boolean;
+}
+
 /**
  * Runs the deterministic steps of a bundle again and compares the digests of their outputs with the receipts. Each step gets the
  * recorded outputs of its parents, so that one difference doesn't hide another.
  * @throws JSONFlowError BAD_EVIDENCE where the bundle itself does not hold
  */
-export async function replayBundle(
-  bundle: Bundle,
-  deps: { registry: AdapterRegistry; vault: Vault; stopGraceMs: number },
-): Promise<ReplayReport> {
-  const evidence = verifyBundle(bundle);
+export async function replayBundle(bundle: Bundle, deps: ReplayDeps): Promise<ReplayReport> {
+  const evidence = verifyBundle(bundle, deps.trust === undefined ? {} : { trust: deps.trust });
   if (!evidence.ok) {
     const [first] = evidence.problems;
     throw new JSONFlowError(
@@ -80,7 +87,7 @@ async function replayStep(
   plan: Plan,
   bundle: Bundle,
   receipts: ReadonlyMap<string, ReceiptPredicate>,
-  deps: { registry: AdapterRegistry; vault: Vault; stopGraceMs: number },
+  deps: ReplayDeps,
 ): Promise<Omit<ReplayedStep, 'step_id'>> {
   const skipped = (detail: string) => ({ status: 'skipped' as const, detail });
   const receipt = receipts.get(id);
@@ -89,6 +96,11 @@ async function replayStep(
   if (!receipt.deterministic) return skipped('its adapter does not promise equal outputs for equal inputs');
   const adapter = deps.registry.lookup(step.type);
   if (adapter === undefined) return skipped(`no adapter for ${step.type} is registered here`);
+  // What the bundle says of itself must not make an effect happen again.
+  if (adapter.stepType.deterministic !== true) return skipped('the adapter here does not promise equal outputs');
+  const pointers = findPointers((step.params ?? {}) as JSONObject);
+  if (pointers.length > 0 && !deps.own && deps.trust === undefined)
+    return skipped('it needs secrets, which are for bundles of trusted signers only: give a trust file');
   let params: JSONObject;
   try {
     params = resolveParams((step.params ?? {}) as JSONObject, {
@@ -102,7 +114,7 @@ async function replayStep(
     {
       ...receipt,
       params: { value: params },
-      pointers: findPointers((step.params ?? {}) as JSONObject),
+      pointers,
       input_digest: digestOf(params),
       timeout_ms: step.resource_requirements?.timeout_ms ?? null,
     },
