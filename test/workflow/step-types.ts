@@ -31,7 +31,7 @@ export const stepTypes = new Map<string, StepTypeManifest>(
         params_schema: { type: 'object', anyOf: [{ required: ['key'] }, { required: ['expression'] }] },
       },
       { type: 'broken', params_schema: { type: 'object', properties: { a: { $ref: 'https://example.org/x' } } } },
-      { type: 'slow', params_schema: { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } } },
+      { type: 'slow', params_schema: { type: 'object', properties: { a: { type: 'string', pattern: '^(?=a)a' } } } },
     ] satisfies StepTypeManifest[]
   ).map((manifest) => [manifest.type, manifest]),
 );
