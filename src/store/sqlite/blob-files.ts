@@ -19,6 +19,8 @@ const WRITES_MAX = 3;
 export class BlobFiles {
   readonly #root: string;
   readonly #writing = new Map<string, Promise<void>>();
+  /** Folders whose names are known to be durable: 256 at most. */
+  readonly #shards = new Set<string>();
 
   private constructor(root: string) {
     this.#root = root;
@@ -98,7 +100,12 @@ export class BlobFiles {
     const path = this.#path(digest);
     const directory = join(this.#root, digest.slice(0, 2));
     try {
-      if (await mkdir(directory, { recursive: true, mode: 0o700 })) await syncDirectory(this.#root);
+      // Whoever made it may have been killed before its name was durable, so that is seen to once.
+      if (!this.#shards.has(directory)) {
+        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await syncDirectory(this.#root);
+        this.#shards.add(directory);
+      }
       // A length that differs is damage, which a write repairs. A name that exists may be one that a killed process did not sync.
       for (let writes = 0; (await sizeOf(path)) !== bytes.length; writes++) {
         try {

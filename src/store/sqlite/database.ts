@@ -88,6 +88,9 @@ function configure(database: DatabaseSync, synchronous: 'full' | 'normal'): void
     PRAGMA page_size = 8192;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = ${synchronous === 'full' ? 'FULL' : 'NORMAL'};
+    -- macOS only: there a plain fsync leaves the bytes in the drive's cache.
+    PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
     PRAGMA wal_autocheckpoint = 1000;
     PRAGMA journal_size_limit = ${16 * 1024 * 1024};
     PRAGMA cell_size_check = ON;
