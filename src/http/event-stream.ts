@@ -46,6 +46,8 @@ export async function eventStream(
   const finish = (): void => {
     stop.abort();
     onEnd();
+    // An iterator that waits to be asked again does not hear the signal.
+    iterator.return?.().catch(() => {});
   };
   try {
     // The first event of a run always exists; for a later place the run must be asked for, since its next event may be far away.

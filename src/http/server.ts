@@ -88,7 +88,7 @@ function createHttpApp(options: HttpServerOptions, closing: AbortSignal): Hono<E
       const response = route === undefined ? problemResponse(wrongMethod(ofPath)) : await answer(route, c);
       // A method is the client's text: unknown ones count as one, so that no client can grow the metrics.
       metrics.requestEnded(path, route?.method ?? 'other', response.status, performance.now() - start);
-      return withSafeHeaders(response);
+      return withSafeHeaders(c.req.method === 'HEAD' ? await headOf(response) : response);
     });
   app.notFound(() => withSafeHeaders(problemResponse(noSuchPath())));
   app.onError((error) => withSafeHeaders(problemResponse(error)));
@@ -113,6 +113,12 @@ function runIdOf(c: Context<Env>): string {
   if (!isName.test(runId))
     throw new HttpProblem('NOT_FOUND', 'this is not the id of a run', { hint: 'See GET /api/v1/runs.' });
   return runId;
+}
+
+/** The answer to HEAD. Nobody reads its body, so that an event stream would keep its place for ever. */
+async function headOf(response: Response): Promise<Response> {
+  await response.body?.cancel();
+  return new Response(null, response);
 }
 
 function withSafeHeaders(response: Response): Response {

@@ -344,6 +344,23 @@ describe('the event stream', () => {
     await close(server);
   });
 
+  it('answers HEAD without holding a place', async () => {
+    const api = new ScriptedCoordinator();
+    const { server, port } = await listen({ api, streamsMax: 1 });
+    const { run_id: runId } = await api.submit({ workflow });
+    for (let i = 0; i < 3; i++) {
+      const { status, headers, text } = await send(port, 'HEAD', `/api/v1/runs/${runId}/events`);
+      assert.equal(status, 200);
+      assert.match(String(headers['content-type']), /^text\/event-stream/);
+      assert.equal(text, '');
+    }
+    while (api.openStreams > 0) await new Promise(setImmediate);
+    assert.match((await read(port, runId, undefined, (text) => text.includes('run.started'))).text, /run\.started/);
+    assert.equal((await send(port, 'HEAD', '/api/v1/runs')).status, 200);
+    assert.equal((await send(port, 'HEAD', '/api/v1/runs/none/events')).status, 404);
+    await close(server);
+  });
+
   it('lets go of the coordinator when the client leaves, and ends when the server closes', async () => {
     const api = new ScriptedCoordinator();
     const { server, port } = await listen({ api, streamsMax: 1 });
