@@ -10,7 +10,13 @@ const EVENT_LENGTH_MAX = 512 * 1024 * 1024;
 export class ServerSentEvents {
   #pieces: string[] = [];
   #data: string[] = [];
+  /** Of all lines since the last event, whether complete or not. */
   #length = 0;
+  readonly #lengthMax: number;
+
+  constructor(lengthMax = EVENT_LENGTH_MAX) {
+    this.#lengthMax = lengthMax;
+  }
 
   /** The data of the events that the text completes. @throws JSONFlowError LIMIT_EXCEEDED */
   push(text: string): string[] {
@@ -18,6 +24,7 @@ export class ServerSentEvents {
     const lines = text.split('\n');
     const rest = lines.pop() ?? '';
     for (const end of lines) {
+      this.#count(end);
       const line = [...this.#pieces, end].join('').replace(/\r$/, '');
       this.#pieces = [];
       if (line === '') {
@@ -27,11 +34,15 @@ export class ServerSentEvents {
       } else if (line.startsWith('data:')) this.#data.push(line.slice(line.startsWith('data: ') ? 6 : 5));
     }
     if (rest !== '') this.#pieces.push(rest);
-    this.#length += rest.length;
-    if (this.#length > EVENT_LENGTH_MAX)
+    this.#count(rest);
+    return complete;
+  }
+
+  #count(text: string): void {
+    this.#length += text.length;
+    if (this.#length > this.#lengthMax)
       throw new JSONFlowError('LIMIT_EXCEEDED', 'an event of the stream is too long', {
         hint: 'Ask for the result with "jsonflow show".',
       });
-    return complete;
   }
 }

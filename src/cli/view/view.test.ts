@@ -143,4 +143,16 @@ describe('server-sent events', () => {
       { seed: 7 },
     );
   });
+
+  it('refuses an event that is too long, in one line or in many', () => {
+    const refused = { name: 'JSONFlowError', code: 'LIMIT_EXCEEDED' };
+    assert.throws(() => new ServerSentEvents(100).push(`data: ${'x'.repeat(100)}`), refused);
+    assert.throws(() => new ServerSentEvents(100).push('data: 345\n'.repeat(12)), refused);
+    const byLine = new ServerSentEvents(100);
+    assert.throws(() => {
+      for (let line = 0; line < 12; line++) byLine.push('data: 345\n');
+    }, refused);
+    const many = new ServerSentEvents(100);
+    for (let event = 0; event < 50; event++) assert.deepEqual(many.push(`data: ${'x'.repeat(90)}\n\n`).length, 1);
+  });
 });
