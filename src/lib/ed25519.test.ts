@@ -26,6 +26,20 @@ test('white space around the lines is ignored, and gone from the one PEM form', 
   assert.equal(parsePublicKey(`\n${pemOf(good).replaceAll('\n', '\r\n')}\n`).pem, pemOf(good));
 });
 
+test('a key is kept once, however it is written, and not with endless white space', () => {
+  const pem = pemOf(good);
+  assert.equal(pem.length, 113);
+  assert.equal(parsePublicKey(`\n\n${pem}`), parsePublicKey(pem));
+  assert.equal(parsePublicKey(' '.repeat(256 - pem.length) + pem), parsePublicKey(pem));
+  for (const long of [
+    ' '.repeat(257 - pem.length) + pem,
+    pem.replace('\n', '\n'.repeat(1_000_000)),
+    `${pem}${' '.repeat(300)}`,
+  ])
+    for (const read of [parsePublicKey, keyIdOf, assertSoundKey])
+      assert.throws(() => read(long), { code: 'INVALID_CONFIG', message: /not an Ed25519 key/ });
+});
+
 test('every generated key is sound', () => {
   for (let i = 0; i < 50; i++) {
     const pem = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();

@@ -5,6 +5,8 @@ import { sha256 } from './hash.ts';
 /** SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 §4), before the 32 bytes of the key itself. */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 const KEY_BYTES = 32;
+/** The one PEM text of a key has 113; the rest is room for white space, which who sends the key could else add without end. */
+const PEM_LENGTH_MAX = 256;
 
 const P = 2n ** 255n - 19n;
 /** Constant of the curve equation −x² + y² = 1 + d·x²·y² (RFC 8032 §5.1): −121665/121666. */
@@ -34,23 +36,23 @@ export interface PublicKey {
 /**
  * Reads a public key and refuses unsound ones.
  *
- * @param pem SubjectPublicKeyInfo in PEM (RFC 7468); white space around lines is ignored
+ * @param pem SubjectPublicKeyInfo in PEM (RFC 7468); white space around lines is ignored, up to 256 characters in all
  * @throws JSONFlowError INVALID_CONFIG where the text is not an Ed25519 key, where its encoding is not canonical or not a point of
  *   the curve, or where the point has small order
  */
 export function parsePublicKey(pem: string): PublicKey {
-  const known = soundKeys.get(pem);
+  const known = soundKeys.get(pem) ?? soundKeys.get(pemOf(rawKeyOf(pem)));
   if (known !== undefined) return known;
   const key = checkedPublicKey(pem);
   for (const oldest of soundKeys.keys()) {
     if (soundKeys.size < soundKeysMax) break;
     soundKeys.delete(oldest);
   }
-  soundKeys.set(pem, key);
+  soundKeys.set(key.pem, key);
   return key;
 }
 
-/** Keys that were found sound, by their text: the check takes longer than a signature, and the same few keys come again and again. */
+/** Keys that were found sound, by their one PEM text: the check takes longer than a signature, and the same few keys come again and again. */
 const soundKeys = new Map<string, PublicKey>();
 const soundKeysMax = 1_000;
 
@@ -60,11 +62,10 @@ function checkedPublicKey(pem: string): PublicKey {
   if (y >= P) throw unsound('its encoding is not canonical');
   if (smallOrderY.includes(y)) throw unsound('it is a point of small order');
   if (!isOnCurve(y)) throw unsound('it is not a point of the curve');
-  const der = Buffer.concat([SPKI_PREFIX, raw]);
   return {
     keyId: sha256(raw),
-    pem: pemOf(der),
-    key: createPublicKey({ key: der, format: 'der', type: 'spki' }),
+    pem: pemOf(raw),
+    key: createPublicKey({ key: derOf(raw), format: 'der', type: 'spki' }),
   };
 }
 
@@ -77,7 +78,10 @@ export function assertSoundKey(publicKeyPem: string): void {
 }
 
 function rawKeyOf(pem: string): Buffer {
-  const match = /^\s*-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=]{1,100})\s+-----END PUBLIC KEY-----\s*$/.exec(pem);
+  const match =
+    pem.length > PEM_LENGTH_MAX
+      ? null
+      : /^\s*-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=]{1,100})\s+-----END PUBLIC KEY-----\s*$/.exec(pem);
   const body = match?.[1] ?? '';
   const der = Buffer.from(body, 'base64');
   if (
@@ -91,8 +95,10 @@ function rawKeyOf(pem: string): Buffer {
   return der.subarray(SPKI_PREFIX.length);
 }
 
-const pemOf = (der: Buffer): string =>
-  `-----BEGIN PUBLIC KEY-----\n${der.toString('base64')}\n-----END PUBLIC KEY-----\n`;
+const derOf = (raw: Uint8Array): Buffer => Buffer.concat([SPKI_PREFIX, raw]);
+
+const pemOf = (raw: Uint8Array): string =>
+  `-----BEGIN PUBLIC KEY-----\n${derOf(raw).toString('base64')}\n-----END PUBLIC KEY-----\n`;
 
 const littleEndian = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
 
