@@ -28,9 +28,9 @@ export type Template =
 /** The name under which references reach the run's input; no step may bear it. */
 export const inputName = 'input';
 
-// Both are sticky and match one piece without ambiguity, so that parsing stays linear.
+// All are sticky and match one piece without ambiguity, so that parsing stays linear.
 const namePiece = /[A-Za-z_][A-Za-z0-9_-]*/y;
-const segmentPiece = /\.([\p{L}\p{N}_-]+)|\[(\d{1,9})\]|\[("(?:[^"\\]|\\.)*")\]/uy;
+const segmentPiece = /\.([\p{L}\p{N}_-]+)|\[(\d{1,9})\]/uy;
 
 /** Reads `name segment*` at `start`; undefined where there is none. */
 function parseTarget(
@@ -45,18 +45,30 @@ function parseTarget(
   for (;;) {
     segmentPiece.lastIndex = end;
     const match = segmentPiece.exec(source);
-    if (match === null) break;
-    const [, key, index, quoted] = match;
-    if (key !== undefined) path.push(key);
-    else if (index !== undefined) path.push(Number(index));
-    else {
-      const decoded = decodeKey(quoted ?? '');
-      if (decoded === undefined) break;
-      path.push(decoded);
+    if (match !== null) {
+      const [, key, index] = match;
+      path.push(key ?? Number(index));
+      end = segmentPiece.lastIndex;
+      continue;
     }
-    end = segmentPiece.lastIndex;
+    const quotedEnd = endOfQuotedSegment(source, end);
+    const key = quotedEnd === undefined ? undefined : decodeKey(source.slice(end + 1, quotedEnd - 1));
+    if (quotedEnd === undefined || key === undefined) break;
+    path.push(key);
+    end = quotedEnd;
   }
   return { end, stepId: name === inputName ? null : name, path };
+}
+
+/**
+ * Where `["any key"]` at `start` ends; undefined where there is none. By hand: an alternative under a star takes a piece of the
+ * regular expression engine's stack for every character, which a key of some millions exhausts.
+ */
+function endOfQuotedSegment(source: string, start: number): number | undefined {
+  if (!source.startsWith('["', start)) return undefined;
+  let at = start + 2;
+  while (at < source.length && source[at] !== '"') at += source[at] === '\\' ? 2 : 1;
+  return source.startsWith('"]', at) ? at + 2 : undefined;
 }
 
 function decodeKey(quoted: string): string | undefined {
