@@ -77,6 +77,9 @@ export const printable = (text: string): string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to remove
   text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 
+/** The same, on one line: a line break in foreign text would pass for a line of ours. */
+export const oneLine = (text: string): string => printable(text).replaceAll('\n', ' ');
+
 /** At most `width` characters. */
 export const clip = (text: string, width: number): string => {
   const characters = [...text];

@@ -1,7 +1,7 @@
 import type { Args } from '../command.ts';
 import { type ExitCode, exit } from '../exit.ts';
 import { integerOf } from '../input.ts';
-import { duration, printable, type Terminal, table } from '../terminal.ts';
+import { duration, oneLine, type Terminal, table } from '../terminal.ts';
 import { eventLine } from '../view/event-line.ts';
 import { summary } from '../view/summary.ts';
 import { clientOf, jsonText } from './shared.ts';
@@ -20,13 +20,13 @@ export async function nodes(args: Args, terminal: Terminal): Promise<ExitCode> {
       table([
         ['NODE', 'ROLE', 'STATE', 'LOAD', 'LATENCY', 'FREE', 'ADAPTERS'],
         ...network.nodes.map((node) => [
-          node.id,
-          node.role,
-          node.state,
+          oneLine(node.id),
+          oneLine(node.role),
+          oneLine(node.state),
           `${node.load.running}/${node.load.slots}`,
           node.latency_ms === null ? '-' : `${node.latency_ms.toFixed(1)} ms`,
-          printable(pairs(node.resources.free)) || '-',
-          printable(node.adapters.join(',')),
+          oneLine(pairs(node.resources.free)) || '-',
+          oneLine(node.adapters.join(',')),
         ]),
       ]),
     );
@@ -51,16 +51,16 @@ export async function runs(args: Args, terminal: Terminal): Promise<ExitCode> {
     table([
       ['RUN', 'WORKFLOW', 'STATUS', 'STEPS', 'STARTED', 'TIME'],
       ...page.runs.map((run) => [
-        run.run_id,
-        printable(run.workflow),
-        run.status,
+        oneLine(run.run_id),
+        oneLine(run.workflow),
+        oneLine(run.status),
         `${run.steps_done ?? '?'}/${run.steps_total}`,
-        run.started_at,
+        oneLine(run.started_at),
         run.finished_at === null ? '' : duration(Date.parse(run.finished_at) - Date.parse(run.started_at)),
       ]),
     ]),
   );
-  if (page.cursor !== undefined) terminal.err(`More: jsonflow runs --cursor ${page.cursor}\n`);
+  if (page.cursor !== undefined) terminal.err(`More: jsonflow runs --cursor ${oneLine(page.cursor)}\n`);
   return exit.ok;
 }
 
@@ -132,6 +132,6 @@ export async function token(args: Args, terminal: Terminal): Promise<ExitCode> {
   const seconds = args.get('ttl');
   const ttlMs = seconds === undefined ? undefined : integerOf(seconds, '--ttl', 1, 600) * 1000;
   const created = await (await clientOf(args, terminal)).createJoinToken(ttlMs);
-  terminal.out(args.has('json') ? jsonText(created) : `${created.token}\n`);
+  terminal.out(args.has('json') ? jsonText(created) : `${oneLine(created.token)}\n`);
   return exit.ok;
 }

@@ -2,7 +2,7 @@ import { validateWorkflow } from '../../compose/offline.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit } from '../exit.ts';
 import { readText } from '../input.ts';
-import { paint, printable, type Terminal } from '../terminal.ts';
+import { oneLine, paint, printable, type Terminal } from '../terminal.ts';
 import { jsonText } from './shared.ts';
 
 /** `jsonflow validate` */
@@ -17,11 +17,11 @@ export async function validate(args: Args, terminal: Terminal): Promise<ExitCode
   }
   const name = file === '-' ? 'stdin' : file;
   for (const { severity, line, column, path, message, suggestion } of problems) {
-    const where = line === undefined ? `${name}: ${path}` : `${name}:${line}:${column}`;
+    const where = line === undefined ? `${name}: ${oneLine(path)}` : `${name}:${line}:${column}`;
     const kind = severity === 'warning' ? `${paint('yellow', 'warning')}: ` : '';
     terminal.err(`${where}: ${kind}${printable(`${message}${suggestion === undefined ? '' : `. ${suggestion}`}`)}\n`);
   }
-  if (valid) terminal.out(`${name} is valid: ${workflow.workflow}, ${workflow.steps.length} steps.\n`);
+  if (valid) terminal.out(`${name} is valid: ${oneLine(workflow.workflow)}, ${workflow.steps.length} steps.\n`);
   else
     terminal.err(
       `${errors.length} problem${errors.length === 1 ? '' : 's'}. Correct ${errors.length === 1 ? 'it' : 'them'} and validate again.\n`,

@@ -1,5 +1,5 @@
 import type { DistributedResult } from '../../protocol/result.ts';
-import { clip, duration, paintOut, printable, table } from '../terminal.ts';
+import { clip, duration, oneLine, paintOut, printable, table } from '../terminal.ts';
 
 const OUTPUTS_SHOWN_MAX = 8;
 const STEPS_SHOWN_MAX = 60;
@@ -10,27 +10,27 @@ const styles = { running: 'cyan', completed: 'green', failed: 'red', cancelled: 
 export function summary(result: DistributedResult, columns: number): string {
   const { stats, execution_trace: trace } = result;
   const parts = [
-    `${paintOut(styles[result.status], result.status)}  ${printable(result.workflow_id)}  run ${result.run_id}\n`,
+    `${paintOut(styles[result.status], result.status)}  ${oneLine(result.workflow_id)}  run ${oneLine(result.run_id)}\n`,
     `${stats.succeeded} of ${stats.total_steps} steps succeeded in ${duration(stats.total_time_ms)} on ${trace.nodes.length} node${trace.nodes.length === 1 ? '' : 's'}${extras(stats)}\n`,
   ];
   if (result.error !== undefined) {
     const { step_id: step, code, message } = result.error;
     parts.push(
-      `${paintOut('red', 'Cause:')} ${step === undefined ? '' : `step ${step}: `}${code}: ${printable(message)}\n`,
+      `${paintOut('red', 'Cause:')} ${oneLine(`${step === undefined ? '' : `step ${step}: `}${code}: `)}${printable(message)}\n`,
     );
   }
   const timeline = trace.timeline.slice(0, STEPS_SHOWN_MAX);
   if (timeline.length > 0) parts.push('\n', steps(timeline, columns));
   if (trace.timeline.length > timeline.length) parts.push(`  … and ${trace.timeline.length - timeline.length} more\n`);
   for (const [step, why] of Object.entries(result.waiting ?? {}).slice(0, OUTPUTS_SHOWN_MAX))
-    parts.push(`  ${step} waits: ${printable(why)}\n`);
+    parts.push(`  ${oneLine(`${step} waits: ${why}`)}\n`);
   const outputs = Object.entries(result.outputs);
   if (outputs.length > 0) parts.push('\nOutputs\n');
   if (outputs.length > OUTPUTS_SHOWN_MAX) parts.push(`  … ${outputs.length - OUTPUTS_SHOWN_MAX} before\n`);
   for (const [step, value] of outputs.slice(-OUTPUTS_SHOWN_MAX))
-    parts.push(`  ${clip(`${step}: ${printable(JSON.stringify(value))}`, Math.max(20, columns - 3))}\n`);
+    parts.push(`  ${clip(oneLine(`${step}: ${JSON.stringify(value)}`), Math.max(20, columns - 3))}\n`);
   if (result.merkle_root !== null)
-    parts.push(`\nMerkle root  ${result.merkle_root}\nResult root  ${result.result_root}\n`);
+    parts.push(`\nMerkle root  ${oneLine(result.merkle_root)}\nResult root  ${oneLine(result.result_root ?? '')}\n`);
   return parts.join('');
 }
 
@@ -38,12 +38,12 @@ const steps = (timeline: DistributedResult['execution_trace']['timeline'], colum
   table([
     ['STEP', 'NODE', 'ATTEMPT', 'OUTCOME', 'TIME', 'WHY THERE'],
     ...timeline.map((entry) => [
-      entry.step_id,
-      entry.node,
+      oneLine(entry.step_id),
+      oneLine(entry.node),
       String(entry.attempt),
-      entry.outcome,
+      oneLine(entry.outcome),
       entry.latency_ms === null ? '' : duration(entry.latency_ms),
-      clip(printable(entry.reason), Math.max(20, columns - 60)),
+      clip(oneLine(entry.reason), Math.max(20, columns - 60)),
     ]),
   ]);
 
