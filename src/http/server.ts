@@ -144,9 +144,13 @@ export function createHttpServer(options: HttpServerOptions): http.Server | http
     headersTimeout: 20_000,
     keepAliveTimeout: 10_000,
     maxHeaderSize: 32 * 1024,
+    // Else Node hands every offer to the transport that shares the port, such as the h2c of curl --http2, and the API never
+    // sees the request. Node before 24.9 does not know the option: there the transport refuses such a request.
+    shouldUpgradeCallback: (request: http.IncomingMessage): boolean =>
+      server.listenerCount('upgrade') > 0 && request.headers.upgrade?.trim().toLowerCase() === 'websocket',
   };
   const { tls } = options;
-  const server = (
+  const server: http.Server | https.Server = (
     tls === undefined
       ? createAdaptorServer({ fetch: app.fetch, createServer: http.createServer, serverOptions: common })
       : createAdaptorServer({

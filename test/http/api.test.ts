@@ -284,6 +284,35 @@ describe('the HTTP API', () => {
   });
 });
 
+describe('a port that is shared with a transport', () => {
+  const offer = (port: number, upgrade: string) =>
+    send(port, 'POST', '/api/v1/runs', {
+      headers: { ...asJSON, connection: 'Upgrade, HTTP2-Settings', upgrade, 'http2-settings': 'AAMAAABkAAQAAP__' },
+      body: JSON.stringify({ workflow }),
+    });
+
+  it('serves a request that offers another protocol, body and all', async () => {
+    const { server, port } = await listen({ api: new ScriptedCoordinator() });
+    const handed: unknown[] = [];
+    server.on('upgrade', (request, socket) => {
+      handed.push(request.headers.upgrade);
+      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    });
+    for (const upgrade of ['h2c', 'TLS/1.2', 'h2c, websocket', ''])
+      assert.equal((await offer(port, upgrade)).status, 202, upgrade);
+    assert.deepEqual(handed, []);
+    for (const upgrade of ['websocket', 'WebSocket']) assert.equal((await offer(port, upgrade)).status, 404);
+    assert.deepEqual(handed, ['websocket', 'WebSocket']);
+    await close(server);
+  });
+
+  it('serves every request where there is no transport', async () => {
+    const { server, port } = await listen({ api: new ScriptedCoordinator() });
+    for (const upgrade of ['h2c', 'websocket']) assert.equal((await offer(port, upgrade)).status, 202);
+    await close(server);
+  });
+});
+
 describe('the event stream', () => {
   /** Reads a stream until it ends or `enough` says so. */
   const read = (port: number, runId: string, lastEventId: string | undefined, enough: (text: string) => boolean) =>
