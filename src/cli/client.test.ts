@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { apiUrl, createClient } from './client.ts';
 import { UsageError } from './exit.ts';
 
@@ -85,6 +86,29 @@ describe('the client', () => {
     server.close();
     assert.equal(server.seen[0]?.headers.authorization, 'Bearer secret');
     assert.equal(server.seen[0]?.url, '/api/v1/runs/a%2Fb');
+  });
+
+  it('sends no token in plain text to another machine, unless that is allowed', () => {
+    for (const url of [
+      'host:8080',
+      'http://192.0.2.1',
+      'ws://[2001:db8::1]:80',
+      'http://localhost.example',
+      '127.0.0.1.example:1',
+    ]) {
+      assert.throws(
+        () => createClient({ url, token: 'secret' }),
+        (error: UsageError) => {
+          assert.ok(error instanceof UsageError);
+          assert.ok(!inspect(error).includes('secret'));
+          return /plain text/.test(error.message);
+        },
+      );
+      createClient({ url, token: 'secret', insecure: true });
+      createClient({ url });
+    }
+    for (const url of ['localhost:8080', '127.0.0.1:1', 'http://[::1]:80', 'https://host', 'wss://host'])
+      createClient({ url, token: 'secret' });
   });
 
   it('says that another service answers', async () => {

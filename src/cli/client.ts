@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CoordinatorApi, StreamEvent, SubmitRequest } from '../compose/offline.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import { isObject } from '../lib/json.ts';
+import { isLoopback } from '../lib/net.ts';
 import type { Bundle, TrustFile } from '../protocol/receipt.ts';
 import type { DistributedResult, NetworkStatus, RunSummary } from '../protocol/result.ts';
 import { RemoteProblem, UsageError } from './exit.ts';
@@ -13,6 +14,8 @@ export interface ClientOptions {
   /** `http://`, `https://`, `ws://`, `wss://` or bare `host:port`. */
   url: string;
   token?: string;
+  /** Send the token without TLS to other machines too. Default false. */
+  insecure?: boolean;
   tls?: { ca?: string; cert?: string; key?: string };
 }
 
@@ -44,6 +47,9 @@ export function apiUrl(text: string): URL {
   return new URL('/', url);
 }
 
+/** The host alone: a URL puts an IPv6 address in brackets. */
+const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '');
+
 const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
   ENOTFOUND: 'there is no such host',
@@ -67,10 +73,15 @@ const unreachable = (url: URL, error: unknown): JSONFlowError => {
   );
 };
 
-/** A coordinator over HTTP. */
+/** A coordinator over HTTP. @throws UsageError where the address is none, or the token would cross a network in plain text */
 export function createClient(options: ClientOptions): Client {
   const base = apiUrl(options.url);
   const secure = base.protocol === 'https:';
+  if (options.token !== undefined && !secure && options.insecure !== true && !isLoopback(hostOf(base)))
+    throw new UsageError(
+      `the token would go to ${base.origin} in plain text`,
+      'Use an https:// address, or allow it with --insecure on a network that you trust.',
+    );
   // An address that never answered is a mistake to be told at once; one that did will answer again.
   let reached = false;
 

@@ -60,6 +60,7 @@ describe('bad usage exits with 2 and says what to do', () => {
     [['node', '--config', 'package.json'], /unknown field "name"/, /Known: nodeId/],
     [['nodes', '--connect', 'ftp://x'], /no address of a coordinator/, /http:\/\/host:8080/],
     [['nodes', '--connect', 'http://a:b@x'], /must not carry a password/, /--token/],
+    [['nodes', '--connect', 'host.example:1', '--token', 't'], /token would go to .* in plain text/, /--insecure/],
     [['runs', '--limit', '0'], /--limit must be a whole number/, /Correct/],
     [['completion', 'tcsh'], /no completion for "tcsh"/, /bash, zsh, fish/],
     [['verify', 'package.json', '--trust', 'package.json'], /is no trust file/, /jsonflow keys/],

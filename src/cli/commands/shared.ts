@@ -10,6 +10,7 @@ const DEFAULT_COORDINATOR = 'http://localhost:8080';
 export const connectOptions: Readonly<Record<string, Option>> = {
   connect: { value: 'URL', short: 'c', help: `Coordinator. Default ${DEFAULT_COORDINATOR}, or JSONFLOW_CONNECT.` },
   token: { value: 'TOKEN', help: 'API token, or @FILE that holds it. Default JSONFLOW_TOKEN.' },
+  insecure: { help: 'Send the token without TLS to another machine, on a network that you trust.' },
   'tls-ca': { value: 'FILE', help: 'Trust this certificate authority (PEM).' },
   'tls-cert': { value: 'FILE', help: 'Show this certificate (PEM), for mutual TLS.' },
   'tls-key': { value: 'FILE', help: 'Private key of the certificate (PEM).' },
@@ -47,7 +48,7 @@ export async function clientOf(args: Args, terminal: Terminal): Promise<Client> 
   const tls = await tlsFilesOf(args);
   return createClient({
     url: args.get('connect') ?? terminal.env.JSONFLOW_CONNECT ?? DEFAULT_COORDINATOR,
-    ...(token === undefined ? {} : { token }),
+    ...(token === undefined ? {} : { token, insecure: args.has('insecure') }),
     ...(tls === undefined ? {} : { tls }),
   });
 }
