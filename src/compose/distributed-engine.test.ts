@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { adapterOf } from '../../test/support/cluster.ts';
+import { encodeBundle } from '../core/receipt/bundle.ts';
 import { verifyBundle } from '../core/receipt/verify.ts';
 import { JSONFlowError, StepError } from '../lib/errors.ts';
 import type { Bundle } from '../protocol/receipt.ts';
@@ -371,6 +372,22 @@ it('large values travel as blobs, in one process and between two', async () => {
       assert.equal((await worker.healthCheck()).status, 'ok');
       assert.throws(() => worker.getNetworkStatus(), { code: 'INVALID_CONFIG' });
     });
+  });
+});
+
+it('steps may be called as what every object has, and their bundle verifies and replays', async () => {
+  await withEngine({}, async (engine) => {
+    const ids = ['__proto__', 'constructor', 'toString'];
+    const { status, outputs, run_id } = await engine.execute({
+      workflow: 'odd-names',
+      steps: ids.map((id, index) => step(id, index === 0 ? 1 : `$${ids[index - 1]}.result`)),
+    });
+    assert.equal(status, 'completed');
+    assert.deepEqual(Object.keys(outputs), ids);
+    const bundle = JSON.parse(encodeBundle(await engine.api.bundle(run_id)));
+    assert.deepEqual(Object.keys(bundle.outputs).sort(), ids);
+    assert.deepEqual(verifyBundle(bundle, { trust: await engine.api.trust() }).problems, []);
+    assert.equal((await engine.replay(bundle)).verified, true);
   });
 });
 

@@ -3,7 +3,7 @@ import { applyEvent, startRun } from '../core/run/fold.ts';
 import { resultOf, type Shown } from '../core/run/result.ts';
 import type { RunState } from '../core/run/state.ts';
 import { JSONFlowError, messageOf } from '../lib/errors.ts';
-import type { JSONObject, JSONValue } from '../lib/json.ts';
+import { type JSONObject, type JSONValue, setOwn } from '../lib/json.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import type { Stored } from '../protocol/events.ts';
@@ -74,7 +74,7 @@ export class Records {
       const record = state.steps[index]?.state;
       if (record?.kind !== 'succeeded') continue;
       const { value, ref } = shown(record.output);
-      outputs[step.id] = ref === undefined ? { value } : ref;
+      setOwn(outputs, step.id, ref === undefined ? { value } : ref);
     }
     return buildBundle({
       run_id: runId,
