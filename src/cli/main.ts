@@ -70,9 +70,15 @@ export async function runCommandLine(): Promise<void> {
     );
   const code = await main(process.argv.slice(2), processTerminal());
   process.exitCode = code;
+  // A slow reader gets everything, however long it takes.
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // What a driver holds open by mistake must not keep the caller waiting.
   setTimeout(() => process.exit(code), EXIT_GRACE_MS).unref();
 }
+
+/** Resolves when everything was written, or can't be. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => stream.write('', () => resolve()));
 
 /** A process that was started by a launcher ends with it, even when the launcher is killed and can forward nothing. */
 function tether(): void {

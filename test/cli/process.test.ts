@@ -171,6 +171,26 @@ describe('an embedded run', () => {
   });
 });
 
+describe('a reader', () => {
+  it('that is slow gets all of the output', async () => {
+    const steps = Array.from({ length: 20_000 }, (_, index) => ({ id: `s${index}`, type: 'mock_compte' }));
+    await writeFile(join(folder, 'many.json'), JSON.stringify({ workflow: 'many', steps }));
+    const slowly = '"$0" "$1" validate many.json --json | (sleep 4; cat)';
+    const child = spawn('bash', ['-c', `set -o pipefail; ${slowly}`, process.execPath, launcher], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let out = '';
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+    });
+    const [code] = await once(child, 'close');
+    assert.equal(code, 2);
+    assert.ok(out.length > 256 * 1024, 'more than the pipes hold');
+    assert.equal(JSON.parse(out).valid, false);
+  });
+});
+
 describe('a coordinator and a worker', () => {
   it('run a workflow, and show it', async () => {
     const coordinator = await ready([
