@@ -31,11 +31,11 @@ export async function readText(path: string, terminal: Terminal): Promise<string
   }
 }
 
-/** A JSON file. @throws UsageError that names the file */
-export async function readJSON(path: string, terminal: Terminal): Promise<JSONValue> {
+/** A JSON file, nested up to `depthMax` levels (default: as a value may be). @throws UsageError that names the file */
+export async function readJSON(path: string, terminal: Terminal, depthMax?: number): Promise<JSONValue> {
   const bytes = await readSource(path, terminal);
   try {
-    return parseStrictJSON(bytes);
+    return parseStrictJSON(bytes, depthMax);
   } catch (error) {
     throw new UsageError(`${JSON.stringify(path)} is not valid JSON: ${messageOf(error)}`, 'Correct the file.');
   }

@@ -8,6 +8,9 @@ import { adapterOf } from '../../test/support/cluster.ts';
 import { encodeBundle } from '../core/receipt/bundle.ts';
 import { verifyBundle } from '../core/receipt/verify.ts';
 import { JSONFlowError, StepError } from '../lib/errors.ts';
+import type { JSONValue } from '../lib/json.ts';
+import { parseStrictJSON } from '../lib/strict-json.ts';
+import { limits } from '../protocol/limits.ts';
 import type { Bundle } from '../protocol/receipt.ts';
 import type { Workflow } from '../protocol/workflow.ts';
 import { DistributedEngine, type EngineConfig } from './distributed-engine.ts';
@@ -388,6 +391,31 @@ it('steps may be called as what every object has, and their bundle verifies and 
     assert.deepEqual(Object.keys(bundle.outputs).sort(), ids);
     assert.deepEqual(verifyBundle(bundle, { trust: await engine.api.trust() }).problems, []);
     assert.equal((await engine.replay(bundle)).verified, true);
+  });
+});
+
+it('values as deep as values may be are in a bundle that verifies and replays, deeper ones in none', async () => {
+  const nested = (levels: number): JSONValue => {
+    let value: JSONValue = 1;
+    for (let level = 0; level < levels; level++) value = [value];
+    return value;
+  };
+  await withEngine({}, async (engine) => {
+    // `{ input }` and `{ result }` are a level each.
+    for (const levels of [62, 63]) {
+      const { status, run_id } = await engine.execute(
+        { workflow: 'deep', steps: [step('a', '$input')] },
+        nested(levels),
+      );
+      assert.equal(status, 'completed');
+      const text = encodeBundle(await engine.api.bundle(run_id));
+      const bundle = parseStrictJSON(text, limits.bundleDepthMax) as unknown as Bundle;
+      assert.deepEqual(verifyBundle(bundle, { trust: await engine.api.trust() }).problems, []);
+      assert.equal((await engine.replay(bundle)).verified, true);
+      const deeper = { ...bundle, outputs: { a: { value: nested(65) } } };
+      assert.match(verifyBundle(deeper).problems[0]?.message ?? '', /nested deeper than 64/);
+      assert.equal(verifyBundle(deeper).problems[0]?.where, 'outputs["a"]');
+    }
   });
 });
 

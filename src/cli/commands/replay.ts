@@ -1,3 +1,4 @@
+import { limits } from '../../protocol/limits.ts';
 import type { Bundle } from '../../protocol/receipt.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit } from '../exit.ts';
@@ -8,7 +9,7 @@ import { jsonText } from './shared.ts';
 /** `jsonflow replay` */
 export async function replay(args: Args, terminal: Terminal): Promise<ExitCode> {
   const [file = '-'] = args.positionals;
-  const bundle = await readJSON(file, terminal);
+  const bundle = await readJSON(file, terminal, limits.bundleDepthMax);
   const { DistributedEngine } = await import('../../compose/distributed-engine.ts');
   const engine = new DistributedEngine({ role: 'coordinator', dataDir: false });
   await engine.start();

@@ -125,15 +125,30 @@ function reportOf(
 }
 
 function checkShape(bundle: unknown, findings: Findings): string {
-  try {
-    canonicalize(bundle);
-  } catch (thrown) {
-    findings.bad('bundle', messageOf(thrown));
-    return '';
-  }
   const expected = bundleShape(bundle);
   if (expected !== undefined) findings.bad('bundle', `the bundle must be ${expected}`);
+  else checkIJSON(bundle as Bundle, findings);
   return 'version 1';
+}
+
+/** Part by part: the whole is nested deeper than a value may be. */
+function checkIJSON(bundle: Bundle, findings: Findings): void {
+  const check = (where: string, value: unknown): void => {
+    try {
+      canonicalize(value);
+    } catch (thrown) {
+      findings.bad(where, messageOf(thrown));
+    }
+  };
+  check('workflow', bundle.workflow);
+  check('input', bundle.input);
+  for (const [index, envelope] of bundle.receipts.entries()) check(`receipts[${index}]`, envelope);
+  check('run_statement', bundle.run_statement);
+  check('keys', bundle.keys);
+  for (const [step, output] of Object.entries(bundle.outputs)) {
+    check('outputs', step);
+    check(`outputs[${JSON.stringify(step)}]`, 'value' in output ? output.value : output);
+  }
 }
 
 function planOf(workflow: unknown, findings: Findings): Plan | undefined {
