@@ -15,6 +15,11 @@ export class SizeBudget {
     this.#left = bytes;
   }
 
+  /** Bytes that are left; below 0 once they did not suffice. */
+  get left(): number {
+    return this.#left;
+  }
+
   /** @throws JSONFlowError LIMIT_EXCEEDED where no more than `bytes` are left */
   spend(bytes: number): void {
     this.#left -= bytes;

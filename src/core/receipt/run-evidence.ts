@@ -1,6 +1,8 @@
 import { digestOf } from '../../lib/canonical.ts';
 import { JSONFlowError, messageOf } from '../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../lib/json.ts';
+import { SizeBudget } from '../../lib/size-budget.ts';
+import { limits } from '../../protocol/limits.ts';
 import type { Bundle, Envelope, ReceiptPredicate, RunPredicate } from '../../protocol/receipt.ts';
 import type { Plan, PlannedStep } from '../workflow/plan.ts';
 import { resolveParams } from '../workflow/references.ts';
@@ -22,7 +24,15 @@ export interface DecodedReceipt {
 const notCarried = Symbol('output not carried');
 
 /** Input of a step, as far as the bundle lets us recompute it. */
-type Recomputed = { kind: 'digest'; digest: string } | { kind: 'not carried' } | { kind: 'unresolvable'; why: string };
+type Recomputed =
+  | { kind: 'digest'; digest: string }
+  | { kind: 'not carried' }
+  | { kind: 'unresolvable'; why: string }
+  /** All inputs together are larger than what is recomputed. */
+  | { kind: 'too much' };
+
+/** Of all inputs together, as `SizeBudget` counts. A small bundle may state huge inputs: each step repeats its parents' outputs. */
+const inputsBytesMax = 32 * limits.blobBytesMax;
 
 /** The receipts of one run against its workflow and its run statement. Each check returns what it found in order. */
 export class RunEvidence {
@@ -34,8 +44,17 @@ export class RunEvidence {
   /** First success of each step. */
   readonly #success = new Map<string, DecodedReceipt>();
   readonly #failed = new Set<string>();
+  #inputsLeft: number;
 
-  constructor(bundle: Bundle, plan: Plan, run: RunPredicate, receipts: readonly DecodedReceipt[], findings: Findings) {
+  constructor(
+    bundle: Bundle,
+    plan: Plan,
+    run: RunPredicate,
+    receipts: readonly DecodedReceipt[],
+    findings: Findings,
+    inputsMax = inputsBytesMax,
+  ) {
+    this.#inputsLeft = inputsMax;
     this.#bundle = bundle;
     this.#plan = plan;
     this.#run = run;
@@ -157,6 +176,10 @@ export class RunEvidence {
       if (planned === undefined) continue;
       const input = inputs.get(predicate.step_id) ?? this.#recomputeInput(planned);
       inputs.set(predicate.step_id, input);
+      if (input.kind === 'too much') {
+        this.#findings.bad(where, 'the inputs are too large together to be recomputed from here on');
+        break;
+      }
       // Params are an object, so the digest of null can only mean that the attempt failed before they were resolved.
       const failedBefore = predicate.status === 'failed' && predicate.input_digest === nullDigest;
       if (failedBefore || input.kind === 'not carried') skipped++;
@@ -235,12 +258,18 @@ export class RunEvidence {
       if (stored !== undefined && !('value' in stored)) throw notCarried;
       return stored?.value;
     };
+    const budget = new SizeBudget(Math.min(limits.blobBytesMax, this.#inputsLeft));
+    const granted = budget.left;
     try {
-      return { kind: 'digest', digest: digestOf(resolveParams((step.params ?? {}) as JSONObject, { output, input })) };
+      const params = resolveParams((step.params ?? {}) as JSONObject, { output, input }, budget);
+      return { kind: 'digest', digest: digestOf(params) };
     } catch (thrown) {
       if (thrown === notCarried) return { kind: 'not carried' };
+      if (budget.left < 0 && granted < limits.blobBytesMax) return { kind: 'too much' };
       if (thrown instanceof JSONFlowError) return { kind: 'unresolvable', why: messageOf(thrown) };
       throw thrown;
+    } finally {
+      this.#inputsLeft -= granted - Math.max(budget.left, 0);
     }
   }
 

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Lies, nodes, sampleRun, trust } from '../../../test/receipt/sample-run.ts';
+import { type Lies, nodes, sampleRun, trust, workflow } from '../../../test/receipt/sample-run.ts';
 import { digestOf } from '../../lib/canonical.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Bundle } from '../../protocol/receipt.ts';
+import { planWorkflow } from '../workflow/plan.ts';
+import { envelopeDigest } from './dsse.ts';
+import { Findings } from './findings.ts';
+import { RunEvidence } from './run-evidence.ts';
+import { decodeReceipt, decodeRunStatement } from './statement.ts';
 import { verifyBundle } from './verify.ts';
 
 const seed = Number(process.env.FC_SEED ?? 20260131);
@@ -325,3 +330,29 @@ function replaceAt(root: unknown, path: Path, value: unknown): unknown {
   holder[last] = value;
   return before;
 }
+
+test('inputs that are too large together are one problem, and no reason to stop', async () => {
+  const bundle = await sampleRun();
+  const plan = planWorkflow(workflow);
+  const decoded = bundle.receipts.map((envelope, index) => ({
+    where: `receipts[${index}]`,
+    index,
+    envelope,
+    digest: envelopeDigest(envelope),
+    predicate: decodeReceipt(envelope).predicate,
+  }));
+  const { predicate: run } = decodeRunStatement(bundle.run_statement);
+  const problemsWithin = (bytes: number) => {
+    const findings = new Findings();
+    const evidence = new RunEvidence(bundle, plan, run, decoded, findings, bytes);
+    findings.check('inputs', () => evidence.checkInputs());
+    findings.check('steps', () => evidence.checkSteps());
+    assert.equal(findings.checks.length, 2);
+    return findings.problems.map(({ where, message }) => `${where}: ${message}`);
+  };
+  assert.deepEqual(problemsWithin(10_000), []);
+  assert.deepEqual(problemsWithin(0), ['receipts[0]: the inputs are too large together to be recomputed from here on']);
+  assert.deepEqual(problemsWithin(1_200), [
+    'receipts[1]: the inputs are too large together to be recomputed from here on',
+  ]);
+});

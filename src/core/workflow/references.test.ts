@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { canonicalize } from '../../lib/canonical.ts';
 import { JSONFlowError } from '../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../lib/json.ts';
+import { SizeBudget } from '../../lib/size-budget.ts';
 import { findReferences, type Lookup, resolveParams } from './references.ts';
 
 const outputs: Record<string, JSONValue> = {
@@ -225,4 +226,25 @@ test('escaping makes any text literal', () => {
     }),
     { seed: 12, numRuns: 2000 },
   );
+});
+
+test('what references multiply is bounded by its memory, and so is the work to find it', () => {
+  const of = (output: JSONValue, params: JSONObject, bytes = 1_000_000) =>
+    resolveParams(params, { output: () => output, input: null }, new SizeBudget(bytes));
+  const refused = { code: 'LIMIT_EXCEEDED', message: /^params\.x.*more than 1000000 bytes/ };
+  // Two characters of JSON each, and far more in memory.
+  const empties = new Array<JSONValue>(1_000).fill({});
+  assert.throws(() => of(empties, { x: new Array(20).fill('$a') }), refused);
+  assert.throws(() => of(empties, { x: '${a}'.repeat(20) }), refused);
+  const rows = new Array<JSONValue>(10_000).fill({ id: 1 });
+  // Each takes one element, but looks at all.
+  assert.throws(() => of(rows, { x: '${a.id[0]}'.repeat(10) }), refused);
+  assert.throws(() => of(rows, { x: new Array(10).fill('$a.id[0]') }), refused);
+  assert.equal(of(rows, { x: '${a.id[0]}'.repeat(5) }).x, '11111');
+  assert.throws(() => of('x'.repeat(100_000), { x: '${a}'.repeat(10) }), refused);
+  // What one call spends, the next one lacks.
+  const budget = new SizeBudget(150_000);
+  const once = () => resolveParams({ x: '$a' }, { output: () => empties, input: null }, budget);
+  once();
+  assert.throws(once, { code: 'LIMIT_EXCEEDED' });
 });

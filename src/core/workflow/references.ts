@@ -2,9 +2,13 @@ import { canonicalize } from '../../lib/canonical.ts';
 import { JSONFlowError } from '../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue, setOwn } from '../../lib/json.ts';
 import { formatPath, type JSONPath, type PathSegment } from '../../lib/json-path.ts';
+import { SizeBudget } from '../../lib/size-budget.ts';
 import { closest } from '../../lib/suggest.ts';
 import { limits } from '../../protocol/limits.ts';
 import { parseTemplate, type Target, visitStrings } from './template.ts';
+
+/** What a look into one element of a list counts for. */
+const ELEMENT_COST = 16;
 
 /** A reference where it stands. */
 export interface Reference extends Target {
@@ -39,20 +43,20 @@ export interface Lookup {
  * The params with every reference replaced by what it names. The result is a deep copy that shares nothing with the params,
  * the outputs or the input; values that come from outputs are not searched for references again.
  *
+ * @param budget for the values that references give and the lists they look through, as a few references can multiply a large
+ *   output; one for several calls bounds them together. Default: `limits.blobBytesMax` for this call
  * @throws JSONFlowError REFERENCE_FAILED, which names the reference, where it stands and what was there instead;
- *   LIMIT_EXCEEDED where the result would be larger than `limits.blobBytesMax` or nested deeper than `limits.jsonDepthMax`
+ *   LIMIT_EXCEEDED where the budget does not suffice, or the result would be nested deeper than `limits.jsonDepthMax`
  */
-export function resolveParams(params: JSONObject, lookup: Lookup): JSONObject {
-  const budget = { left: limits.blobBytesMax };
+export function resolveParams(
+  params: JSONObject,
+  lookup: Lookup,
+  budget = new SizeBudget(limits.blobBytesMax),
+): JSONObject {
   return resolveValue(params, lookup, budget, []) as JSONObject;
 }
 
-interface Budget {
-  /** Characters and values that the result may still take: a few references can multiply a large output. */
-  left: number;
-}
-
-function resolveValue(value: JSONValue, lookup: Lookup, budget: Budget, at: PathSegment[]): JSONValue {
+function resolveValue(value: JSONValue, lookup: Lookup, budget: SizeBudget, at: PathSegment[]): JSONValue {
   if (typeof value === 'string') return resolveString(value, lookup, budget, at);
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {
@@ -72,64 +76,51 @@ function resolveValue(value: JSONValue, lookup: Lookup, budget: Budget, at: Path
   return resolved;
 }
 
-function resolveString(source: string, lookup: Lookup, budget: Budget, at: JSONPath): JSONValue {
+function resolveString(source: string, lookup: Lookup, budget: SizeBudget, at: JSONPath): JSONValue {
   const template = parseTemplate(source);
   if (template === undefined) return source;
-  if (template.kind === 'reference') return copy(select(template.target, lookup, at), budget, at, at.length);
-  const malformed = template.malformed[0];
-  if (malformed !== undefined) {
-    throw failed(malformed, at, 'it is malformed', 'Write ${step.path}, or $${ for a literal ${.');
+  try {
+    if (template.kind === 'reference') return copy(select(template.target, lookup, budget, at), budget, at.length);
+    const malformed = template.malformed[0];
+    if (malformed !== undefined)
+      throw failed(malformed, at, 'it is malformed', 'Write ${step.path}, or $${ for a literal ${.');
+    let text = '';
+    for (const part of template.parts)
+      text += typeof part === 'string' ? part : textOf(select(part, lookup, budget, at), budget);
+    return text;
+  } catch (thrown) {
+    if (!(thrown instanceof JSONFlowError) || thrown.code !== 'LIMIT_EXCEEDED') throw thrown;
+    throw new JSONFlowError('LIMIT_EXCEEDED', `${formatPath(at, 'params')}: ${thrown.message}`, {
+      hint: 'Refer to a smaller or less deep part of the output, or pass a digest.',
+    });
   }
-  let text = '';
-  for (const part of template.parts) {
-    const piece = typeof part === 'string' ? part : textOf(select(part, lookup, at));
-    spend(budget, piece.length, at);
-    text += piece;
-  }
+}
+
+function textOf(value: JSONValue, budget: SizeBudget): string {
+  // Before the text is made as well: it is in memory beside the value.
+  budget.spendAll(value);
+  if (typeof value === 'string') return value;
+  const text = canonicalize(value);
+  budget.spend(text.length);
   return text;
 }
 
-const textOf = (value: JSONValue): string => (typeof value === 'string' ? value : canonicalize(value));
-
-function copy(value: JSONValue, budget: Budget, at: JSONPath, depth: number): JSONValue {
-  if (typeof value === 'string') {
-    spend(budget, value.length + 1, at);
-    return value;
-  }
-  spend(budget, 1, at);
+function copy(value: JSONValue, budget: SizeBudget, depth: number): JSONValue {
+  budget.spendValue(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (depth >= limits.jsonDepthMax) {
-    throw new JSONFlowError(
-      'LIMIT_EXCEEDED',
-      `${formatPath(at, 'params')} is nested deeper than ${limits.jsonDepthMax} levels`,
-      {
-        hint: 'Refer to a part of the output that is less deep.',
-      },
-    );
-  }
-  if (Array.isArray(value)) return value.map((element) => copy(element, budget, at, depth + 1));
+  if (depth >= limits.jsonDepthMax)
+    throw new JSONFlowError('LIMIT_EXCEEDED', `the value is nested deeper than ${limits.jsonDepthMax} levels`);
+  if (Array.isArray(value)) return value.map((element) => copy(element, budget, depth + 1));
   const fresh: JSONObject = {};
   for (const key of Object.keys(value)) {
-    spend(budget, key.length, at);
-    setOwn(fresh, key, copy(value[key] as JSONValue, budget, at, depth + 1));
+    budget.spendKey(key);
+    setOwn(fresh, key, copy(value[key] as JSONValue, budget, depth + 1));
   }
   return fresh;
 }
 
-function spend(budget: Budget, amount: number, at: JSONPath): void {
-  budget.left -= amount;
-  if (budget.left >= 0) return;
-  throw new JSONFlowError(
-    'LIMIT_EXCEEDED',
-    `${formatPath(at, 'params')}: the resolved params exceed ${limits.blobBytesMax} bytes`,
-    {
-      hint: 'Refer to a smaller part of the output, or pass a digest.',
-    },
-  );
-}
-
 /** Walks into the value that the target names. */
-function select(target: Target, lookup: Lookup, at: JSONPath): JSONValue {
+function select(target: Target, lookup: Lookup, budget: SizeBudget, at: JSONPath): JSONValue {
   const { stepId, path, text } = target;
   let value = stepId === null ? lookup.input : lookup.output(stepId);
   if (value === undefined) throw failed(text, at, `step "${stepId}" has no output`);
@@ -144,21 +135,22 @@ function select(target: Target, lookup: Lookup, at: JSONPath): JSONValue {
     ) {
       continue;
     }
-    const next = stepInto(value, segment);
-    if (next === undefined) throw missing(target, depth, value, at);
+    const next = stepInto(value, segment, budget);
+    if (next === undefined) throw missing(target, depth, value, budget, at);
     value = next;
   }
   return value;
 }
 
 /** One step into a value, through own properties only; undefined where there is nothing. */
-function stepInto(value: JSONValue, segment: PathSegment): JSONValue | undefined {
+function stepInto(value: JSONValue, segment: PathSegment, budget: SizeBudget): JSONValue | undefined {
   if (Array.isArray(value)) {
     const index = typeof segment === 'number' ? segment : asIndex(segment);
     if (index !== undefined) return value[index];
     const mapped: JSONValue[] = [];
     for (const element of value) {
-      const next = stepInto(element, segment);
+      budget.spend(ELEMENT_COST);
+      const next = stepInto(element, segment, budget);
       if (next === undefined) return undefined;
       mapped.push(next);
     }
@@ -171,7 +163,13 @@ function stepInto(value: JSONValue, segment: PathSegment): JSONValue | undefined
 /** `.0` is an index like `[0]` where it meets a list. */
 const asIndex = (segment: string): number | undefined => (/^\d{1,9}$/.test(segment) ? Number(segment) : undefined);
 
-function missing({ text, stepId, path }: Target, depth: number, found: JSONValue, at: JSONPath): JSONFlowError {
+function missing(
+  { text, stepId, path }: Target,
+  depth: number,
+  found: JSONValue,
+  budget: SizeBudget,
+  at: JSONPath,
+): JSONFlowError {
   const segment = path[depth] as PathSegment;
   const name = typeof segment === 'number' ? `[${segment}]` : `"${segment}"`;
   let holder: JSONValue = found;
@@ -179,7 +177,7 @@ function missing({ text, stepId, path }: Target, depth: number, found: JSONValue
   // Where a list was mapped over, the element without the key is what the reader wants to see.
   while (Array.isArray(holder) && typeof segment === 'string' && asIndex(segment) === undefined) {
     const list: JSONValue[] = holder;
-    const index = list.findIndex((element) => stepInto(element, segment) === undefined);
+    const index = list.findIndex((element) => stepInto(element, segment, budget) === undefined);
     if (index < 0) break;
     holder = list[index] as JSONValue;
     place += `[${index}]`;
