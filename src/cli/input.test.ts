@@ -16,6 +16,7 @@ const terminal = (input?: string): Terminal => ({
   inputIsTerminal: input === undefined,
   size: () => ({ columns: 80, rows: 24 }),
   onResize: () => () => {},
+  onReaderGone: () => () => {},
   onInterrupt: () => () => {},
 });
 

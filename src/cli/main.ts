@@ -63,11 +63,11 @@ const EXIT_GRACE_MS = 3000;
 /** Runs the command line of this process and sets its exit code. */
 export async function runCommandLine(): Promise<void> {
   tether();
-  // A reader that leaves early, such as `head`, is no error.
+  // A reader that leaves early, such as `head`, is no error: the command goes on, and its exit code says how it ended.
   for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) =>
-      process.exit(error.code === 'EPIPE' ? exit.ok : exit.runFailed),
-    );
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') process.exit(exit.runFailed);
+    });
   const code = await main(process.argv.slice(2), processTerminal());
   process.exitCode = code;
   // A slow reader gets everything, however long it takes.

@@ -16,6 +16,8 @@ export interface Terminal {
   size(): { columns: number; rows: number };
   /** Calls back when the size changes; the returned function stops that. */
   onResize(fn: () => void): () => void;
+  /** Calls back when nobody reads standard output any more, which shows when it is written; the returned function stops that. */
+  onReaderGone(fn: () => void): () => void;
   /** Calls back on SIGINT and SIGTERM; the returned function stops that. */
   onInterrupt(fn: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;
 }
@@ -28,8 +30,8 @@ const INTERRUPT_GAP_MS = 250;
 /** The terminal of this process. */
 export function processTerminal(): Terminal {
   return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    out: writerTo(process.stdout),
+    err: writerTo(process.stderr),
     env: process.env,
     interactive: process.stderr.isTTY === true && process.env.TERM !== 'dumb',
     inputIsTerminal: process.stdin.isTTY === true,
@@ -48,6 +50,13 @@ export function processTerminal(): Terminal {
       process.stderr.on('resize', fn);
       return () => process.stderr.off('resize', fn);
     },
+    onReaderGone(fn) {
+      const heard = (error: NodeJS.ErrnoException): void => {
+        if (error.code === 'EPIPE') fn();
+      };
+      process.stdout.on('error', heard);
+      return () => process.stdout.off('error', heard);
+    },
     onInterrupt(fn) {
       let last = Number.NEGATIVE_INFINITY;
       const heard = (signal: NodeJS.Signals): void => {
@@ -59,6 +68,17 @@ export function processTerminal(): Terminal {
       process.on('SIGINT', heard).on('SIGTERM', heard);
       return () => process.off('SIGINT', heard).off('SIGTERM', heard);
     },
+  };
+}
+
+/** Writes until the reader has left. Whoever runs the process handles the stream's errors. */
+function writerTo(stream: NodeJS.WriteStream): (text: string) => void {
+  let read = true;
+  stream.on('error', () => {
+    read = false;
+  });
+  return (text) => {
+    if (read) stream.write(text);
   };
 }
 

@@ -189,6 +189,19 @@ describe('a reader', () => {
     assert.ok(out.length > 256 * 1024, 'more than the pipes hold');
     assert.equal(JSON.parse(out).valid, false);
   });
+
+  it('that leaves early does not change how a command ends', async () => {
+    await writeFile(join(folder, 'no-bundle.json'), '{}');
+    for (const flags of [[], ['--json']]) {
+      const { child, ended } = start(['verify', 'no-bundle.json', ...flags]);
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      assert.equal((await ended).code, 4);
+    }
+    const { child, ended } = start(['--help']);
+    child.stdout?.destroy();
+    assert.equal((await ended).code, 0);
+  });
 });
 
 describe('a coordinator and a worker', () => {
@@ -254,6 +267,9 @@ describe('a coordinator and a worker', () => {
 
     const slow = start(['run', 'slow.json', '--connect', url, '--json']);
     const slowId = await firstRun(url, 'running');
+    const unread = start(['logs', '-f', slowId, '--connect', url]);
+    unread.child.stdout?.destroy();
+    assert.equal((await unread.ended).code, 0, 'nobody reads, so following ends');
     const soFar = await jsonflow('logs', slowId, '--connect', url);
     assert.match(soFar.out, /run\.started/);
     assert.equal((await jsonflow('cancel', slowId, '--connect', url, '--why', 'enough')).code, 0);

@@ -21,6 +21,7 @@ export async function call(
     inputIsTerminal: options.input === undefined,
     size: () => ({ columns: 100, rows: 30 }),
     onResize: () => () => {},
+    onReaderGone: () => () => {},
     onInterrupt: () => () => {},
   };
   const code = await main(argv, terminal);

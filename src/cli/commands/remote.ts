@@ -77,7 +77,8 @@ export async function logs(args: Args, terminal: Terminal): Promise<ExitCode> {
   const [runId = ''] = args.positionals;
   const follow = args.has('follow');
   const stop = new AbortController();
-  const forget = terminal.onInterrupt(() => stop.abort());
+  const forgetInterrupt = terminal.onInterrupt(() => stop.abort());
+  const forgetReader = terminal.onReaderGone(() => stop.abort());
   const running = (await client.result(runId)).status === 'running';
   try {
     const events = client.events(runId, { signal: stop.signal })[Symbol.asyncIterator]();
@@ -88,7 +89,8 @@ export async function logs(args: Args, terminal: Terminal): Promise<ExitCode> {
     }
   } finally {
     stop.abort();
-    forget();
+    forgetInterrupt();
+    forgetReader();
   }
   return exit.ok;
 }
