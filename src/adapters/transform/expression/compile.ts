@@ -1,3 +1,4 @@
+import { clip } from '../../../lib/clip.ts';
 import { setOwn } from '../../../lib/json.ts';
 import { closest } from '../../../lib/suggest.ts';
 import { type CelFunction, functions, mathFunctions, methods } from './functions.ts';
@@ -8,6 +9,9 @@ import type { Evaluate, Expr, ExprCase, ExprCompiler, ParsedExpr, Scope } from '
 import { compare, equal, Failure, type Frame, isMap, keyOf, typeOf, type Value } from './value.ts';
 
 const NAMES_SHOWN_MAX = 12;
+const NAME_LENGTH_SHOWN_MAX = 64;
+/** What a member of a map takes, in units of work. */
+const MEMBER_UNITS = 4;
 /** `a + b + c` is three deep. */
 const DEPTH_MAX = 250;
 const orderings: Readonly<Record<string, (order: number) => boolean>> = {
@@ -59,7 +63,10 @@ export class Compiler implements ExprCompiler {
         return this.#call(exprKind.value, scope, at);
       case 'listExpr': {
         const elements = exprKind.value.elements.map((element) => this.compile(element, scope));
-        return (frame) => elements.map((element) => element(frame));
+        return (frame) => {
+          frame.spend(1 + elements.length);
+          return elements.map((element) => element(frame));
+        };
       }
       case 'structExpr':
         return this.#struct(exprKind.value, scope, at);
@@ -120,6 +127,7 @@ export class Compiler implements ExprCompiler {
       return [this.compile(keyKind.value, scope), this.compile(value, scope)];
     });
     return (frame) => {
+      frame.spend(1 + MEMBER_UNITS * pairs.length);
       const map: { [key: string]: Value } = {};
       for (const [key, value] of pairs) {
         const name = keyOf(key(frame));
@@ -256,7 +264,7 @@ function equality(left: Evaluate, right: Evaluate, wanted: boolean): Evaluate {
 function ordering(left: Evaluate, right: Evaluate, holds: (order: number) => boolean, at: number): Evaluate {
   return (frame) => {
     const [a, b] = [left(frame), right(frame)];
-    const order = compare(a, b);
+    const order = compare(a, b, frame);
     if (order === undefined) throw new Failure(`${typeOf(a)} and ${typeOf(b)} have no order`, at);
     return holds(order);
   };
@@ -293,13 +301,20 @@ function indexed(left: Evaluate, right: Evaluate, at: number): Evaluate {
 }
 
 function selectField(target: Value, field: string, at: number): Value {
-  if (!isMap(target)) throw new Failure(`${typeOf(target)} has no field "${field}"`, at, true);
-  if (!Object.hasOwn(target, field)) {
-    const names = Object.keys(target).slice(0, NAMES_SHOWN_MAX);
-    const known = Object.keys(target).length > NAMES_SHOWN_MAX ? '' : `; there are ${names.join(', ') || 'none'}`;
-    throw new Failure(`there is no field "${field}"${known}`, at, true);
-  }
+  if (!isMap(target))
+    throw new Failure(`${typeOf(target)} has no field "${clip(field, NAME_LENGTH_SHOWN_MAX)}"`, at, true);
+  if (!Object.hasOwn(target, field)) throw new Failure(() => noField(target, field), at, true);
   return target[field] ?? null;
+}
+
+function noField(target: object, field: string): string {
+  const names: string[] = [];
+  for (const name in target) {
+    // Many names help nobody.
+    if (names.length === NAMES_SHOWN_MAX) return `there is no field "${clip(field, NAME_LENGTH_SHOWN_MAX)}"`;
+    names.push(clip(name, NAME_LENGTH_SHOWN_MAX));
+  }
+  return `there is no field "${clip(field, NAME_LENGTH_SHOWN_MAX)}"; there are ${names.join(', ') || 'none'}`;
 }
 
 /** False where the way to the field is missing, too. */

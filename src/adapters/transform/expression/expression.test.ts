@@ -303,3 +303,59 @@ test('times inside of values that are shared are not written out beyond all boun
     '[{"__proto__":"2026-01-01T00:00:00.000Z"}]',
   );
 });
+
+test('work that depends on the length of texts and literals is accounted for', async (t) => {
+  const n = (count: number) => Array.from({ length: count }, (_, index) => index);
+  const half = 'a'.repeat(50_000);
+  const wide = Object.fromEntries(n(20_000).map((key) => [`k${key}`, key]));
+  const vars: JSONObject = {
+    many: n(3_000),
+    text: 'a'.repeat(200_000),
+    inner: `${half}b${half}`,
+    one: 'x'.repeat(40_000),
+    same: 'y'.replace('y', 'x').repeat(40_000),
+    wide,
+    other: { ...wide, more: 1 },
+  };
+  for (const source of [
+    'vars.text.contains(vars.inner)',
+    'vars.text.indexOf(vars.inner)',
+    "vars.text.replace(vars.inner, '')",
+    'vars.text.split(vars.inner)',
+    'vars.many.all(x, vars.one == vars.same)',
+    'vars.many.all(x, vars.one <= vars.same)',
+    'vars.many.all(x, vars.one in [vars.same])',
+    'vars.many.all(x, [vars.same, vars.one].max() == vars.one)',
+    'vars.many.all(x, vars.wide != vars.other)',
+    'vars.many.all(x, vars.wide.exists(key, true))',
+    `vars.many.map(x, [${'0,'.repeat(1_900)}0])`,
+    `vars.many.map(x, {${n(450)
+      .map((key) => `${key}:0`)
+      .join()}})`,
+    "vars.many.all(x, vars.many.map(y, '').join(vars.one.substring(0, 5000)) != '')",
+  ])
+    await t.test(source.slice(0, 60), () => assert.throws(() => evaluate(source, null, vars), /too much work/));
+  assert.throws(() => evaluate("vars.many.map(y, '').join(vars.one)", null, vars), /the text is too long/);
+  assert.equal(evaluate("vars.many.map(y, 'ab').join('-').size()", null, vars), 3_000 * 3 - 1);
+  assert.equal(evaluate("vars.text.contains('aaab') || vars.inner.indexOf('ba') == 50000", null, vars), true);
+});
+
+test('a field that is missing costs little, and is named in a bounded text', () => {
+  const wide = Object.fromEntries(Array.from({ length: 20_000 }, (_, key) => [`k${key}`, key]));
+  const many = Array.from({ length: 20_000 }, (_, index) => index);
+  assert.equal(evaluate('vars.many.exists(x, has(vars.wide.gone.x))', null, { many, wide }), false);
+  const message = (vars: JSONObject, source: string): string => {
+    try {
+      evaluate(source, null, vars);
+    } catch (thrown) {
+      return thrown instanceof StepError ? thrown.message : '';
+    }
+    return '';
+  };
+  assert.match(message({ wide }, 'vars.wide.gone'), /there is no field "gone" \(/);
+  assert.match(message({ a: 1, b: 2 }, 'vars.gone'), /there is no field "gone"; there are a, b \(/);
+  const long = 'k'.repeat(100_000);
+  assert.ok(message({ [long]: 1 }, 'vars.gone').length < 200);
+  assert.ok(message({ long, map: {} }, 'vars.map[vars.long]').length < 200);
+  assert.ok(message({ long }, 'vars.long[vars.long]').length < 200);
+});

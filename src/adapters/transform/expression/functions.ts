@@ -1,6 +1,6 @@
 import { setOwn } from '../../../lib/json.ts';
 import type { Matchers } from './matchers.ts';
-import { parseNumber, round } from './numbers.ts';
+import { LENGTH_MAX, parseNumber, round } from './numbers.ts';
 import { parseDuration, parseTimestamp, timePart, timeParts } from './time.ts';
 import { compare, Duration, Failure, type Frame, isMap, Timestamp, toJSON, typeOf, type Value } from './value.ts';
 
@@ -20,6 +20,8 @@ export interface CelFunction {
 }
 
 const TEXTS_MAX = 1_000_000;
+/** Comparisons of a search that count for one unit of work: they are quick, and only the worst case needs all of them. */
+const SEARCHED_PER_UNIT = 256;
 
 function misuse(args: readonly Value[], { name, at }: CallSite): Failure {
   return new Failure(`${name} does not work on (${args.map(typeOf).join(', ')})`, at);
@@ -29,7 +31,7 @@ function text(args: readonly Value[], index: number, site: CallSite): string {
   const value = args[index];
   if (typeof value !== 'string') throw misuse(args, site);
   // Reading a text costs by its length.
-  site.frame.spend(value.length >> 4);
+  site.frame.spendText(value.length);
   return value;
 }
 
@@ -78,7 +80,7 @@ function extreme(values: readonly Value[], sign: 1 | -1, site: CallSite): Value 
   const [first, ...rest] = values;
   if (first === undefined) throw new Failure(`${site.name} of an empty list`, site.at);
   return rest.reduce((best, value) => {
-    const order = compare(value, best);
+    const order = compare(value, best, site.frame);
     if (order === undefined)
       throw new Failure(`${site.name} can't order ${typeOf(value)} and ${typeOf(best)}`, site.at);
     return order * sign > 0 ? value : best;
@@ -103,19 +105,37 @@ function merge(args: readonly Value[], site: CallSite): Value {
   return merged;
 }
 
+/** The text and what is looked for in it. At worst each character of one meets each of the other. */
+function searched(args: readonly Value[], site: CallSite): [source: string, sought: string] {
+  const [source, sought] = [text(args, 0, site), text(args, 1, site)];
+  if (sought.length <= source.length) site.frame.spend(Math.ceil((source.length * sought.length) / SEARCHED_PER_UNIT));
+  return [source, sought];
+}
+
+function found(args: readonly Value[], site: CallSite): number {
+  const [source, sought] = searched(args, site);
+  return source.indexOf(sought);
+}
+
 function split(args: readonly Value[], site: CallSite): Value {
-  const pieces = text(args, 0, site).split(text(args, 1, site), args.length > 2 ? number(args, 2, site) : TEXTS_MAX);
+  const [source, separator] = searched(args, site);
+  const pieces = source.split(separator, args.length > 2 ? number(args, 2, site) : TEXTS_MAX);
   site.frame.spend(pieces.length);
   return pieces;
 }
 
 function join(args: readonly Value[], site: CallSite): Value {
   const pieces = list(args, 0, site).map((_, index, all) => text(all, index, site));
-  return pieces.join(args.length > 1 ? text(args, 1, site) : '');
+  const separator = args.length > 1 ? text(args, 1, site) : '';
+  const length = pieces.reduce((sum, piece) => sum + piece.length + separator.length, 0);
+  if (length > LENGTH_MAX) throw new Failure('the text is too long', site.at);
+  site.frame.spendText(length);
+  return pieces.join(separator);
 }
 
 function replace(args: readonly Value[], site: CallSite): Value {
-  const [source, from, to] = [text(args, 0, site), text(args, 1, site), text(args, 2, site)];
+  const [source, from] = searched(args, site);
+  const to = text(args, 2, site);
   if (source.length * (to.length + 1) > TEXTS_MAX * 16) throw new Failure('the text is too long', site.at);
   site.frame.spend((source.length * (to.length + 1)) >> 4);
   return source.replaceAll(from, () => to);
@@ -192,11 +212,11 @@ export const mathFunctions: ReadonlyMap<string, CelFunction> = new Map<string, C
 /** Functions that are called as `x.f(y)`; `x` is the first argument. */
 export const methods: ReadonlyMap<string, CelFunction> = new Map<string, CelFunction>([
   ['size', { arity: [1, 1], call: size }],
-  ['contains', { arity: [2, 2], call: (args, site) => text(args, 0, site).includes(text(args, 1, site)) }],
+  ['contains', { arity: [2, 2], call: (args, site) => found(args, site) >= 0 }],
   ['startsWith', { arity: [2, 2], call: (args, site) => text(args, 0, site).startsWith(text(args, 1, site)) }],
   ['endsWith', { arity: [2, 2], call: (args, site) => text(args, 0, site).endsWith(text(args, 1, site)) }],
   ['matches', { arity: [2, 2], call: matches }],
-  ['indexOf', { arity: [2, 2], call: (args, site) => text(args, 0, site).indexOf(text(args, 1, site)) }],
+  ['indexOf', { arity: [2, 2], call: found }],
   [
     'substring',
     {

@@ -27,6 +27,8 @@ function* each(range: Evaluate, frame: Frame, slot: number, at: number): Generat
   const values = range(frame);
   const elements = Array.isArray(values) ? (values as Value[]) : isMap(values) ? Object.keys(values) : undefined;
   if (elements === undefined) throw new Failure(`a list or a map is needed here, not ${typeOf(values)}`, at);
+  // The names of a map are all listed, even where the first one decides.
+  if (elements !== values) frame.spend(elements.length);
   for (const element of elements) {
     frame.spend(2);
     frame.slots[slot] = element;

@@ -1,7 +1,7 @@
 import { Duration, Failure, type Frame, Timestamp, typeOf, type Value } from './value.ts';
 
 /** Longest string and list that an expression may build. */
-const LENGTH_MAX = 16 * 1024 * 1024;
+export const LENGTH_MAX = 16 * 1024 * 1024;
 /** Timestamps stay within what RFC 3339 can write: the years 0001 to 9999. */
 const TIMESTAMP_MS_MIN = -62_135_596_800_000;
 const TIMESTAMP_MS_MAX = 253_402_300_799_999;

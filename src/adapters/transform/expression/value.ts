@@ -23,15 +23,20 @@ export class Duration {
 
 /** Why an evaluation failed, and where. Not an Error: `||` and `&&` discard it, and a stack trace would cost more than the rest. */
 export class Failure {
-  readonly message: string;
+  /** Made when it is asked for: most failures are discarded, and making the text may take longer than the evaluation. */
+  readonly #message: string | (() => string);
   /** Offset in the source of the expression. */
   readonly at: number;
   /** Whether something was looked up that isn't there: then `has` is false. */
   readonly missing: boolean;
-  constructor(message: string, at: number, missing = false) {
-    this.message = message;
+  constructor(message: string | (() => string), at: number, missing = false) {
+    this.#message = message;
     this.at = at;
     this.missing = missing;
+  }
+
+  get message(): string {
+    return typeof this.#message === 'string' ? this.#message : this.#message();
   }
 }
 
@@ -53,6 +58,11 @@ export class Frame {
     this.left -= units;
     if (this.left < 0) throw new OutOfBudget();
   }
+
+  /** Accounts for a pass over so many characters. */
+  spendText(characters: number): void {
+    this.spend(characters >> 4);
+  }
 }
 
 export type TypeName = 'null' | 'boolean' | 'number' | 'string' | 'list' | 'map' | 'timestamp' | 'duration';
@@ -71,6 +81,11 @@ export const isMap = (value: Value): value is { [key: string]: Value } =>
 
 /** Deep equality; values of different types are different. */
 export function equal(left: Value, right: Value, frame: Frame): boolean {
+  if (typeof left === 'string') {
+    if (typeof right !== 'string' || left.length !== right.length) return false;
+    frame.spendText(left.length);
+    return left === right;
+  }
   if (left === right) return true;
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
   if (left instanceof Timestamp) return right instanceof Timestamp && left.ms === right.ms;
@@ -82,15 +97,19 @@ export function equal(left: Value, right: Value, frame: Frame): boolean {
   }
   if (!isMap(left) || !isMap(right)) return false;
   const keys = Object.keys(left);
-  if (keys.length !== Object.keys(right).length) return false;
-  frame.spend(keys.length);
+  const { length } = Object.keys(right);
+  frame.spend(keys.length + length);
+  if (keys.length !== length) return false;
   return keys.every((key) => Object.hasOwn(right, key) && equal(left[key] ?? null, right[key] ?? null, frame));
 }
 
 /** Less than 0, 0, or more; undefined where the two have no order. Strings in the order of their UTF-16 code units, as in RFC 8785. */
-export function compare(left: Value, right: Value): number | undefined {
+export function compare(left: Value, right: Value, frame: Frame): number | undefined {
   if (typeof left === 'number' && typeof right === 'number') return left - right;
-  if (typeof left === 'string' && typeof right === 'string') return left < right ? -1 : left > right ? 1 : 0;
+  if (typeof left === 'string' && typeof right === 'string') {
+    frame.spendText(Math.min(left.length, right.length));
+    return left < right ? -1 : left > right ? 1 : 0;
+  }
   if (typeof left === 'boolean' && typeof right === 'boolean') return Number(left) - Number(right);
   if (left instanceof Timestamp && right instanceof Timestamp) return left.ms - right.ms;
   if (left instanceof Duration && right instanceof Duration) return left.ms - right.ms;
