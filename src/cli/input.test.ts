@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { limits } from '../protocol/limits.ts';
 import { UsageError } from './exit.ts';
-import { inputOf, integerOf, listOf, numbersOf, pairsOf } from './input.ts';
+import { inputOf, integerOf, listOf, numbersOf, pairsOf, readJSON } from './input.ts';
 import type { Terminal } from './terminal.ts';
 
 const terminal = (input?: string): Terminal => ({
@@ -70,4 +71,12 @@ describe('lists and pairs', () => {
     for (const text of ['-1', '1.5', '', '1e3', '10000000000'])
       assert.throws(() => integerOf(text, '--n', 0, 100_000), UsageError, text);
   });
+});
+
+it('a file may be as deep as a value, and a bundle deeper by what wraps its values', async () => {
+  const nested = (levels: number): Terminal => terminal('['.repeat(levels) + ']'.repeat(levels));
+  await readJSON('-', nested(limits.jsonDepthMax));
+  await assert.rejects(readJSON('-', nested(limits.jsonDepthMax + 1)), UsageError);
+  await readJSON('-', nested(limits.bundleDepthMax), limits.bundleDepthMax);
+  await assert.rejects(readJSON('-', nested(limits.bundleDepthMax + 1), limits.bundleDepthMax), UsageError);
 });
