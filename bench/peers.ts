@@ -21,7 +21,7 @@ export async function measurePeers(shapes: readonly Shape[], seconds: number): P
     children.push(spawn(process.execPath, ['restate-service.js', String(service)], { cwd: folder, stdio: 'ignore' }));
     children.push(
       spawn(
-        join(folder, 'node_modules', '.bin', 'restate-server'),
+        serverBinary(),
         ['--base-dir', dir, '--bind-address', `127.0.0.1:${node}`, '--advertised-address', `http://127.0.0.1:${node}`],
         {
           stdio: 'ignore',
@@ -46,6 +46,12 @@ export async function measurePeers(shapes: readonly Shape[], seconds: number): P
     await rm(dir, { recursive: true, force: true });
   }
 }
+
+/** The server itself: a process behind the package's launcher would outlive it. */
+const serverBinary = (): string => {
+  const name = `restate-server-${process.platform}-${process.arch}`;
+  return join(folder, 'node_modules', '@restatedev', name, 'bin', 'restate-server');
+};
 
 function install(): void {
   if (existsSync(join(folder, 'node_modules'))) return;
