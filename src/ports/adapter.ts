@@ -31,6 +31,8 @@ export interface AdapterContext {
   readonly log: Record<'debug' | 'info' | 'warn' | 'error', (text: string) => void>;
   /** Secrets that are not written as a whole `vault://` string in params. */
   readonly vault: { resolve(pointer: string): Promise<string> };
+  /** Replaces secrets that were resolved for this attempt by their pointers. What `execute` returns is searched anyway; blobs are not. */
+  redact(text: string): string;
   /** Large values by SHA-256 digest. */
   readonly blobs: { get(digest: string): Promise<Uint8Array>; put(bytes: Uint8Array): Promise<string> };
   /** Calls `fn` once the step's receipt is durable: the place to acknowledge a message. Not called if the attempt does not count. */

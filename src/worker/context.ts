@@ -50,6 +50,7 @@ export class AttemptContext implements AdapterContext {
   readonly log: AdapterContext['log'];
   readonly vault: AdapterContext['vault'];
   readonly blobs: AdapterContext['blobs'];
+  readonly redact: AdapterContext['redact'];
   readonly #parts: ContextParts;
   #progressAt = Number.NEGATIVE_INFINITY;
   #logLines = 0;
@@ -63,6 +64,7 @@ export class AttemptContext implements AdapterContext {
     this.progress = this.progress.bind(this);
     this.checkpoint = this.checkpoint.bind(this);
     this.afterCommit = this.afterCommit.bind(this);
+    this.redact = parts.redact;
     this.run_id = assignment.run_id;
     this.step_id = assignment.step_id;
     this.attempt = assignment.attempt;

@@ -26,6 +26,7 @@ function contextFor(step: AdapterStep, signal: AbortSignal = new AbortController
       get: (digest) => Promise.reject(new JSONFlowError('NOT_FOUND', digest)),
       put: (bytes) => Promise.resolve(String(bytes.length)),
     },
+    redact: (text) => text,
     afterCommit: nothing,
   };
 }

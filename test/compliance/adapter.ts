@@ -58,6 +58,7 @@ export function contextFor(step: AdapterStep, signal: AbortSignal = new AbortCon
         return digest;
       },
     },
+    redact: (text) => text,
     afterCommit: nothing,
   };
 }

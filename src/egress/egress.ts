@@ -1,0 +1,77 @@
+import { lookup as systemLookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { StepError } from '../lib/errors.ts';
+import type { Address, Destination, Egress, Reach } from '../ports/egress.ts';
+import { createPolicy, type EgressRules } from './policy.ts';
+
+/** All addresses of a name, as the operating system knows them. */
+export type Resolve = (host: string) => Promise<Address[]>;
+
+/** @throws JSONFlowError INVALID_CONFIG */
+export function createEgress(rules: EgressRules = {}, resolve: Resolve = resolveBySystem): Egress {
+  const policy = createPolicy(rules);
+  const addresses = async (destination: Destination, reach: Reach): Promise<Address[]> => {
+    const { scheme, host, port } = destination;
+    const all = await resolve(host);
+    const allowed: Address[] = [];
+    let why: string | undefined;
+    for (const one of all) {
+      const verdict = policy.judge(destination, one.address, reach);
+      if (verdict === undefined) allowed.push(one);
+      else why ??= verdict;
+    }
+    if (allowed.length > 0) return allowed;
+    // The address is not told: whoever wrote the workflow must not map an inner network by it.
+    throw denied(`${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`, why ?? 'it has no address');
+  };
+  return {
+    addresses,
+    lookup: ({ scheme, port }, reach) => socketLookup((host) => addresses({ scheme, host, port }, reach)),
+    checkPath(scheme, path, reach) {
+      const why = policy.judgePath(scheme, path, reach);
+      if (why !== undefined) throw denied(`${scheme}:${path}`, why);
+    },
+  };
+}
+
+function socketLookup(addressesOf: (host: string) => Promise<Address[]>): LookupFunction {
+  return (host, options, done) => {
+    addressesOf(host).then(
+      (found) => {
+        const family =
+          options.family === 4 || options.family === 'IPv4'
+            ? 4
+            : options.family === 6 || options.family === 'IPv6'
+              ? 6
+              : 0;
+        const usable = family === 0 ? found : found.filter((one) => one.family === family);
+        const [first] = usable;
+        if (first === undefined) return done(notFound(host), '', 0);
+        if (options.all === true) return done(null, usable);
+        return done(null, first.address, first.family);
+      },
+      (thrown: Error) => done(thrown, '', 0),
+    );
+  };
+}
+
+const resolveBySystem: Resolve = (host) => {
+  const family = isIP(host);
+  if (family === 4 || family === 6) return Promise.resolve([{ address: host, family }]);
+  return new Promise((resolve, reject) => {
+    // The resolver of the system also reads 127.1, 0x7f000001 and 2130706433: what it makes of them is what is judged.
+    systemLookup(host, { all: true, order: 'verbatim' }, (error, found) => {
+      if (error !== null) return reject(notFound(host, error));
+      resolve(found.map(({ address, family: version }) => ({ address, family: version === 6 ? 6 : 4 })));
+    });
+  });
+};
+
+const notFound = (host: string, cause?: unknown): StepError =>
+  new StepError('HOST_NOT_FOUND', `the host ${host} has no address`, { retryable: true, cause });
+
+const denied = (what: string, why: string): StepError =>
+  new StepError(
+    'EGRESS_DENIED',
+    `${what} is out of bounds for this step: ${why}. The operator of the node can allow it (egress rules, --egress-allow).`,
+  );

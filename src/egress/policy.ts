@@ -1,0 +1,78 @@
+import ipaddr from 'ipaddr.js';
+import type { Destination, Reach } from '../ports/egress.ts';
+import { parseRule, plainAddress, type Rule } from './rule.ts';
+
+/** What a node's operator writes down. Rules: `parseRule`. */
+export interface EgressRules {
+  /** What steps may reach beyond the default. */
+  allow?: readonly string[];
+  /** What they may never reach; wins over `allow`. */
+  deny?: readonly string[];
+  /** What is allowed without a rule: what the step's reach covers (`reach`, the default), or nothing (`none`). */
+  default?: 'reach' | 'none';
+}
+
+/** `undefined`: allowed; else why not, in words. */
+export type Verdict = string | undefined;
+
+export interface Policy {
+  judge(destination: Destination, address: string, reach: Reach): Verdict;
+  judgePath(scheme: string, path: string, reach: Reach): Verdict;
+}
+
+/** @throws JSONFlowError INVALID_CONFIG */
+export function createPolicy({ allow = [], deny = [], default: byDefault = 'reach' }: EgressRules = {}): Policy {
+  const allowed = allow.map(parseRule);
+  const denied = deny.map(parseRule);
+  const unnamed = 'no rule of this node allows it';
+  return {
+    judge(destination, address, reach) {
+      const against = denied.find((rule) => rule.matches(destination, address));
+      if (against !== undefined) return `the rule ${against.text} of this node denies it`;
+      const kind = kindOf(address);
+      // Who owns a name decides what it resolves to: only a rule about the address itself opens the way to these.
+      const sensitive = kind === 'link-local' || kind === 'special';
+      if (allowed.some((rule) => (rule.byAddress || !sensitive) && rule.matches(destination, address)))
+        return undefined;
+      if (byDefault === 'none') return unnamed;
+      if (kind === 'public' || (kind === 'private' && reach === 'operator')) return undefined;
+      return `it is a ${kind === 'special' ? 'special-purpose' : kind} address`;
+    },
+    judgePath(scheme, path, reach) {
+      const rule = (rules: readonly Rule[]) => rules.find((one) => one.matchesPath(scheme, path));
+      const against = rule(denied);
+      if (against !== undefined) return `the rule ${against.text} of this node denies it`;
+      if (rule(allowed) !== undefined) return undefined;
+      if (byDefault === 'none') return unnamed;
+      return reach === 'operator' ? undefined : "it is on this node's file system";
+    },
+  };
+}
+
+type Kind = 'public' | 'private' | 'link-local' | 'special';
+
+/** RFC 6052: the last 32 bits are the IPv4 address that a gateway connects to. */
+const nat64 = ipaddr.parseCIDR('64:ff9b::/96') as [ipaddr.IPv6, number];
+/** AWS answers with credentials there, too. */
+const metadataV6 = 'fd00:ec2::254';
+
+/** What an address is, by the registries of special-purpose addresses (RFC 6890 and its updates). */
+function kindOf(text: string): Kind {
+  const address = plainAddress(text);
+  if (address instanceof ipaddr.IPv6 && address.match(nat64))
+    return kindOf(ipaddr.fromByteArray(address.toByteArray().slice(12)).toString());
+  if (address.toString() === metadataV6) return 'link-local';
+  switch (address.range()) {
+    case 'unicast':
+      return 'public';
+    case 'loopback':
+    case 'private':
+    case 'uniqueLocal':
+      return 'private';
+    case 'linkLocal':
+      return 'link-local';
+    // Shared address space (RFC 6598): carriers, and inner networks of clouds, one of which serves metadata there.
+    default:
+      return 'special';
+  }
+}

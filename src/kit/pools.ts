@@ -1,0 +1,97 @@
+import { StepError } from '../lib/errors.ts';
+import { sha256 } from '../lib/hash.ts';
+
+export interface PoolCacheOptions {
+  /** Pools that may be open at once. Default 100. */
+  poolsMax?: number;
+  /** A pool that nobody has used for so long is closed. Ms; default 60,000. */
+  idleMs?: number;
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+interface Entry<T> {
+  ready: Promise<T>;
+  users: number;
+  reap: NodeJS.Timeout | undefined;
+}
+
+/** One pool of connections per target, opened when first needed, closed when long unused, and never too many. */
+export class PoolCache<T extends Closable> {
+  readonly #poolsMax: number;
+  readonly #idleMs: number;
+  /** By a digest: keys hold passwords. In the order of their last use, the oldest first. */
+  readonly #entries = new Map<string, Entry<T>>();
+  #closed = false;
+
+  constructor({ poolsMax = 100, idleMs = 60_000 }: PoolCacheOptions = {}) {
+    this.#poolsMax = poolsMax;
+    this.#idleMs = idleMs;
+  }
+
+  /** What is open, for health and metrics. */
+  async opened(): Promise<T[]> {
+    const settled = await Promise.allSettled([...this.#entries.values()].map(({ ready }) => ready));
+    return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  }
+
+  /**
+   * @param key everything that makes a pool another one: target, credentials, options, and for whom it was opened
+   * @throws StepError POOLS_EXHAUSTED (retryable); what `open` and `body` throw
+   */
+  async use<R>(key: string, open: () => Promise<T>, body: (pool: T) => Promise<R>): Promise<R> {
+    if (this.#closed) throw new StepError('STEP_CANCELLED', 'the node is closing');
+    const name = sha256(key);
+    const entry = this.#entries.get(name) ?? this.#open(name, open);
+    this.#entries.delete(name);
+    this.#entries.set(name, entry);
+    entry.users += 1;
+    clearTimeout(entry.reap);
+    try {
+      return await body(await entry.ready);
+    } finally {
+      entry.users -= 1;
+      if (entry.users === 0 && this.#entries.get(name) === entry) this.#reapLater(name, entry);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const entries = [...this.#entries];
+    await Promise.allSettled(entries.map(([name, entry]) => this.#discard(name, entry)));
+  }
+
+  #open(name: string, open: () => Promise<T>): Entry<T> {
+    this.#makeRoom();
+    const entry: Entry<T> = { ready: open(), users: 0, reap: undefined };
+    entry.ready.catch(() => {
+      if (this.#entries.get(name) === entry) this.#entries.delete(name);
+    });
+    return entry;
+  }
+
+  #makeRoom(): void {
+    if (this.#entries.size < this.#poolsMax) return;
+    for (const [name, entry] of this.#entries)
+      if (entry.users === 0) return void this.#discard(name, entry).catch(() => undefined);
+    throw new StepError(
+      'POOLS_EXHAUSTED',
+      `all ${this.#poolsMax} connection pools of this node are in use; use fewer different connections at once`,
+      { retryable: true },
+    );
+  }
+
+  #reapLater(name: string, entry: Entry<T>): void {
+    entry.reap = setTimeout(() => void this.#discard(name, entry).catch(() => undefined), this.#idleMs);
+    entry.reap.unref();
+  }
+
+  async #discard(name: string, entry: Entry<T>): Promise<void> {
+    clearTimeout(entry.reap);
+    if (this.#entries.get(name) === entry) this.#entries.delete(name);
+    const pool = await entry.ready;
+    await pool.close();
+  }
+}

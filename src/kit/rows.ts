@@ -1,0 +1,145 @@
+import { StepError } from '../lib/errors.ts';
+import { isObject, type JSONObject, type JSONValue } from '../lib/json.ts';
+import type { AdapterContext } from '../ports/adapter.ts';
+import type { StoredChunk, StoredData } from '../protocol/stored-data.ts';
+
+/** Rows that an output holds itself where a step does not say otherwise. */
+export const rowsInlineMaxDefault = 10_000;
+/** What they may take, roughly, in bytes of JSON. */
+const inlineBytesMax = 32 * 1024 * 1024;
+const chunkBytes = 4 * 1024 * 1024;
+
+type RowContext = Pick<AdapterContext, 'blobs' | 'redact'>;
+
+/** Rows as a step gives them: in line, or stored because there are too many. */
+export type Rows = { rows: JSONObject[]; row_count: number } | { stored: StoredData; row_count: number };
+
+/** Takes rows one batch after the other, in memory that does not grow with their number: what exceeds the limit goes to the blob store. */
+export class RowSink {
+  readonly #context: RowContext;
+  readonly #inlineMax: number;
+  #inline: JSONObject[] | undefined = [];
+  #inlineBytes = 0;
+  #count = 0;
+  #lines: string[] = [];
+  #linesLength = 0;
+  readonly #chunks: StoredChunk[] = [];
+
+  constructor(context: RowContext, inlineMax: number = rowsInlineMaxDefault) {
+    this.#context = context;
+    this.#inlineMax = inlineMax;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Resolves when there is room for more. */
+  async add(rows: readonly JSONObject[]): Promise<void> {
+    this.#count += rows.length;
+    if (this.#inline !== undefined) {
+      for (const row of rows) {
+        this.#inline.push(row);
+        this.#inlineBytes += roughSize(row);
+      }
+      if (this.#count <= this.#inlineMax && this.#inlineBytes <= inlineBytesMax) return;
+      const kept = this.#inline;
+      this.#inline = undefined;
+      return this.#write(kept);
+    }
+    return this.#write(rows);
+  }
+
+  async end(): Promise<Rows> {
+    if (this.#inline !== undefined) return { rows: this.#inline, row_count: this.#count };
+    await this.#flush();
+    const bytes = this.#chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+    const stored: StoredData = { stored: 'ndjson', bytes, row_count: this.#count, chunks: this.#chunks };
+    return { stored, row_count: this.#count };
+  }
+
+  async #write(rows: readonly JSONObject[]): Promise<void> {
+    for (const row of rows) {
+      const line = JSON.stringify(row);
+      this.#lines.push(line);
+      this.#linesLength += line.length + 1;
+      if (this.#linesLength >= chunkBytes) await this.#flush();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#lines.length === 0) return;
+    const rows = this.#lines.length;
+    // What leaves the step beside its output is searched for secrets here.
+    const bytes = Buffer.from(this.#context.redact(`${this.#lines.join('\n')}\n`));
+    this.#lines = [];
+    this.#linesLength = 0;
+    this.#chunks.push({ digest: await this.#context.blobs.put(bytes), bytes: bytes.length, rows });
+  }
+}
+
+/** Characters of a value's JSON, roughly. */
+function roughSize(value: JSONValue): number {
+  if (typeof value === 'string') return value.length + 2;
+  if (typeof value !== 'object' || value === null) return 8;
+  let size = 2;
+  if (Array.isArray(value)) for (const element of value) size += roughSize(element) + 1;
+  else for (const key of Object.keys(value)) size += key.length + 4 + roughSize(value[key] ?? null);
+  return size;
+}
+
+export const isStoredData = (value: unknown): value is StoredData =>
+  isObject(value) && (value.stored === 'ndjson' || value.stored === 'bytes') && Array.isArray(value.chunks);
+
+/**
+ * Rows out of a param, batch by batch: a list, one object, or what `RowSink` stored.
+ * @param name of the param, for errors
+ * @throws StepError INVALID_PARAMS where something is no object
+ */
+export async function* readRows(
+  value: JSONValue | undefined,
+  name: string,
+  context: RowContext,
+): AsyncGenerator<JSONObject[]> {
+  if (isStoredData(value)) {
+    if (value.stored !== 'ndjson') throw new StepError('INVALID_PARAMS', `${name} is stored as bytes, not as rows`);
+    let index = 0;
+    for (const { digest } of value.chunks) {
+      const text = Buffer.from(await context.blobs.get(digest)).toString();
+      const rows = checkedRows(
+        text
+          .split('\n')
+          .filter((line) => line !== '')
+          .map(parseLine),
+        name,
+        index,
+      );
+      index += rows.length;
+      yield rows;
+    }
+    return;
+  }
+  if (Array.isArray(value)) {
+    yield checkedRows(value, name, 0);
+    return;
+  }
+  yield checkedRows([value ?? null], name, undefined);
+}
+
+function parseLine(line: string): JSONValue {
+  try {
+    return JSON.parse(line) as JSONValue;
+  } catch (cause) {
+    throw new StepError('INVALID_PARAMS', 'the stored rows are not newline-delimited JSON', { cause });
+  }
+}
+
+function checkedRows(values: readonly JSONValue[], name: string, from: number | undefined): JSONObject[] {
+  for (const [index, value] of values.entries())
+    if (!isObject(value))
+      throw new StepError(
+        'INVALID_PARAMS',
+        `${name}${from === undefined ? '' : `[${from + index}]`} must be an object, with a value for each column`,
+      );
+  return values as JSONObject[];
+}

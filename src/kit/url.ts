@@ -1,0 +1,19 @@
+import { StepError } from '../lib/errors.ts';
+
+/** The URL of a connection, as far as it may be shown: without credentials and without parameters. */
+export function shownUrl(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+/** @param name of the param, for the error @throws StepError INVALID_PARAMS, without the text: it may hold a password */
+export function parseUrl(text: string, name: string): URL {
+  const url = URL.parse(text);
+  if (url !== null) return url;
+  throw new StepError(
+    'INVALID_PARAMS',
+    `${name} is not a URL; special characters of a password must be percent-encoded`,
+  );
+}
+
+/** Host of a URL without brackets, for sockets. */
+export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
