@@ -35,8 +35,11 @@ export interface AdapterContext {
   redact(text: string): string;
   /** Large values by SHA-256 digest. */
   readonly blobs: { get(digest: string): Promise<Uint8Array>; put(bytes: Uint8Array): Promise<string> };
-  /** Calls `fn` once the step's receipt is durable: the place to acknowledge a message. Not called if the attempt does not count. */
-  afterCommit(fn: () => void | Promise<void>): void;
+  /**
+   * Calls `fn` once the step's receipt is durable: the place to acknowledge a message. Where the attempt turns out not to count, calls
+   * `otherwise` instead: the place to give back what is held. Neither is called if the process ends before.
+   */
+  afterCommit(fn: () => void | Promise<void>, otherwise?: () => void | Promise<void>): void;
 }
 
 /** The receipt-like form that `execute` may return instead of a bare output. */

@@ -14,7 +14,7 @@ import type { Stored } from '../protocol/events.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Assignment, AttemptKey, MessageOf } from '../protocol/messages.ts';
 import { type Envelope, payloadType, type StepFailure } from '../protocol/receipt.ts';
-import { AttemptContext, type ContextLink } from './context.ts';
+import { AttemptContext, type ContextLink, type Hook } from './context.ts';
 import { failureOf, wordsOf } from './failure.ts';
 import type { AdapterRegistry } from './registry.ts';
 import { parseBlob, storeText } from './values.ts';
@@ -45,7 +45,9 @@ export class Attempt {
   readonly #deps: AttemptDeps;
   readonly #link: ContextLink;
   readonly #abort = new AbortController();
-  readonly #afterCommit: (() => void | Promise<void>)[] = [];
+  readonly #hooks: { fn: Hook; otherwise: Hook | undefined }[] = [];
+  /** Whether the attempt counts, as far as it is known. */
+  #fate: 'open' | 'committed' | 'abandoned' = 'open';
   /** All that were resolved for this attempt: none of them may leave it. */
   readonly #secrets: Secret[] = [];
   /** For the first so many secrets. */
@@ -82,18 +84,37 @@ export class Attempt {
       stopTimer?.();
     }
     this.result = await this.#receipt(ended, startedAt);
+    // A failure that is durable is no effect to build on.
+    if (this.result.error !== undefined) void this.abandoned();
     return this.result;
   }
 
   /** Runs what the adapter left for after the receipt is durable. Failures there can't change the result any more; they are logged. */
   async committed(): Promise<void> {
-    for (const fn of this.#afterCommit) {
-      try {
-        await fn();
-      } catch (thrown) {
-        this.#link.log('error', `after the commit: ${clip(this.#redact(wordsOf(thrown)), limits.errorLengthMax)}`);
-      }
+    if (this.#fate !== 'open') return;
+    this.#fate = 'committed';
+    for (const { fn } of this.#hooks) await this.#settle(fn, 'after the commit');
+  }
+
+  /** Runs what the adapter left for the case that the attempt does not count. */
+  async abandoned(): Promise<void> {
+    if (this.#fate !== 'open') return;
+    this.#fate = 'abandoned';
+    for (const { otherwise } of this.#hooks) await this.#settle(otherwise, 'after an attempt that does not count');
+  }
+
+  async #settle(hook: Hook | undefined, when: string): Promise<void> {
+    try {
+      await hook?.();
+    } catch (thrown) {
+      this.#link.log('error', `${when}: ${clip(this.#redact(wordsOf(thrown)), limits.errorLengthMax)}`);
     }
+  }
+
+  #afterCommit(fn: Hook, otherwise: Hook | undefined): void {
+    // An adapter that was left behind goes on, and may take hold of something when nobody waits for it any more.
+    if (this.#fate === 'abandoned') void this.#settle(otherwise, 'after an attempt that does not count');
+    else this.#hooks.push({ fn, otherwise });
   }
 
   readonly #redact = (text: string): string => {
@@ -126,7 +147,7 @@ export class Attempt {
       clock,
       resolve,
       redact: this.#redact,
-      afterCommit: (fn) => this.#afterCommit.push(fn),
+      afterCommit: (fn, otherwise) => this.#afterCommit(fn, otherwise),
     });
     const value = await registry.run({ id: assignment.step_id, type: assignment.step_type, params }, context);
     return this.#store(this.#secrets.length === 0 ? value : redactJSON(value, this.#redact));

@@ -11,6 +11,9 @@ import { limits } from '../protocol/limits.ts';
 import type { Assignment } from '../protocol/messages.ts';
 import { storeText } from './values.ts';
 
+/** What an adapter leaves to be done once the fate of its attempt is known. */
+export type Hook = () => void | Promise<void>;
+
 /** What an attempt needs of the connection to its coordinator, which may break and come back meanwhile. */
 export interface ContextLink {
   readonly local: boolean;
@@ -31,7 +34,7 @@ interface ContextParts {
   clock: Clock;
   resolve(name: string, version?: string): Promise<string>;
   redact(text: string): string;
-  afterCommit(fn: () => void | Promise<void>): void;
+  afterCommit(fn: Hook, otherwise: Hook | undefined): void;
 }
 
 /** Progress more often than this is dropped: nobody could read it. */
@@ -119,9 +122,10 @@ export class AttemptContext implements AdapterContext {
     await link.checkpoint(output);
   }
 
-  afterCommit(fn: () => void | Promise<void>): void {
-    if (typeof fn !== 'function') throw new StepError('INVALID_CALL', 'afterCommit takes a function');
-    this.#parts.afterCommit(fn);
+  afterCommit(fn: Hook, otherwise?: Hook): void {
+    if (typeof fn !== 'function' || (otherwise !== undefined && typeof otherwise !== 'function'))
+      throw new StepError('INVALID_CALL', 'afterCommit takes a function, and another for what does not count');
+    this.#parts.afterCommit(fn, otherwise);
   }
 
   #line(level: 'debug' | 'info' | 'warn' | 'error', text: string): void {

@@ -233,10 +233,16 @@ describe('a connection that breaks', () => {
     const cluster = await Cluster.start();
     const began = Promise.withResolvers<AbortSignal>();
     let committed = 0;
+    let released = 0;
     const adapter = adapterOf((_step, context) => {
-      context.afterCommit(() => {
-        committed += 1;
-      });
+      context.afterCommit(
+        () => {
+          committed += 1;
+        },
+        () => {
+          released += 1;
+        },
+      );
       began.resolve(context.signal);
       return untilAborted(context);
     });
@@ -256,7 +262,7 @@ describe('a connection that breaks', () => {
     await worker.join(await cluster.connect());
     assert.ok(signal.aborted);
     assert.equal(worker.holding, 0);
-    assert.equal(committed, 0);
+    assert.deepEqual([committed, released], [0, 1]);
     await cluster.close();
   });
 });
@@ -266,8 +272,12 @@ describe('what was left for after the commit', () => {
     const cluster = await Cluster.start();
     const done: string[] = [];
     const adapter = adapterOf((_step, { afterCommit }) => {
-      afterCommit(() => void done.push('first'));
-      afterCommit(() => Promise.reject(new Error('a failure there changes nothing')));
+      const failing = () => Promise.reject(new Error('a failure there changes nothing'));
+      afterCommit(
+        () => void done.push('first'),
+        () => void done.push('released'),
+      );
+      afterCommit(failing, failing);
       afterCommit(async () => void done.push('third'));
       if (fails) throw new StepError('NO', 'no');
       return 1;
@@ -277,12 +287,13 @@ describe('what was left for after the commit', () => {
     const { status } = await cluster.coordinator.wait(await cluster.submit({ steps: steps(1) }));
     assert.equal(status, fails ? 'failed' : 'completed');
     await until(() => worker.holding === 0);
-    await until(() => fails || done.length === 2);
+    await until(() => done.length === (fails ? 1 : 2));
     await cluster.close();
     return done;
   };
   it('runs once the success is durable', async () => assert.deepEqual(await run(false), ['first', 'third']));
-  it('does not run for a failure', async () => assert.deepEqual(await run(true), []));
+  it('does not run for a failure: what was held is given back', async () =>
+    assert.deepEqual(await run(true), ['released']));
 });
 
 describe('a worker that closes', () => {

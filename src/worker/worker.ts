@@ -65,6 +65,8 @@ export class Worker {
   readonly #config: WorkerConfig;
   readonly #deps: WorkerDeps;
   readonly #held = new Map<string, Held>();
+  /** What adapters do once the fate of their attempts is known. */
+  readonly #settling = new Set<Promise<void>>();
   #session: Session | undefined;
   #sessionWaiters: ((session: Session) => void)[] = [];
   #idleWaiters: (() => void)[] = [];
@@ -149,11 +151,22 @@ export class Worker {
       attempt.cancel('STEP_CANCELLED', 'the node shuts down');
       if (attempt.result === undefined)
         this.#send({ kind: 'return', ...keyOf(attempt.assignment), why: 'the node shuts down' });
+      this.#settle(attempt.abandoned());
     }
     this.#held.clear();
     this.#send({ kind: 'goodbye', why: 'the node shuts down' });
     this.#session?.connection.close();
     this.#session = undefined;
+    await this.#settled(graceMs);
+  }
+
+  /** Resolves when no acknowledgement is under way any more, or after `graceMs`. */
+  async #settled(graceMs: number): Promise<void> {
+    if (this.#settling.size === 0) return;
+    const late = Promise.withResolvers<void>();
+    const stop = this.#deps.clock.timer(graceMs, late.resolve);
+    await Promise.race([Promise.all(this.#settling), late.promise]);
+    stop();
   }
 
   #offer(): { adapters: MessageOf<'proof'>['adapters']; resources: Record<string, number> } {
@@ -285,13 +298,21 @@ export class Worker {
     const held = this.#held.get(nameOf(message));
     if (held?.attempt.result === undefined) return;
     this.#release(nameOf(message));
-    // A failure that is durable is no effect to build on.
-    if (message.accepted && held.attempt.result.error === undefined) void held.attempt.committed();
+    this.#settle(message.accepted ? held.attempt.committed() : held.attempt.abandoned());
+  }
+
+  /** Acknowledgements to the outside may still be under way when the worker closes, and must get through before adapters do. */
+  #settle(settled: Promise<void>): void {
+    this.#settling.add(settled);
+    void settled.then(() => this.#settling.delete(settled));
   }
 
   #drop(key: AttemptKey, why: string): void {
-    this.#held.get(nameOf(key))?.attempt.cancel('STEP_CANCELLED', why);
+    const held = this.#held.get(nameOf(key));
+    if (held === undefined) return;
+    held.attempt.cancel('STEP_CANCELLED', why);
     this.#release(nameOf(key));
+    this.#settle(held.attempt.abandoned());
   }
 
   #release(name: string): void {
