@@ -113,6 +113,26 @@ export class SlowStore implements Store {
     return this.#inner.byIdempotencyKey(...args);
   }
 
+  async claimed(...args: Parameters<Store['claimed']>): ReturnType<Store['claimed']> {
+    await this.#delay();
+    return this.#inner.claimed(...args);
+  }
+
+  async deploy(...args: Parameters<Store['deploy']>): Promise<void> {
+    await this.#delay();
+    return this.#inner.deploy(...args);
+  }
+
+  async undeploy(...args: Parameters<Store['undeploy']>): Promise<boolean> {
+    await this.#delay();
+    return this.#inner.undeploy(...args);
+  }
+
+  async deployments(): ReturnType<Store['deployments']> {
+    await this.#delay();
+    return this.#inner.deployments();
+  }
+
   async putBlob(...args: Parameters<Store['putBlob']>): Promise<void> {
     await this.#delay();
     return this.#inner.putBlob(...args);

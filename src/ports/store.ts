@@ -1,5 +1,6 @@
 import type { RunEvent } from '../protocol/events.ts';
 import type { PublicKeyEntry, RunStatus } from '../protocol/receipt.ts';
+import type { Workflow } from '../protocol/workflow.ts';
 
 /** Events of one run that are appended together or not at all. */
 export interface Append {
@@ -9,6 +10,19 @@ export interface Append {
   /** The writer's epoch. */
   epoch: number;
   events: readonly RunEvent[];
+  /** With `run.started` only: names that this run takes, such as that of the message it is about. Each name is one run's, for good. */
+  claims?: readonly string[];
+}
+
+/** A workflow whose triggers start runs. */
+export interface Deployment {
+  tenant_id: string | null;
+  /** Of the workflow; unique within the tenant. */
+  name: string;
+  workflow: Workflow;
+  workflow_digest: string;
+  /** Ms since 1970. */
+  deployed_at: number;
 }
 
 export interface RunRow {
@@ -54,7 +68,7 @@ export interface Store {
   /**
    * Resolves when the events are durable. Appends of one turn of the event loop are committed as a group, in the order of the calls.
    * The run's row (status, times) follows from its `run.started`, which is its first event and no other, and `run.completed`.
-   * @throws JSONFlowError FENCED where a newer epoch exists; CONFLICT where `seq` is not the next, or the tenant's idempotency key is taken
+   * @throws JSONFlowError FENCED where a newer epoch exists; CONFLICT where `seq` is not the next, or the tenant's idempotency key or a claim is taken
    */
   append(append: Append): Promise<void>;
   /** Events of a run from `fromSeq` (default 0), in order; `limit` events at most (default all). Empty where there is no such run. */
@@ -66,6 +80,14 @@ export interface Store {
   unfinished(): Promise<string[]>;
   /** The run that was started under this key. */
   byIdempotencyKey(tenantId: string | null, key: string): Promise<RunRow | undefined>;
+  /** Those of the claims that runs have taken. */
+  claimed(claims: readonly string[]): Promise<Set<string>>;
+  /** Keeps a deployment instead of an earlier one of that name; resolves when durable. */
+  deploy(deployment: Deployment): Promise<void>;
+  /** Resolves, when it is durably gone, with whether there was one. */
+  undeploy(tenantId: string | null, name: string): Promise<boolean>;
+  /** By tenant, then name. */
+  deployments(): Promise<Deployment[]>;
   /** Stores bytes under their SHA-256; resolves when durable. Storing the same again is free. @throws BAD_EVIDENCE where the digest is another's */
   putBlob(digest: string, bytes: Uint8Array): Promise<void>;
   getBlob(digest: string): Promise<Uint8Array | undefined>;

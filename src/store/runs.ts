@@ -21,6 +21,7 @@ export function checkAppend(append: Append): void {
   if (typeof run_id !== 'string' || run_id === '') refuse('it has no run id');
   if (!Number.isSafeInteger(seq) || seq < 0) refuse(`sequence number ${seq}`);
   if (events.length === 0) refuse('it holds no events');
+  if (append.claims !== undefined && seq !== 0) refuse('only the start of a run takes claims');
   events.forEach((event, index) => {
     const first = seq === 0 && index === 0;
     if (first !== (event.kind === 'run.started')) refuse(`event ${seq + index} is ${event.kind}`);
@@ -108,6 +109,14 @@ export const keyTaken = (append: Append): JSONFlowError =>
   new JSONFlowError('CONFLICT', `run ${append.run_id}: another run has its idempotency key`, {
     details: { run_id: append.run_id },
   });
+
+export const claimTaken = (append: Append): JSONFlowError =>
+  new JSONFlowError('CONFLICT', `run ${append.run_id}: another run has taken one of its claims`, {
+    details: { run_id: append.run_id },
+  });
+
+/** `=` keeps "no tenant" apart from every name. */
+export const tenantKey = (tenantId: string | null): string => (tenantId === null ? '' : `=${tenantId}`);
 
 export const otherKey = (nodeId: string): JSONFlowError =>
   new JSONFlowError('CONFLICT', `node ${nodeId} is enrolled with another key`, {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { sha256 } from '../../src/lib/hash.ts';
-import type { Append, RunRow, Store } from '../../src/ports/store.ts';
+import type { Append, Deployment, RunRow, Store } from '../../src/ports/store.ts';
 import type { RunEvent } from '../../src/protocol/events.ts';
 import { completed, digest, middle, started } from './run-events.ts';
 
@@ -241,6 +241,51 @@ function rows(withStore: WithStore): void {
     assert.equal(await named('acme', 'K'), undefined);
   });
 
+  withStore("a claim is one run's, for good, and a refused one takes nothing", async (store, epoch) => {
+    const start = (run_id: string, claims?: string[]) =>
+      store.append({ run_id, seq: 0, epoch, events: [started()], ...(claims === undefined ? {} : { claims }) });
+    await start('a', ['x', 'y', 'x']);
+    await start('none');
+    await start('empty', []);
+    await assert.rejects(start('b', ['z', 'y']), code('CONFLICT'));
+    assert.equal(await store.run('b'), undefined);
+    assert.deepEqual(await store.claimed(['x', 'y', 'z', 'x', 'none']), new Set(['x', 'y']));
+    assert.deepEqual(await store.claimed([]), new Set());
+    const racing = await Promise.allSettled([start('c', ['z']), start('d', ['w', 'z'])]);
+    assert.deepEqual(
+      racing.map(({ status }) => status),
+      ['fulfilled', 'rejected'],
+      'within one group, too',
+    );
+    await store.append({ run_id: 'a', seq: 1, epoch, events: [completed()] });
+    await assert.rejects(start('e', ['x']), code('CONFLICT'));
+    await assert.rejects(
+      store.append({ run_id: 'a', seq: 2, epoch, events: [middle(2)], claims: ['late'] }),
+      code('INTERNAL'),
+    );
+  });
+
+  withStore('deployments are kept by tenant and name, the last one counts', async (store, _epoch, place) => {
+    const deployment = (name: string, tenant_id: string | null, deployed_at = 1): Deployment => ({
+      tenant_id,
+      name,
+      workflow: { workflow: name, steps: [{ id: 'a', type: 'mock_compute' }] },
+      workflow_digest: digest,
+      deployed_at,
+    });
+    const expected = [deployment('b', null), deployment('a', 'acme', 2), deployment('c', 'acme')];
+    for (const one of [...expected, deployment('gone', null)]) await store.deploy({ ...one, deployed_at: 9 });
+    for (const one of expected) await store.deploy(one);
+    assert.equal(await store.undeploy('acme', 'gone'), false);
+    assert.equal(await store.undeploy(null, 'gone'), true);
+    assert.equal(await store.undeploy(null, 'gone'), false);
+    assert.deepEqual(await store.deployments(), expected);
+    await store.close();
+    const again = await place.open();
+    assert.deepEqual(await again.deployments(), expected);
+    await again.close();
+  });
+
   withStore('unfinished runs come oldest first, then by id', async (store, epoch) => {
     for (const [run_id, at] of [
       ['b', 5],
@@ -415,6 +460,9 @@ function lifetime(withStore: WithStore): void {
       () => store.runs({}),
       () => store.unfinished(),
       () => store.byIdempotencyKey(null, 'k'),
+      () => store.claimed(['c']),
+      () => store.deployments(),
+      () => store.undeploy(null, 'd'),
       () => store.enrol(keyOf('n')),
       () => store.enrolled(),
       () => store.putBlob(name, new Uint8Array()),

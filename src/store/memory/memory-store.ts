@@ -1,12 +1,13 @@
 import { EvidenceError, JSONFlowError, messageOf } from '../../lib/errors.ts';
 import { sha256 } from '../../lib/hash.ts';
-import type { Append, RunQuery, RunRow, Store, StoreStats } from '../../ports/store.ts';
+import type { Append, Deployment, RunQuery, RunRow, Store, StoreStats } from '../../ports/store.ts';
 import type { RunEvent } from '../../protocol/events.ts';
 import type { PublicKeyEntry } from '../../protocol/receipt.ts';
 import type { Place } from '../runs.ts';
 import {
   checkAppend,
   checkDigest,
+  claimTaken,
   completedOf,
   cursorOf,
   fenced,
@@ -16,6 +17,7 @@ import {
   startedOf,
   startedRow,
   storeClosed,
+  tenantKey,
   wrongSeq,
 } from '../runs.ts';
 
@@ -34,6 +36,10 @@ export class MemoryDisk {
   readonly keys = new Map<string, string>();
   readonly blobs = new Map<string, Uint8Array>();
   readonly enrolled = new Map<string, PublicKeyEntry>();
+  /** Run by claim. */
+  readonly claims = new Map<string, string>();
+  /** As JSON, by tenant and name. */
+  readonly deployments = new Map<string, string>();
 
   /** Applies an append, or says why not. */
   apply({ append, texts }: Pending): JSONFlowError | undefined {
@@ -47,6 +53,9 @@ export class MemoryDisk {
     if (started) {
       const key = target.row.idempotency_key === null ? null : keyOf(target.row.tenant_id, target.row.idempotency_key);
       if (key !== null && this.keys.has(key)) return keyTaken(append);
+      const { claims = [] } = append;
+      if (claims.some((claim) => this.claims.has(claim))) return claimTaken(append);
+      for (const claim of claims) this.claims.set(claim, append.run_id);
       if (key !== null) this.keys.set(key, append.run_id);
       this.runs.set(append.run_id, target);
       this.order.splice(this.indexOf(target.row), 0, target.row);
@@ -152,6 +161,29 @@ export class MemoryStore implements Store {
   async byIdempotencyKey(tenantId: string | null, key: string): Promise<RunRow | undefined> {
     const runId = this.#disk.keys.get(keyOf(tenantId, key));
     return this.run(runId ?? '');
+  }
+
+  async claimed(claims: readonly string[]): Promise<Set<string>> {
+    this.#check();
+    return new Set(claims.filter((claim) => this.#disk.claims.has(claim)));
+  }
+
+  async deploy(deployment: Deployment): Promise<void> {
+    this.#check();
+    this.#disk.deployments.set(keyOf(deployment.tenant_id, deployment.name), JSON.stringify(deployment));
+  }
+
+  async undeploy(tenantId: string | null, name: string): Promise<boolean> {
+    this.#check();
+    return this.#disk.deployments.delete(keyOf(tenantId, name));
+  }
+
+  async deployments(): Promise<Deployment[]> {
+    this.#check();
+    const all = [...this.#disk.deployments.values()].map((text) => JSON.parse(text) as Deployment);
+    // No name holds a NUL, so that this is the order of pairs.
+    const place = ({ tenant_id, name }: Deployment): string => `${tenantKey(tenant_id)}\0${name}`;
+    return all.sort((a, b) => (place(a) < place(b) ? -1 : 1));
   }
 
   async putBlob(digest: string, bytes: Uint8Array): Promise<void> {

@@ -46,6 +46,15 @@ const migrations: readonly string[] = [
    CREATE INDEX runs_by_status ON runs (status, started_at, run_id);
    -- '=' keeps "no tenant" apart from every name.
    CREATE UNIQUE INDEX runs_by_key ON runs (ifnull('=' || tenant_id, ''), idempotency_key) WHERE idempotency_key IS NOT NULL;`,
+
+  `CREATE TABLE claims (claim TEXT PRIMARY KEY, run_id TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE deployments (
+     tenant TEXT NOT NULL, -- '=' and the tenant, or nothing
+     name TEXT NOT NULL,
+     deployment TEXT NOT NULL, -- JSON
+     sum INTEGER NOT NULL,
+     PRIMARY KEY (tenant, name)
+   ) WITHOUT ROWID;`,
 ];
 
 /** Files up to this size are checked as a whole when they are opened (about 0.1 s); larger ones row by row as they are read. */

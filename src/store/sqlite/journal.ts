@@ -1,10 +1,22 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import type { JSONFlowError } from '../../lib/errors.ts';
-import type { Append, RunQuery, RunRow } from '../../ports/store.ts';
+import type { Append, Deployment, RunQuery, RunRow } from '../../ports/store.ts';
 import type { RunEvent } from '../../protocol/events.ts';
 import type { PublicKeyEntry } from '../../protocol/receipt.ts';
-import { completedOf, cursorOf, fenced, keyTaken, otherKey, pageOf, startedOf, startedRow, wrongSeq } from '../runs.ts';
+import {
+  claimTaken,
+  completedOf,
+  cursorOf,
+  fenced,
+  keyTaken,
+  otherKey,
+  pageOf,
+  startedOf,
+  startedRow,
+  tenantKey,
+  wrongSeq,
+} from '../runs.ts';
 import { corrupt } from './errors.ts';
 
 /** An append and its events as a JSON array. */
@@ -88,6 +100,9 @@ export class Journal {
       const row = startedRow(run_id, started);
       const key = row.idempotency_key;
       if (key !== null && this.#sql.byKey.get(tenantKey(row.tenant_id), key)) return keyTaken(append);
+      const { claims = [] } = append;
+      if (claims.some((claim) => this.#sql.claim.get(claim))) return claimTaken(append);
+      for (const claim of claims) this.#sql.insertClaim.run(claim, run_id);
       this.#insertRun(row, events.length);
     }
     this.#sql.insertEvents.run(run_id, seq, events.length, sumOf(run_id, seq, events.length, text), text);
@@ -175,6 +190,27 @@ export class Journal {
     });
   }
 
+  claimed(claims: readonly string[]): Set<string> {
+    return new Set(claims.filter((claim) => this.#sql.claim.get(claim) !== undefined));
+  }
+
+  deploy(deployment: Deployment): void {
+    const text = JSON.stringify(deployment);
+    this.#sql.deploy.run(tenantKey(deployment.tenant_id), deployment.name, text, crc32(text));
+  }
+
+  undeploy(tenantId: string | null, name: string): boolean {
+    return this.#sql.undeploy.run(tenantKey(tenantId), name).changes > 0;
+  }
+
+  deployments(): Deployment[] {
+    return this.#sql.deployments.all().map((row) => {
+      const text = String(row.deployment);
+      if (crc32(text) !== row.sum) throw corrupt(`the deployment ${String(row.name)} is damaged`);
+      return JSON.parse(text) as Deployment;
+    });
+  }
+
   unfinished(): string[] {
     return this.#sql.unfinished.all().map((row) => String(row.run_id));
   }
@@ -204,14 +240,16 @@ function prepare(database: DatabaseSync) {
     enrol: 'INSERT INTO nodes (node_id, key_id, public_key, sum) VALUES (?, ?, ?, ?) ON CONFLICT (node_id) DO NOTHING',
     nodes: 'SELECT node_id, key_id, public_key, sum FROM nodes ORDER BY id',
     node: 'SELECT node_id, key_id, public_key, sum FROM nodes WHERE node_id = ?',
+    claim: 'SELECT run_id FROM claims WHERE claim = ?',
+    insertClaim: 'INSERT OR IGNORE INTO claims (claim, run_id) VALUES (?, ?)',
+    deploy: 'INSERT OR REPLACE INTO deployments (tenant, name, deployment, sum) VALUES (?, ?, ?, ?)',
+    undeploy: 'DELETE FROM deployments WHERE tenant = ? AND name = ?',
+    deployments: 'SELECT name, deployment, sum FROM deployments ORDER BY tenant, name',
     unfinished: "SELECT run_id FROM runs WHERE status = 'running' ORDER BY started_at, run_id",
   };
   const entries = Object.entries(statements).map(([name, sql]) => [name, database.prepare(sql)]);
   return Object.fromEntries(entries) as Record<keyof typeof statements, StatementSync>;
 }
-
-/** As the index on idempotency keys has it. */
-const tenantKey = (tenantId: string | null): string => (tenantId === null ? '' : `=${tenantId}`);
 
 const sumOf = (runId: string, seq: number, count: number, text: string): number =>
   crc32(text, crc32(`${runId}\n${seq}\n${count}`));

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { JSONFlowError } from '../../lib/errors.ts';
-import type { Append, RunQuery, RunRow, Store, StoreStats } from '../../ports/store.ts';
+import type { Append, Deployment, RunQuery, RunRow, Store, StoreStats } from '../../ports/store.ts';
 import type { RunEvent } from '../../protocol/events.ts';
 import type { PublicKeyEntry } from '../../protocol/receipt.ts';
 import { checkAppend, storeClosed } from '../runs.ts';
@@ -111,6 +111,22 @@ export class SqliteStore implements Store {
 
   async byIdempotencyKey(tenantId: string | null, key: string): Promise<RunRow | undefined> {
     return this.#read('look up an idempotency key', () => this.#journal.byIdempotencyKey(tenantId, key));
+  }
+
+  async claimed(claims: readonly string[]): Promise<Set<string>> {
+    return this.#read('look up claims', () => this.#journal.claimed(claims));
+  }
+
+  async deploy(deployment: Deployment): Promise<void> {
+    this.#write('keep a deployment', () => this.#journal.deploy(deployment));
+  }
+
+  async undeploy(tenantId: string | null, name: string): Promise<boolean> {
+    return this.#write('remove a deployment', () => this.#journal.undeploy(tenantId, name));
+  }
+
+  async deployments(): Promise<Deployment[]> {
+    return this.#read('list the deployments', () => this.#journal.deployments());
   }
 
   async putBlob(digest: string, bytes: Uint8Array): Promise<void> {
