@@ -20,6 +20,12 @@ export interface OutgoingMessage {
 export interface PublishRequest {
   params: JSONObject;
   messages: OutgoingMessage[];
+  /** What the ids of all messages of the step begin with: `<step key>/<index>`. */
+  idPrefix: string;
+  /** Index of the first of these messages within the step: long lists are published in batches, one after the other. */
+  firstIndex: number;
+  /** To be called for what is confirmed while the rest is not: another try then leaves it out. */
+  onConfirmed?(message: OutgoingMessage): void;
   /** False with `idempotency: "off"`: the broker is not asked to drop repetitions. */
   dedupe: boolean;
   signal: AbortSignal;

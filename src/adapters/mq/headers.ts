@@ -1,0 +1,36 @@
+import { setOwn } from '../../lib/json.ts';
+
+/** Names of the headers that this adapter writes and reads, in every broker. */
+export const headerNames = {
+  /** The message's id, where the protocol has no field of its own for it; consumers know a repetition by it. */
+  messageId: 'x-jsonflow-message-id',
+  contentType: 'content-type',
+  /** How often a copy's predecessors were delivered, where the broker doesn't count itself. */
+  deliveries: 'x-jsonflow-deliveries',
+  /** Why a message lies in a dead letter queue, in words. */
+  reason: 'x-jsonflow-reason',
+  /** Which queue it came from. */
+  queue: 'x-jsonflow-queue',
+  /** When it was put aside, ISO 8601. */
+  time: 'x-jsonflow-time',
+} as const;
+
+const reasonLengthMax = 500;
+
+/** Headers of a message in a dead letter queue: its own, and why it is there. */
+export function deadLetterHeaders(
+  own: Readonly<Record<string, string>>,
+  about: { reason: string; queue: string; deliveries: number },
+): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(own)) setOwn(headers, name, value);
+  headers[headerNames.reason] = about.reason.slice(0, reasonLengthMax);
+  headers[headerNames.queue] = about.queue;
+  headers[headerNames.deliveries] = String(about.deliveries);
+  headers[headerNames.time] = new Date().toISOString();
+  return headers;
+}
+
+/** Where messages go that are put aside: `dead_letter`, by default the queue's name with `.dead` behind it. */
+export const deadLetterQueue = (queue: string, deadLetter: unknown): string =>
+  typeof deadLetter === 'string' ? deadLetter : `${queue}.dead`;
