@@ -130,8 +130,11 @@ async function ready(recipe: Recipe, url: string, server: ProcessId, place: Plac
   throw new Error(`${recipe.title}: ${why}\nIts log:\n${lastLinesOf(logOf(place))}`);
 }
 
-/** Starts a server at its place and waits until it serves. If it doesn't, nothing of it is left but its data. */
-export async function launch({ name, home, place }: Site): Promise<Instance> {
+/**
+ * Starts a server at its place and waits until it serves. If it doesn't, nothing of it is left but its data. `onSpawn` is told of the
+ * processes as soon as there are any.
+ */
+export async function launch({ name, home, place }: Site, onSpawn = (_: ProcessId[]) => {}): Promise<Instance> {
   const recipe = recipes[name];
   const account = accountOf(recipe.user);
   const [server, ...helpers] = recipe.programs(home, place);
@@ -140,8 +143,9 @@ export async function launch({ name, home, place }: Site): Promise<Instance> {
     for (const helper of helpers) started.push(detach(helper, place, account));
     const main = detach(server, place, account);
     started.unshift(main);
+    onSpawn(started);
     const url = recipe.url(place);
-    const version = await ready(recipe, url, main, place);
+    const version = (await ready(recipe, url, main, place)) || (recipe.version ?? '');
     const { dir, ports } = place;
     return { name, url, version, pid: main.pid, processes: started, dataDir: dir, ports, log: logOf(place) };
   } catch (error) {

@@ -48,10 +48,14 @@ const properties = (dir: string, [broker, controller]: readonly number[]): Recor
   'share.coordinator.state.topic.replication.factor': 1,
   'share.coordinator.state.topic.min.isr': 1,
   'group.initial.rebalance.delay.ms': 0,
+  // A broker that was killed may come back only when its last life has timed out, which would take 9 s.
+  'broker.session.timeout.ms': 2000,
+  'broker.heartbeat.interval.ms': 500,
 });
 
 export const kafka: Recipe = {
   title: 'Kafka',
+  version: VERSION,
   portCount: 2,
   installation: {
     kind: 'cache',
@@ -89,7 +93,8 @@ export const kafka: Recipe = {
     try {
       const { brokers } = await admin.metadata({});
       if (brokers.size === 0) throw new Error('no broker has registered yet');
-      return VERSION;
+      // The protocol has no word for the version of a broker.
+      return '';
     } finally {
       await admin.close();
     }

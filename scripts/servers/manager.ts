@@ -2,6 +2,7 @@ import { install } from './install.ts';
 import { type Instance, isAlive, startInstance, stopInstance } from './instance.ts';
 import { exclusively } from './lock.ts';
 import { environmentVariable, givenUrl, type ServiceName, serviceNames } from './names.ts';
+import { sweepPrivateServers } from './private.ts';
 import { recipes } from './recipes.ts';
 import { readState, type State, writeState } from './state.ts';
 
@@ -86,6 +87,7 @@ export function startServices(names: readonly ServiceName[], report: Report): Pr
     told = true;
   };
   const work = async (): Promise<ServiceReport[]> => {
+    await sweepPrivateServers();
     const state = readState();
     const known = await keepOrClear(names, state);
     const wanted = names.filter((name) => !known.has(name));
@@ -109,6 +111,7 @@ export function startServices(names: readonly ServiceName[], report: Report): Pr
 /** Ends servers that we started. Returns which. */
 export function stopServices(names: readonly ServiceName[]): Promise<ServiceName[]> {
   return exclusively(async () => {
+    await sweepPrivateServers();
     const state = readState();
     const stopped = await Promise.all(
       names.map(async (name) => {

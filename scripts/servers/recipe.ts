@@ -33,6 +33,8 @@ export type Installation =
 /** Everything that is particular to one kind of server. */
 export interface Recipe {
   readonly title: string;
+  /** Of the server that `installation` gets, where `probe` can't tell. */
+  readonly version?: string;
   readonly portCount: number;
   /** The account of the Debian package, for a server that refuses to run as root. */
   readonly user?: string;
@@ -48,6 +50,6 @@ export interface Recipe {
   /** The server first, then what must already run when it starts. */
   programs(home: string, place: Place): readonly [Program, ...Program[]];
   url(place: Place): string;
-  /** Asks the server at a URL for its version, over its own protocol. Throws while it isn't ready. */
+  /** Asks the server at a URL for its version, over its own protocol; empty if that can't tell. Throws while it isn't ready. */
   probe(url: string): Promise<string>;
 }

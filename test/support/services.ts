@@ -1,7 +1,9 @@
 // Real servers for tests, which `scripts/services start` or `npm test` has started, or which somebody's variables name.
 import { describe, test } from 'node:test';
 import { environmentVariable, givenUrl, type ServiceName } from '../../scripts/servers/names.ts';
+import { PrivateServer } from '../../scripts/servers/private.ts';
 import { isRunning } from '../../scripts/servers/process-id.ts';
+import { recipes } from '../../scripts/servers/recipes.ts';
 import { readState } from '../../scripts/servers/state.ts';
 
 export type { ServiceName } from '../../scripts/servers/names.ts';
@@ -51,4 +53,16 @@ export function describeWith(name: ServiceName, title: string, fn: (url: string)
   test(title, { skip: skipReason(name) }, () => {
     throw new Error(`JSONFLOW_SERVICES=required, but there is no server: ${unavailable}`);
   });
+}
+
+/**
+ * A server of the test's own, which it may kill by SIGKILL (`kill`) and start again on the same port with the same data (`restart`).
+ * `stop` ends it and removes its data; a test that forgets does so when its process ends.
+ */
+export const privateServer = (name: ServiceName): Promise<PrivateServer> => PrivateServer.start(name);
+
+/** Like `skipReason`, for tests that use a private server: those need the program itself, not only a URL. */
+export function privateSkipReason(name: ServiceName): string | false {
+  if (recipes[name].find() !== undefined || required()) return false;
+  return `${recipes[name].title} isn't installed here; run scripts/services start ${name}, which may be able to install it`;
 }
