@@ -1,6 +1,6 @@
 // Starts, stops and reports the real servers that tests of adapters use. `scripts/services --help` says how.
 import { parseArgs } from 'node:util';
-import { abandon } from './servers/instance.ts';
+import { onInterruption } from './servers/interruption.ts';
 import { type ServiceReport, startServices, statusOfServices, stopServices } from './servers/manager.ts';
 import { environmentVariable, isServiceName, type ServiceName, serviceNames } from './servers/names.ts';
 
@@ -51,7 +51,7 @@ function describe(report: ServiceReport): string {
     case 'running':
       return `✔ ${name} ${report.title} ${report.version}, process ${report.pid}, ${report.url}`;
     case 'given':
-      return `✔ ${name} ${report.title} ${report.version}, given by ${report.variable}`;
+      return `✔ ${name} ${report.version}, given by ${report.variable}`;
     case 'stopped':
       return `– ${name} doesn't run`;
     case 'unavailable':
@@ -103,12 +103,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(name, () => {
-    abandon();
-    process.exit(1);
-  });
-}
+onInterruption();
 
 try {
   process.exitCode = await main(process.argv.slice(2));

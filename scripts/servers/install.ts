@@ -22,7 +22,11 @@ async function withoutServices<T>(work: () => Promise<T>): Promise<T> {
 async function installPackages(packages: readonly string[]): Promise<void> {
   // A machine that has just started may be installing something else.
   const patience = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
-  const settings = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeoutMs: 900_000 };
+  const settings = {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    timeoutMs: 900_000,
+    uninterrupted: true,
+  };
   await run('apt-get', [...patience, 'update'], settings);
   await withoutServices(() =>
     run('apt-get', [...patience, 'install', '-y', '--no-install-recommends', ...packages], settings),

@@ -4,9 +4,10 @@ import { chownSync, closeSync, mkdtempSync, openSync, readdirSync, rmSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { interruption } from './interruption.ts';
 import type { ServiceName } from './names.ts';
 import { freePorts } from './ports.ts';
-import { identify, isRunning, kill, type ProcessId, signal, terminate, withDescendants } from './process-id.ts';
+import { identify, isRunning, kill, type ProcessId, terminate } from './process-id.ts';
 import type { Place, Program, Recipe } from './recipe.ts';
 import { recipes } from './recipes.ts';
 import { type Account, accountOf, lastLinesOf, type RunOptions, run } from './run.ts';
@@ -29,23 +30,14 @@ export interface Instance {
   log: string;
 }
 
+/** What has to be known of a server to end it. */
+export type Leftover = Pick<Instance, 'processes' | 'dataDir'>;
+
 /** What it takes to start a server again where it was. */
 export interface Site {
   readonly name: ServiceName;
   readonly home: string;
   readonly place: Place;
-}
-
-/** Processes of servers that are not ready yet, and so known to no state file. */
-const starting = new Set<ProcessId>();
-
-/** Folders of the same. */
-const unfinished = new Set<string>();
-
-/** Ends what is half started. For the moment in which this process itself is told to end: it waits for nothing. */
-export function abandon(): void {
-  signal(withDescendants([...starting]), 'SIGKILL');
-  for (const dir of unfinished) rmSync(dir, { recursive: true, force: true });
 }
 
 /** Only what a server needs of our environment: it should run everywhere alike. */
@@ -71,7 +63,6 @@ export async function createSite(name: ServiceName): Promise<Site> {
   if (home === undefined) throw new Error(`${recipe.title} isn't installed.`);
   const account = accountOf(recipe.user);
   const dir = mkdtempSync(join(tmpdir(), `jsonflow-${name}-`));
-  unfinished.add(dir);
   own(dir, account);
   const ports = await freePorts(recipe.portCount);
   const place = { dir, ports, password: randomBytes(12).toString('hex') };
@@ -92,7 +83,6 @@ export async function createSite(name: ServiceName): Promise<Site> {
 function remove(dir: string): void {
   // A server that was just killed may have left a child that still writes.
   rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  unfinished.delete(dir);
 }
 
 /** Starts a process that outlives this one and takes no part in its terminal. */
@@ -107,7 +97,6 @@ function detach(program: Program, place: Place, account: Account | undefined): P
     child.unref();
     const id = child.pid === undefined ? undefined : identify(child.pid);
     if (!id) throw new Error(`${program.command} ended as soon as it was started.\n${lastLinesOf(logOf(place))}`);
-    starting.add(id);
     return id;
   } finally {
     closeSync(log);
@@ -118,6 +107,7 @@ function detach(program: Program, place: Place, account: Account | undefined): P
 async function ready(recipe: Recipe, url: string, server: ProcessId, place: Place): Promise<string> {
   let last: unknown;
   for (const end = performance.now() + READY_TIMEOUT_MS; performance.now() < end; await sleep(POLL_MS)) {
+    interruption.throwIfAborted();
     try {
       return await recipe.probe(url);
     } catch (error) {
@@ -151,27 +141,25 @@ export async function launch({ name, home, place }: Site, onSpawn = (_: ProcessI
   } catch (error) {
     await kill(started);
     throw error;
-  } finally {
-    for (const id of started) starting.delete(id);
-    unfinished.delete(place.dir);
   }
 }
 
 /** A new server. Once more with other ports if it fails, since another program may have taken one in the meantime. */
-export async function startInstance(name: ServiceName): Promise<{ site: Site; instance: Instance }> {
+export async function startInstance(name: ServiceName, onSpawn: (found: Leftover) => void): Promise<Instance> {
   for (let attempt = 1; ; attempt++) {
     const site = await createSite(name);
+    const dataDir = site.place.dir;
     try {
-      return { site, instance: await launch(site) };
+      return await launch(site, (processes) => onSpawn({ processes, dataDir }));
     } catch (error) {
-      remove(site.place.dir);
-      if (attempt === 2) throw error;
+      remove(dataDir);
+      if (attempt === 2 || interruption.aborted) throw error;
     }
   }
 }
 
 /** Ends a server and removes its data. */
-export async function stopInstance({ processes, dataDir }: Pick<Instance, 'processes' | 'dataDir'>): Promise<void> {
+export async function stopInstance({ processes, dataDir }: Leftover): Promise<void> {
   const [server, ...helpers] = processes;
   if (server) await terminate([server], STOP_GRACE_MS);
   // The server says good-bye to them, so they go last.

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { interruption } from './interruption.ts';
 import { stateFolder } from './state.ts';
 
 const PATIENCE_MS = 30 * 60_000;
@@ -20,6 +21,7 @@ export async function exclusively<T>(work: () => Promise<T>, folder = stateFolde
         break;
       } catch (error) {
         if (performance.now() > end || !/locked/.test((error as Error).message)) throw error;
+        interruption.throwIfAborted();
         waiting();
       }
     }

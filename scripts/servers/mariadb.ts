@@ -47,7 +47,7 @@ export const mariadb: Recipe = {
     try {
       const [rows] = await connection.query('select version() as version');
       const [row] = rows as { version: string }[];
-      return row?.version ?? '';
+      return row?.version.replace(/-.*/, '') ?? '';
     } finally {
       connection.destroy();
     }

@@ -52,7 +52,7 @@ export const mongodb: Recipe = {
     try {
       const info = await client.db('admin').command({ buildInfo: 1 });
       const ferret: unknown = info.ferretdbVersion;
-      return typeof ferret === 'string' ? `FerretDB ${ferret.replace(/^v/, '')}` : String(info.version);
+      return typeof ferret === 'string' ? ferret.replace(/^v/, '') : String(info.version);
     } finally {
       await client.close();
     }

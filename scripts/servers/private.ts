@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSite, type Instance, launch, type Site, stopInstance } from './instance.ts';
+import { createSite, type Leftover, launch, type Site, stopInstance } from './instance.ts';
 import type { ServiceName } from './names.ts';
 import { identify, isRunning, kill, type ProcessId, signal, withDescendants } from './process-id.ts';
 import { recipes } from './recipes.ts';
 import { stateFolder } from './state.ts';
 
 /** What is noted of a private server, so that somebody can clear up after an owner that was killed. */
-type Note = Pick<Instance, 'processes' | 'dataDir'> & { owner: ProcessId };
+type Note = Leftover & { owner: ProcessId };
 
 const folderIn = (folder: string): string => join(folder, 'private');
 

@@ -1,6 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { interruption } from './interruption.ts';
 
 /** Folders that a user's PATH may lack although servers are installed there. */
 const extraFolders = ['/usr/local/sbin', '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin', '/opt/homebrew/sbin'];
@@ -39,13 +40,22 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv;
   account?: Account | undefined;
   timeoutMs?: number;
+  /** For what must not be left half done: it runs to its end even if this command is told to end. */
+  uninterrupted?: boolean;
 }
 
 /** Runs a program to its end and returns what it printed. Throws with the last lines of its output if it fails. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-  const { cwd, env, account, timeoutMs = 120_000 } = options;
+  const { cwd, env, account, timeoutMs = 120_000, uninterrupted = false } = options;
   return new Promise((resolve, reject) => {
-    const settings = { cwd, env, ...account, timeout: timeoutMs, maxBuffer: 64 * 1024 * 1024 };
+    const settings = {
+      cwd,
+      env,
+      ...account,
+      timeout: timeoutMs,
+      maxBuffer: 64 * 1024 * 1024,
+      ...(uninterrupted ? {} : { signal: interruption }),
+    };
     execFile(command, args, settings, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
       const why = error.killed ? `was still running after ${timeoutMs / 1000} s` : error.message.split('\n', 1)[0];

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { systemRandom } from '../../src/compose/system.ts';
 import { type CoordinatorConfig, coordinatorDefaults } from '../../src/engine/config.ts';
-import { Coordinator } from '../../src/engine/coordinator.ts';
+import { Coordinator, type CoordinatorDeps } from '../../src/engine/coordinator.ts';
 import type { EngineEvents } from '../../src/engine/events.ts';
 import { ephemeralIdentity, syncVerifier } from '../../src/identity/identity.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -35,6 +35,7 @@ export interface ClusterOptions {
   store?: Store;
   clock?: Clock;
   channelBinding?: Uint8Array;
+  sources?: CoordinatorDeps['sources'];
 }
 
 /** A real coordinator in this process; workers reach it over connections that it does not trust. Time is the test's own. */
@@ -61,6 +62,7 @@ export class Cluster {
         random: systemRandom,
         joinTokens: options.joinTokens ?? [],
         catalogue: () => rawCatalogue,
+        ...(options.sources === undefined ? {} : { sources: options.sources }),
       },
     );
   }
