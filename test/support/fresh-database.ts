@@ -67,21 +67,25 @@ async function onRedis<T>(url: string, work: (client: RedisCommands) => Promise<
   const { createClient } = await import('redis');
   const client = createClient({ url });
   await client.connect();
-  return work({ send: (...command) => client.sendCommand(command) }).finally(() => client.destroy());
+  const send = (...command: string[]): Promise<unknown> => client.sendCommand(command);
+  const databases = async (): Promise<number> => Number((await client.configGet('databases')).databases);
+  return work({ send, databases }).finally(() => client.destroy());
 }
 
 interface RedisCommands {
   send(...command: string[]): Promise<unknown>;
+  /** How many databases the server has. */
+  databases(): Promise<number>;
 }
 
 /** The number of a database that was free; it is now taken. */
-async function claimRedis({ send }: RedisCommands): Promise<number> {
-  const [, databases] = (await send('CONFIG', 'GET', 'databases')) as string[];
-  for (let number = 1; number < Number(databases); number++) {
+async function claimRedis({ send, databases }: RedisCommands): Promise<number> {
+  const count = await databases();
+  for (let number = 1; number < count; number++) {
     if ((await send('SET', `${CLAIM}${number}`, String(process.pid), 'NX', 'EX', String(CLAIM_SECONDS))) === 'OK')
       return number;
   }
-  throw new Error(`All ${databases} databases of the Redis server are taken by other test files.`);
+  throw new Error(`All ${count} databases of the Redis server are taken by other test files.`);
 }
 
 async function redis(url: string): Promise<FreshDatabase> {
