@@ -16,6 +16,8 @@ export interface BrokerUnderTest {
   extra?: { create?: JSONObject; publish?: JSONObject; consume?: JSONObject };
   /** Ms within which a message that somebody held when he was lost is delivered to another. Default 10,000. */
   redeliveryMs?: number;
+  /** Ms to wait to be sure that a queue is empty. Default 300. */
+  emptyMs?: number;
   /** Whether the broker leaves out a message whose id it has. */
   dropsRepetitions: boolean;
   /** Whether `deliveriesBefore` counts. */
@@ -28,7 +30,7 @@ const testTimeoutMs = 30_000;
 
 /** The suite that every Broker passes, run against a real server. */
 export function brokerCompliance(name: string, under: BrokerUnderTest): void {
-  const { extra = {}, redeliveryMs = 10_000 } = under;
+  const { extra = {}, redeliveryMs = 10_000, emptyMs = 300 } = under;
   const never = new AbortController().signal;
   const consumeParams = (queue: string): JSONObject => ({ queue, ...extra.consume });
 
@@ -70,7 +72,7 @@ export function brokerCompliance(name: string, under: BrokerUnderTest): void {
     return all;
   };
   const isEmpty = async (broker: Broker, queue: string): Promise<void> => {
-    const batch = await consume(broker, queue, 1, 300);
+    const batch = await consume(broker, queue, 1, emptyMs);
     await batch.release();
     assert.deepEqual(batch.deliveries.map(textOf), []);
   };

@@ -5,12 +5,14 @@ export const headerNames = {
   /** The message's id, where the protocol has no field of its own for it; consumers know a repetition by it. */
   messageId: 'x-jsonflow-message-id',
   contentType: 'content-type',
-  /** How often a copy's predecessors were delivered, where the broker doesn't count itself. */
-  deliveries: 'x-jsonflow-deliveries',
+  /** How often the message was delivered before this copy of it was made: a retry, or a broker that doesn't count itself. */
+  deliveredBefore: 'x-jsonflow-delivered-before',
   /** Why a message lies in a dead letter queue, in words. */
   reason: 'x-jsonflow-reason',
   /** Which queue it came from. */
   queue: 'x-jsonflow-queue',
+  /** How often it had been delivered. */
+  deliveries: 'x-jsonflow-deliveries',
   /** When it was put aside, ISO 8601. */
   time: 'x-jsonflow-time',
 } as const;
@@ -23,7 +25,8 @@ export function deadLetterHeaders(
   about: { reason: string; queue: string; deliveries: number },
 ): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(own)) setOwn(headers, name, value);
+  for (const [name, value] of Object.entries(own))
+    if (name !== headerNames.deliveredBefore) setOwn(headers, name, value);
   headers[headerNames.reason] = about.reason.slice(0, reasonLengthMax);
   headers[headerNames.queue] = about.queue;
   headers[headerNames.deliveries] = String(about.deliveries);
