@@ -23,6 +23,13 @@ export interface HttpRequest {
   auth?: JSONObject | undefined;
   tls?: JSONObject | undefined;
   options?: JSONObject | undefined;
+  /** The key that names this request, where a step sends several. Default: the step's. */
+  idempotencyKey?: string | undefined;
+  /**
+   * The origin that `headers`, `auth` and client certificate were meant for, where `url` came out of a response: another origin gets
+   * none of them, and plain HTTP is refused after HTTPS.
+   */
+  trustedOrigin?: string | undefined;
   /** Whether sending it twice does no harm, where the method does not tell: a query by POST. Default: by the method. */
   idempotent?: boolean | undefined;
 }
