@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { StepError } from '../../../lib/errors.ts';
+import type { BrokerTarget } from '../broker.ts';
+import type { KafkaTarget, Server } from './url.ts';
+
+export type KafkaModule = typeof import('@platformatic/kafka');
+export type Connection = import('@platformatic/kafka').Connection;
+
+export const loadKafka = (): Promise<KafkaModule> => import('@platformatic/kafka');
+
+export interface ConnectionsOptions {
+  /** Ms that a request may take before its connection is given up. */
+  requestTimeoutMs: number;
+  /** Requests under way on one connection. */
+  inflightMax?: number;
+}
+
+const connectTimeoutMs = 10_000;
+
+/** Connections to the brokers of one cluster, one each. Whatever address a broker advertises, it passes the node's egress rules first. */
+export class Connections {
+  readonly #kafka: KafkaModule;
+  readonly #target: KafkaTarget;
+  readonly #egress: BrokerTarget;
+  readonly #options: ConnectionsOptions;
+  readonly #open = new Map<string, Promise<Connection>>();
+  #closed = false;
+
+  constructor(kafka: KafkaModule, target: KafkaTarget, egress: BrokerTarget, options: ConnectionsOptions) {
+    this.#kafka = kafka;
+    this.#target = target;
+    this.#egress = egress;
+    this.#options = options;
+  }
+
+  async get(server: Server): Promise<Connection> {
+    if (this.#closed)
+      throw new StepError('CONNECTION_FAILED', 'the connections to Kafka are closed', { retryable: true });
+    const key = `${server.host}:${server.port}`;
+    const known = this.#open.get(key);
+    if (known !== undefined) {
+      const connection = await known;
+      if (connection.isConnected()) return connection;
+      if (this.#open.get(key) === known) this.#open.delete(key);
+      return this.get(server);
+    }
+    const opening = this.#connect(server);
+    this.#open.set(key, opening);
+    const forget = () => {
+      if (this.#open.get(key) === opening) this.#open.delete(key);
+    };
+    opening.then((connection) => connection.once('close', forget), forget);
+    return opening;
+  }
+
+  /** The first that answers. */
+  async first(servers: readonly Server[]): Promise<Connection> {
+    let thrown: unknown = new StepError('CONNECTION_FAILED', 'Kafka has no broker', { retryable: true });
+    for (const server of servers) {
+      try {
+        return await this.get(server);
+      } catch (failure) {
+        thrown = failure;
+      }
+    }
+    throw thrown;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const all = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.allSettled(all.map(async (one) => (await one).close()));
+  }
+
+  async #connect(server: Server): Promise<Connection> {
+    const { egress, reach } = this.#egress;
+    const addresses = await egress.addresses({ scheme: this.#target.tls ? 'kafkas' : 'kafka', ...server }, reach);
+    let thrown: unknown;
+    for (const { address } of addresses) {
+      const connection = await this.#create(server.host);
+      try {
+        await connection.connect(address, server.port);
+        if (!this.#closed) return connection;
+        await connection.close();
+        throw new StepError('CONNECTION_FAILED', 'the connections to Kafka are closed', { retryable: true });
+      } catch (failure) {
+        thrown = failure;
+        connection.socket?.destroy();
+      }
+    }
+    throw thrown;
+  }
+
+  async #create(host: string): Promise<Connection> {
+    const { tls, sasl, ca } = this.#target;
+    const authority = ca === undefined ? {} : { ca: await this.#authority(ca) };
+    // Connected to by address; the certificate must be that of the name.
+    const secure = { ...authority, ...(isIP(host) === 0 ? { servername: host } : {}) };
+    const connection = new this.#kafka.Connection('jsonflow', {
+      connectTimeout: connectTimeoutMs,
+      requestTimeout: this.#options.requestTimeoutMs,
+      maxInflights: this.#options.inflightMax ?? 5,
+      handleBackPressure: true,
+      ...(tls ? { tls: secure } : {}),
+      ...(sasl === undefined ? {} : { sasl }),
+    });
+    // An emitter without a listener would end the process; requests under way are rejected anyway.
+    connection.on('error', () => undefined);
+    return connection;
+  }
+
+  #authority(path: string): Promise<Buffer> {
+    this.#egress.egress.checkPath('file', path, this.#egress.reach);
+    return readFile(path).catch((cause: unknown) => {
+      throw new StepError('INVALID_PARAMS', "broker: the file of the URL's parameter ca can't be read", { cause });
+    });
+  }
+}

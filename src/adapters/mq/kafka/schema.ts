@@ -1,0 +1,84 @@
+import type { JSONObject } from '../../../lib/json.ts';
+
+const topic: JSONObject = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 249,
+  description: 'Kafka: the topic. The same as queue.',
+};
+const partition = (description: string): JSONObject => ({ type: 'integer', minimum: 0, maximum: 100_000, description });
+
+/** Params of `mq_publish` for Kafka alone; each may stand in `options` as well. */
+export const kafkaPublishParams: Record<string, JSONObject> = {
+  topic,
+  partition: partition('Kafka: the partition; default: by the key, or else by the message id.'),
+  compression: {
+    type: 'string',
+    enum: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    description: 'Kafka: how batches are compressed. Default none.',
+  },
+};
+
+/** Params of `mq_consume` and of triggers for Kafka alone; each may stand in `options` as well. */
+export const kafkaConsumeParams: Record<string, JSONObject> = {
+  topic,
+  replay: {
+    type: 'boolean',
+    description: 'Kafka: read what is there from `from` on for no group, and commit nothing. Default false.',
+  },
+  partition: partition('Kafka: with replay, the one partition to read.'),
+  max_bytes: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1_073_741_824,
+    description: 'Kafka: take no more messages once their bodies are so large together. Default 33554432.',
+  },
+  session_timeout_ms: {
+    type: 'integer',
+    minimum: 1000,
+    maximum: 300_000,
+    description:
+      'Kafka: a consumer that is silent for so long counts as dead, and others get its messages; the broker sets bounds. Default 15000.',
+  },
+  dead_letter: {
+    type: 'string',
+    minLength: 1,
+    maxLength: 249,
+    description: 'Kafka: topic for messages that are put aside. Default: the topic with .dead-letter at its end.',
+  },
+};
+
+/** `from` for Kafka; other brokers have forms of their own. */
+export const kafkaFrom: JSONObject = {
+  description:
+    'Kafka: where a group without a committed offset, or a replay, begins: "earliest" (default), "latest", a time (RFC 3339), or offsets by partition.',
+  anyOf: [
+    { type: 'string', minLength: 1, maxLength: 64 },
+    { type: 'object', additionalProperties: { type: 'integer', minimum: 0 }, minProperties: 1 },
+  ],
+};
+
+/** Params of `mq_create_queue` for Kafka alone; each may stand in `options` as well. */
+export const kafkaCreateParams: Record<string, JSONObject> = {
+  topic,
+  partitions: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 100_000,
+    description: "Kafka: default: the broker's num.partitions.",
+  },
+  replicas: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 100,
+    description: "Kafka: default: the broker's default.replication.factor.",
+  },
+  config: {
+    type: 'object',
+    additionalProperties: { type: ['string', 'number', 'boolean'] },
+    description: 'Kafka: settings of the topic, such as { "retention.ms": 86400000, "cleanup.policy": "compact" }.',
+  },
+};
+
+/** Params of `mq_purge` for Kafka alone. */
+export const kafkaPurgeParams: Record<string, JSONObject> = { topic };
