@@ -1,0 +1,118 @@
+import type { JSONObject } from '../../../lib/json.ts';
+import { text, tlsSchema, whole } from '../http/schema.ts';
+
+/** Names of gRPC's statuses, at the index of their number. */
+export const statusNames = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+];
+
+const statuses = (description: string): JSONObject => ({
+  type: 'array',
+  description,
+  maxItems: statusNames.length,
+  items: { enum: statusNames },
+});
+
+const retry: JSONObject = {
+  type: 'object',
+  description: 'More tries of a call that is idempotent, or that never reached the server.',
+  properties: {
+    attempts: whole(0, 20, 'Tries after the first. Default 0.'),
+    backoff: { enum: ['exponential', 'fixed'], description: 'How the waits grow. Default exponential.' },
+    base_ms: whole(0, 600_000, 'Wait before the second try. Default 100.'),
+    max_ms: whole(0, 600_000, 'Longest wait. Default 10,000.'),
+    jitter: { type: 'boolean', description: 'Spreads each wait over 0 to its length. Default true.' },
+    statuses: statuses('Statuses that are tried again. Default UNAVAILABLE.'),
+  },
+  additionalProperties: false,
+};
+
+const options: JSONObject = {
+  type: 'object',
+  description: 'How to call.',
+  properties: {
+    timeout: whole(1, 86_400_000, 'Ms for the whole step, also told to the server as its deadline. Default 30,000.'),
+    retry,
+    idempotent: {
+      type: 'boolean',
+      description: 'Whether calling twice does no harm. Default: what the method says of itself (idempotency_level).',
+    },
+    idempotency_key: {
+      description: 'Sends metadata that names this step, the same for each attempt: true, or its name. Default false.',
+      anyOf: [{ type: 'boolean' }, text('Name of the metadata; true stands for idempotency-key.', 128)],
+    },
+    max_bytes: whole(1, 268_435_456, 'The largest message of the answer. Default 16 MiB.'),
+    max_total_bytes: whole(1, 1_099_511_627_776, 'All messages of the answer together. Default 1 GiB.'),
+    max_messages: whole(1, 1_000_000_000, 'Ends a stream when so many messages have come. Default: to its own end.'),
+    max_inline: whole(0, 1_000_000, 'Messages that the output holds itself; more are stored. Default 10,000.'),
+    defaults: {
+      type: 'boolean',
+      description: 'Whether fields that have their default value stand in the answer. Default true.',
+    },
+    proto_names: {
+      type: 'boolean',
+      description: 'Field names of the answer as in the .proto file, instead of lowerCamelCase. Default false.',
+    },
+  },
+  additionalProperties: false,
+};
+
+/** Params of `network_grpc`; the reference for docs/adapters/network-grpc.md. */
+export const grpcSchema: JSONObject = {
+  type: 'object',
+  properties: {
+    url: text('grpc://host:port (plain text), grpcs://host[:port] (TLS), or host:port.', 4096),
+    tls: {
+      description: 'TLS for host:port (true), and what goes beyond the defaults.',
+      anyOf: [{ type: 'boolean' }, tlsSchema],
+    },
+    service: text('Full name of the service, such as shop.v1.Orders.', 512),
+    method: text('Name of the method; or package.Service/Method, without `service`.', 1024),
+    message: { description: 'The request, in the JSON form of its type. Default {}.' },
+    messages: {
+      description: 'The requests, where the client streams: a list, or what another step has stored.',
+      anyOf: [{ type: 'array', maxItems: 1_000_000 }, { type: 'object' }],
+    },
+    proto: text('Text of the .proto file. Without it the server is asked (reflection).', 1_048_576),
+    protos: {
+      type: 'object',
+      description: 'Texts of .proto files by the names under which they import each other.',
+      minProperties: 1,
+      maxProperties: 200,
+      additionalProperties: { type: 'string' },
+    },
+    metadata: {
+      type: 'object',
+      description: 'Metadata to send, by name; names that end in -bin take base64. Secrets as vault:// pointers.',
+      maxProperties: 100,
+      additionalProperties: {
+        anyOf: [{ type: 'string' }, { type: 'array', maxItems: 100, items: { type: 'string' } }],
+      },
+    },
+    options,
+    expect: {
+      type: 'object',
+      description: 'What counts as an answer.',
+      properties: { status: statuses('Statuses besides OK that are no failure, such as NOT_FOUND.') },
+      additionalProperties: false,
+    },
+  },
+  required: ['url', 'method'],
+  additionalProperties: false,
+};
