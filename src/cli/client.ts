@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CoordinatorApi, StreamEvent, SubmitRequest } from '../compose/offline.ts';
+import type { CoordinatorApi, DeploymentStatus, StreamEvent, SubmitRequest } from '../compose/offline.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import { isObject } from '../lib/json.ts';
 import { isLoopback } from '../lib/net.ts';
@@ -26,6 +26,9 @@ export interface Client extends RunApi {
   readonly url: string;
   network(): Promise<NetworkStatus>;
   createJoinToken(ttlMs?: number): Promise<{ token: string; expires_at: string }>;
+  deploy(workflow: unknown): Promise<DeploymentStatus>;
+  undeploy(name: string, tenantId?: string): Promise<void>;
+  deployments(): Promise<DeploymentStatus[]>;
 }
 
 /** The longest answer that is read into memory. */
@@ -152,6 +155,13 @@ export function createClient(options: ClientOptions): Client {
       return call<{ runs: RunSummary[]; cursor?: string }>(`/api/v1/runs?${search}`);
     },
     network: () => call<NetworkStatus>('/api/v1/nodes'),
+    deploy: (workflow) =>
+      call<DeploymentStatus>('/api/v1/deployments', { method: 'POST', body: JSON.stringify({ workflow }) }),
+    undeploy: async (name, tenantId) => {
+      const body = JSON.stringify({ workflow: name, ...(tenantId === undefined ? {} : { tenant_id: tenantId }) });
+      await call('/api/v1/deployments/remove', { method: 'POST', body });
+    },
+    deployments: async () => (await call<{ deployments: DeploymentStatus[] }>('/api/v1/deployments')).deployments,
     createJoinToken: (ttlMs) =>
       call<{ token: string; expires_at: string }>('/api/v1/join-tokens', {
         method: 'POST',

@@ -1,6 +1,6 @@
 import type { Command, Option } from './command.ts';
 import { completion, shells } from './commands/completion.ts';
-import { connectOptions, jsonOption } from './commands/shared.ts';
+import { connectOptions, egressOptions, jsonOption } from './commands/shared.ts';
 import { exit } from './exit.ts';
 
 const dataDir: Option = { value: 'DIR', help: 'Where journal, keys and secrets are kept. Default .jsonflow.' };
@@ -30,6 +30,7 @@ export const commands: readonly Command[] = [
       bundle: { value: 'OUT', short: 'b', help: 'Write the verifiable bundle to this file.' },
       'data-dir': dataDir,
       'idempotency-key': { value: 'KEY', help: 'Equal keys start one run, however often this is called.' },
+      ...egressOptions,
       json: { help: 'Print the result object alone on standard output.' },
     },
     examples: [
@@ -126,6 +127,7 @@ export const commands: readonly Command[] = [
       'tls-key': { value: 'FILE', help: 'Its private key (PEM).' },
       'tls-ca': { value: 'FILE', help: 'Certificate authority (PEM) that peers must be signed by: mutual TLS.' },
       'data-dir': { value: 'DIR', help: 'Where key, journal and secrets are kept. Default .jsonflow/NODE_ID.' },
+      ...egressOptions,
       synchronous: { value: 'MODE', choices: ['full', 'normal'], help: 'full: an answer means on disk. Default full.' },
       'local-steps': {
         value: 'WHEN',
@@ -209,6 +211,39 @@ export const commands: readonly Command[] = [
     options: { ...remote, why: { value: 'TEXT', help: 'Kept in the journal.' } },
     examples: ['jsonflow cancel RUN --why "wrong input"'],
     run: async (args, terminal) => (await import('./commands/remote.ts')).cancel(args, terminal),
+  },
+  {
+    name: 'deploy',
+    summary: "Let a workflow's triggers start runs on a coordinator",
+    usage: 'FILE',
+    positionals: [1, 1],
+    completes: 'files',
+    description:
+      'Each message of a trigger starts one run, from now on and after every restart of the coordinator, until "jsonflow undeploy".\nDeploying a workflow of the same name again replaces it; messages that had their run do not get another.',
+    options: remote,
+    examples: [
+      'jsonflow deploy workflow.json',
+      'jsonflow deploy workflow.json --connect coordinator.example:8080 --json',
+    ],
+    run: async (args, terminal) => (await import('./commands/deploy.ts')).deploy(args, terminal),
+  },
+  {
+    name: 'deployments',
+    summary: 'List the deployed workflows and the state of their triggers',
+    usage: '',
+    positionals: [0, 0],
+    options: remote,
+    examples: ['jsonflow deployments', 'jsonflow deployments --json'],
+    run: async (args, terminal) => (await import('./commands/deploy.ts')).deployments(args, terminal),
+  },
+  {
+    name: 'undeploy',
+    summary: 'End a deployment; its runs go on',
+    usage: 'NAME',
+    positionals: [1, 1],
+    options: { ...remote, tenant: { value: 'ID', help: 'Tenant of the workflow, where it has one.' } },
+    examples: ['jsonflow undeploy orders', 'jsonflow undeploy orders --tenant acme'],
+    run: async (args, terminal) => (await import('./commands/deploy.ts')).undeploy(args, terminal),
   },
   {
     name: 'vault',

@@ -3,7 +3,7 @@ import type { EngineConfig } from '../compose/distributed-engine.ts';
 import { isObject, type JSONValue } from '../lib/json.ts';
 import { closest } from '../lib/suggest.ts';
 import type { Args } from './command.ts';
-import { tlsFilesOf, tokenOf } from './commands/shared.ts';
+import { egressOf, tlsFilesOf, tokenOf } from './commands/shared.ts';
 import { UsageError } from './exit.ts';
 import { integerOf, listOf, numbersOf, pairsOf, readJSON, readText } from './input.ts';
 import type { Terminal } from './terminal.ts';
@@ -34,6 +34,7 @@ const fields: Fields = {
   apiTokensOnLoopback: 'boolean',
   coordinatorKeyId: 'string',
   coordinator: 'numbers-by-name',
+  egress: { allow: 'strings', deny: 'strings', default: 'string' },
   synchronous: 'string',
   localSteps: 'string',
 };
@@ -80,6 +81,7 @@ export async function nodeConfigOf(args: Args, terminal: Terminal): Promise<Engi
   const file = args.get('config');
   const fromFile = file === undefined ? {} : await readConfig(file, terminal);
   const merged: EngineConfig = { ...fromFile, ...(await flagsOf(args, terminal)) };
+  if (merged.egress !== undefined) merged.egress = { ...fromFile.egress, ...merged.egress };
   const capabilities = { ...fromFile.capabilities, ...capabilitiesOf(args) };
   if (Object.keys(capabilities).length > 0) merged.capabilities = capabilities;
   merged.role ??= merged.connect === undefined ? 'coordinator' : 'worker';
@@ -141,6 +143,8 @@ async function flagsOf(args: Args, terminal: Terminal): Promise<EngineConfig> {
   const apiTokens = given.length > 0 ? given : listOf(terminal.env.JSONFLOW_API_TOKENS ?? '');
   const resolved = await Promise.all(apiTokens.map((one) => tokenOf(one, undefined)));
   if (resolved.length > 0) config.apiTokens = resolved.filter((one) => one !== undefined);
+  const egress = egressOf(args);
+  if (egress !== undefined) config.egress = egress;
   const tls = await tlsFilesOf(args);
   if (tls !== undefined) config.tls = tls as NonNullable<EngineConfig['tls']>;
   return config;

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { EgressRules } from '../egress/policy.ts';
 import type { CoordinatorConfig } from '../engine/config.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import { isLoopback } from '../lib/net.ts';
@@ -52,6 +53,8 @@ export interface EngineConfig {
   localSteps?: 'auto' | 'always' | 'never';
   /** Default: environment, then the encrypted local store. */
   vault?: Vault;
+  /** Whom the steps of this node may talk to. */
+  egress?: EgressRules;
   /** Custom adapters. */
   adapters?: AdapterSource[];
   /** Finer settings of a coordinator, such as heartbeats and graces. */

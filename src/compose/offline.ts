@@ -6,7 +6,8 @@ import { chosenAdapters } from './adapters.ts';
 
 export { encodeBundle } from '../core/receipt/bundle.ts';
 export { type VerifyReport, verifyBundle } from '../core/receipt/verify.ts';
-export type { CoordinatorApi, StreamEvent, SubmitRequest } from '../engine/api.ts';
+export type { EgressRules } from '../egress/policy.ts';
+export type { CoordinatorApi, DeploymentStatus, StreamEvent, SubmitRequest } from '../engine/api.ts';
 /** What validation finds. */
 export type ValidationResult = ReturnType<typeof validateAgainst>;
 

@@ -10,6 +10,8 @@ export interface SubmitRequest {
   input?: JSONValue;
   /** Equal keys of one tenant start one run. */
   idempotencyKey?: string;
+  /** Names that the run takes for good; refused with CONFLICT where another run has one of them. For triggers. */
+  claims?: readonly string[];
   /** From the caller's credential; the workflow's `tenant_id` must agree with it where both are given. */
   tenantId?: string;
 }
@@ -54,6 +56,28 @@ export interface CoordinatorStats {
   journal: { appends: number; events: number; commits: number };
 }
 
+/** A trigger of a deployed workflow, as it is now. Counts are of this process. */
+export interface TriggerStatus {
+  id: string;
+  type: string;
+  state: 'connected' | 'disconnected';
+  /** Why it is not connected. */
+  why?: string;
+  runs_started: number;
+  /** Messages that came again after they had had their run. */
+  messages_repeated: number;
+  /** Messages that no run could be started with. */
+  messages_rejected: number;
+}
+
+export interface DeploymentStatus {
+  workflow: string;
+  tenant_id: string | null;
+  workflow_digest: string;
+  deployed_at: string;
+  triggers: TriggerStatus[];
+}
+
 /** What the HTTP API and the command line need of a coordinator. Errors are JSONFlowError with the codes named. */
 export interface CoordinatorApi {
   /**
@@ -62,6 +86,14 @@ export interface CoordinatorApi {
    *   OVERLOADED, CLOSED, NOT_AVAILABLE_YET
    */
   submit(request: SubmitRequest): Promise<{ run_id: string; created: boolean }>;
+  /**
+   * Lets the workflow's triggers start runs, from now on and after every restart; replaces an earlier deployment of that name.
+   * @throws INVALID_WORKFLOW, INVALID_INPUT (no triggers), INVALID_CONFIG, LIMIT_EXCEEDED, CLOSED
+   */
+  deploy(workflow: unknown): Promise<DeploymentStatus>;
+  /** Ends a deployment; its runs go on. @param tenantId of the workflow; default none @throws NOT_FOUND */
+  undeploy(name: string, tenantId?: string): Promise<void>;
+  deployments(): Promise<DeploymentStatus[]>;
   /** Resolves when the wish is durable; false where the run had ended already. @throws NOT_FOUND */
   cancel(runId: string, why?: string): Promise<boolean>;
   /** The result so far. @throws NOT_FOUND */

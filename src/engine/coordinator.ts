@@ -15,17 +15,19 @@ import type {
   CoordinatorApi,
   CoordinatorHealth,
   CoordinatorStats,
+  DeploymentStatus,
   RunsQuery,
   StreamEvent,
   SubmitRequest,
 } from './api.ts';
 import type { CoordinatorConfig } from './config.ts';
+import { Deployments, type DeploymentsDeps } from './deployments.ts';
 import type { Emit, EngineEvents } from './events.ts';
 import { JoinTokens } from './join-tokens.ts';
 import { noSuchRun } from './no-such-run.ts';
 import { Records } from './records.ts';
 import { Runs } from './runs.ts';
-import { Plans, startEvent } from './submission.ts';
+import { checkAvailable, Plans, startEvent } from './submission.ts';
 import { Values } from './values.ts';
 
 export interface CoordinatorDeps {
@@ -38,6 +40,8 @@ export interface CoordinatorDeps {
   joinTokens?: readonly string[];
   /** Step types of the product itself, which a workflow may name before a node that offers them has joined. */
   catalogue?: () => ReadonlyMap<string, StepTypeManifest>;
+  /** Where triggers get their messages from, by type. Default none. */
+  sources?: DeploymentsDeps['sources'];
 }
 
 type Phase = 'new' | 'running' | 'closing' | 'closed' | 'failed';
@@ -58,6 +62,7 @@ export class Coordinator implements CoordinatorApi {
   readonly #self: PublicKeyEntry;
   #records: Records | undefined;
   #runs: Runs | undefined;
+  #deployments: Deployments | undefined;
   #phase: Phase = 'new';
   #failure: JSONFlowError | undefined;
   #startedAt = 0;
@@ -101,6 +106,14 @@ export class Coordinator implements CoordinatorApi {
     this.#phase = 'running';
     await join?.();
     await this.#runs.recover();
+    this.#deployments = new Deployments({
+      store,
+      clock,
+      sources: this.#deps.sources ?? {},
+      submit: (request) => this.submit(request),
+      ending: (runId) => this.#runs?.ending(runId),
+    });
+    await this.#deployments.recover();
   }
 
   /** A worker has connected. */
@@ -123,7 +136,7 @@ export class Coordinator implements CoordinatorApi {
       if (earlier !== undefined) return this.#earlierRun(earlier, plan.digest, started.input_digest);
     }
     try {
-      return { run_id: await runs.begin(started, plan), created: true };
+      return { run_id: await runs.begin(started, plan, request.claims), created: true };
     } catch (thrown) {
       // Another submission with the same key was a moment faster.
       const earlier = key === undefined ? undefined : await this.#deps.store.byIdempotencyKey(tenantId, key);
@@ -148,6 +161,29 @@ export class Coordinator implements CoordinatorApi {
         hint: 'Use a new key for a new run.',
       },
     );
+  }
+
+  async deploy(workflow: unknown): Promise<DeploymentStatus> {
+    const plan = this.#plans.checked(workflow, this.#running().stepTypes());
+    checkAvailable(plan.workflow);
+    return this.#triggering().deploy({
+      tenant_id: plan.workflow.tenant_id ?? null,
+      name: plan.workflow.workflow,
+      workflow: plan.workflow,
+      workflow_digest: plan.digest,
+      deployed_at: this.#deps.clock.now(),
+    });
+  }
+
+  async undeploy(name: string, tenantId?: string): Promise<void> {
+    if (await this.#triggering().undeploy(tenantId ?? null, name)) return;
+    throw new JSONFlowError('NOT_FOUND', `no workflow ${name} is deployed here`, {
+      hint: 'See jsonflow deployments for those that are, and their tenants.',
+    });
+  }
+
+  async deployments(): Promise<DeploymentStatus[]> {
+    return this.#triggering().list();
   }
 
   async cancel(runId: string, why = 'cancelled by request'): Promise<boolean> {
@@ -264,6 +300,7 @@ export class Coordinator implements CoordinatorApi {
   drain(): void {
     if (this.#phase !== 'running') return;
     this.#phase = 'closing';
+    void this.#deployments?.close();
     this.#runs?.drain();
   }
 
@@ -278,6 +315,7 @@ export class Coordinator implements CoordinatorApi {
 
   async #close(): Promise<void> {
     this.drain();
+    await this.#deployments?.close();
     await this.#runs?.close(this.#phase === 'failed');
     this.#phase = 'closed';
   }
@@ -286,6 +324,7 @@ export class Coordinator implements CoordinatorApi {
     if (this.#phase !== 'running') return;
     this.#phase = 'failed';
     this.#failure = error;
+    void this.#deployments?.close();
     this.#emit('fatal', error);
   }
 
@@ -310,6 +349,12 @@ export class Coordinator implements CoordinatorApi {
     throw new JSONFlowError('CLOSED', `the coordinator is ${this.#phase === 'new' ? 'not started yet' : 'closed'}`, {
       hint: 'Call start() first, and nothing after close().',
     });
+  }
+
+  #triggering(): Deployments {
+    this.#running();
+    if (this.#deployments === undefined) throw new JSONFlowError('CLOSED', 'the coordinator is not started yet');
+    return this.#deployments;
   }
 
   #history(): Records {

@@ -211,7 +211,7 @@ export class Runs {
   }
 
   /** Makes a run durable and begins it. @throws JSONFlowError OVERLOADED, CONFLICT, STORE_FAILED, FENCED */
-  async begin(started: RunStarted, plan: Plan): Promise<string> {
+  async begin(started: RunStarted, plan: Plan, claims?: readonly string[]): Promise<string> {
     const waiting = this.#queued.size + this.#arriving;
     if (waiting >= this.#config.runsQueuedMax)
       throw new JSONFlowError('OVERLOADED', `${waiting} runs wait already`, {
@@ -231,7 +231,8 @@ export class Runs {
     );
     if (now) this.#active.set(runId, run);
     try {
-      await this.#deps.store.append({ run_id: runId, seq: 0, epoch: this.epoch, events: [started] });
+      const append = { run_id: runId, seq: 0, epoch: this.epoch, events: [started] };
+      await this.#deps.store.append(claims === undefined ? append : { ...append, claims });
     } catch (thrown) {
       this.#active.delete(runId);
       this.#endings.delete(runId);

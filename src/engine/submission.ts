@@ -84,7 +84,7 @@ export async function startEvent(request: SubmitRequest, plan: Plan, values: Val
       'UNAUTHORIZED',
       `the workflow is for tenant ${tenant}, the credential for ${request.tenantId}`,
     );
-  refuseWhatComesLater(workflow);
+  checkAvailable(workflow);
   refuseWhatCannotBeSent(plan);
   const input: JSONValue = request.input ?? {};
   let text: string;
@@ -108,8 +108,8 @@ export async function startEvent(request: SubmitRequest, plan: Plan, values: Val
   };
 }
 
-/** Promises that this release can't keep are refused, not ignored. */
-function refuseWhatComesLater(workflow: Workflow): void {
+/** Promises that this release can't keep are refused, not ignored. @throws JSONFlowError NOT_AVAILABLE_YET */
+export function checkAvailable(workflow: Workflow): void {
   const later = (field: string, what: string): never => {
     throw new JSONFlowError('NOT_AVAILABLE_YET', `${field} asks for ${what}, which this release does not have yet`, {
       hint: `Remove ${field} to run the workflow without it.`,

@@ -21,7 +21,7 @@ const jsonAnswer = (description: string, schema: SchemaName) => ({
 /** The members of a JSON body that fits its schema. */
 function membersOf(
   body: Body,
-  schema: 'SubmitRequest' | 'CancelRequest' | 'JoinTokenRequest',
+  schema: 'SubmitRequest' | 'CancelRequest' | 'JoinTokenRequest' | 'DeployRequest' | 'UndeployRequest',
 ): Record<string, JSONValue> {
   const value = body.kind === 'json' ? body.value : {};
   const problems = problemsOf(schemas[schema], value);
@@ -55,6 +55,18 @@ async function cancel({ api }: RouteContext, { request, runId }: RouteRequest): 
 async function createJoinToken({ api }: RouteContext, { request }: RouteRequest): Promise<Response> {
   const ttl = membersOf(await readBody(request), 'JoinTokenRequest').ttl_ms;
   return json(api.createJoinToken(typeof ttl === 'number' ? ttl : undefined), 201);
+}
+
+async function deploy({ api }: RouteContext, { request }: RouteRequest): Promise<Response> {
+  const body = await readBody(request);
+  const workflow = body.kind === 'workflow' ? body.source : membersOf(body, 'DeployRequest').workflow;
+  return json(await api.deploy(workflow), 201);
+}
+
+async function undeploy({ api }: RouteContext, { request }: RouteRequest): Promise<Response> {
+  const { workflow, tenant_id } = membersOf(await readBody(request), 'UndeployRequest');
+  await api.undeploy(String(workflow), typeof tenant_id === 'string' ? tenant_id : undefined);
+  return json({ workflow });
 }
 
 async function runs({ api }: RouteContext, { query }: RouteRequest): Promise<Response> {
@@ -174,6 +186,46 @@ export const routes: readonly Route[] = [
     answers: { 202: jsonAnswer('The wish is on disk.', 'Cancelled') },
     problems: ['NOT_FOUND', 'INVALID_JSON', 'NOT_I_JSON', 'LIMIT_EXCEEDED', 'UNSUPPORTED_MEDIA_TYPE'],
     handle: cancel,
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/deployments',
+    operationId: 'deployWorkflow',
+    summary: "Let a workflow's triggers start runs",
+    description:
+      'Answers when the deployment is on disk and its triggers have begun. It takes the place of an earlier one of that name.',
+    body: { required: true, content: { 'application/json': 'DeployRequest', [workflowMediaType]: 'Workflow' } },
+    answers: { 201: jsonAnswer('It is deployed.', 'Deployment') },
+    problems: [
+      'INVALID_JSON',
+      'NOT_I_JSON',
+      'INVALID_WORKFLOW',
+      'INVALID_INPUT',
+      'LIMIT_EXCEEDED',
+      'UNSUPPORTED_MEDIA_TYPE',
+      'NOT_AVAILABLE_YET',
+    ],
+    handle: deploy,
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/deployments',
+    operationId: 'listDeployments',
+    summary: 'The deployed workflows, with the state of their triggers',
+    answers: { 200: jsonAnswer('All of them.', 'DeploymentList') },
+    handle: async ({ api }) => json({ deployments: await api.deployments() }),
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/deployments/remove',
+    operationId: 'undeployWorkflow',
+    summary: 'End a deployment',
+    description:
+      'Answers when it is gone from the disk and its triggers have let go of their messages. Its runs go on.',
+    body: { required: true, content: { 'application/json': 'UndeployRequest' } },
+    answers: { 200: jsonAnswer('It is gone.', 'Undeployed') },
+    problems: ['INVALID_JSON', 'NOT_I_JSON', 'NOT_FOUND', 'LIMIT_EXCEEDED', 'UNSUPPORTED_MEDIA_TYPE'],
+    handle: undeploy,
   },
   {
     method: 'GET',

@@ -15,6 +15,24 @@ const failure = open({
   step_id: Type.Optional(Type.String()),
 });
 
+const deployment = open({
+  workflow: Type.String(),
+  tenant_id: nullable(Type.String()),
+  workflow_digest: digest,
+  deployed_at: time,
+  triggers: Type.Array(
+    open({
+      id: Type.String(),
+      type: Type.String(),
+      state: Type.Union([Type.Literal('connected'), Type.Literal('disconnected')]),
+      why: Type.Optional(Type.String({ description: 'Why it is not connected.' })),
+      runs_started: Type.Integer({ description: 'Since the coordinator started, as the other counts.' }),
+      messages_repeated: Type.Integer({ description: 'That came again after they had had their run.' }),
+      messages_rejected: Type.Integer({ description: 'That no run could be started with.' }),
+    }),
+  ),
+});
+
 /** Component schemas of the OpenAPI document, by name. */
 export const schemas = {
   Problem: open(
@@ -67,6 +85,26 @@ export const schemas = {
     },
     { additionalProperties: false },
   ),
+  DeployRequest: Type.Object(
+    {
+      workflow: Type.Unknown({
+        description: 'A workflow with triggers, as an object or its JSON source: then problems carry line and column.',
+      }),
+    },
+    { additionalProperties: false },
+  ),
+  UndeployRequest: Type.Object(
+    {
+      workflow: Type.String({ minLength: 1, maxLength: 128, description: 'Name of the workflow.' }),
+      tenant_id: Type.Optional(
+        Type.String({ pattern: namePattern, description: 'Of the workflow, where it has one.' }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  Deployment: deployment,
+  DeploymentList: open({ deployments: Type.Array(deployment) }),
+  Undeployed: open({ workflow: Type.String() }),
   JoinToken: open({ token: Type.String(), expires_at: time }),
   Cancelled: open({
     run_id: Type.String(),

@@ -146,6 +146,45 @@ const Isolation = Type.Object(
   { ...closed, description: 'How far the tenant is kept apart from others.' },
 );
 
+const MqTrigger = Type.Object(
+  {
+    type: Type.Literal('mq', { description: 'Messages of a queue, topic, subject or stream.' }),
+    id: Type.Optional(
+      Type.String({
+        pattern: stepIdPattern,
+        description: 'Unique within the workflow; a message starts one run per trigger id, for good. Default mq.',
+      }),
+    ),
+    params: Type.Record(Type.String(), Type.Unknown(), {
+      description: 'As of mq_consume: broker, queue and so on. References are not possible here; vault pointers are.',
+    }),
+    max_concurrent_runs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        description: 'Runs of this trigger at once; further messages stay with the broker. Default 16.',
+      }),
+    ),
+    batch: Type.Optional(
+      Type.Object(
+        {
+          max_messages: Type.Integer({ minimum: 1, maximum: 1000, description: 'Messages of one run at most.' }),
+          wait_ms: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: 60_000,
+              description: 'How long a batch waits to become full. Default 200.',
+            }),
+          ),
+        },
+        { ...closed, description: 'One run for several messages. Absent: one run for each.' },
+      ),
+    ),
+  },
+  { ...closed, description: 'Starts a run for each message, once the workflow is deployed.' },
+);
+export type MqTrigger = Static<typeof MqTrigger>;
+
 /** The source of the types, of the validator and of the published JSON Schema. */
 export const Workflow = Type.Object(
   {
@@ -167,6 +206,14 @@ export const Workflow = Type.Object(
     isolation: Type.Optional(Isolation),
     consensus: Type.Optional(Consensus),
     fault_tolerance: Type.Optional(FaultTolerance),
+    triggers: Type.Optional(
+      Type.Array(MqTrigger, {
+        minItems: 1,
+        maxItems: 100,
+        description:
+          'What starts runs of the workflow where it is deployed (jsonflow deploy). No effect on a run that is started by hand.',
+      }),
+    ),
     steps: Type.Array(Step, { minItems: 1, maxItems: limits.stepsMax }),
   },
   closed,

@@ -1,5 +1,6 @@
-import type { CoordinatorApi, StreamEvent, SubmitRequest } from '../../src/engine/api.ts';
+import type { CoordinatorApi, DeploymentStatus, StreamEvent, SubmitRequest } from '../../src/engine/api.ts';
 import { JSONFlowError } from '../../src/lib/errors.ts';
+import { isObject } from '../../src/lib/json.ts';
 import type { DistributedResult, RunSummary } from '../../src/protocol/result.ts';
 
 const digest = 'ab'.repeat(32);
@@ -199,6 +200,33 @@ export class ScriptedCoordinator implements CoordinatorApi {
         },
       ],
     };
+  }
+
+  readonly #deployed = new Map<string, DeploymentStatus>();
+
+  async deploy(workflow: unknown): Promise<DeploymentStatus> {
+    const value: unknown = typeof workflow === 'string' ? JSON.parse(workflow) : workflow;
+    if (!isObject(value) || !Array.isArray(value.triggers))
+      throw new JSONFlowError('INVALID_INPUT', 'the workflow has no triggers');
+    const status: DeploymentStatus = {
+      workflow: String(value.workflow),
+      tenant_id: null,
+      workflow_digest: digest,
+      deployed_at: time,
+      triggers: [
+        { id: 'mq', type: 'mq', state: 'connected', runs_started: 0, messages_repeated: 0, messages_rejected: 0 },
+      ],
+    };
+    this.#deployed.set(status.workflow, status);
+    return status;
+  }
+
+  async undeploy(name: string): Promise<void> {
+    if (!this.#deployed.delete(name)) throw new JSONFlowError('NOT_FOUND', `no workflow ${name} is deployed here`);
+  }
+
+  async deployments(): Promise<DeploymentStatus[]> {
+    return [...this.#deployed.values()];
   }
 
   createJoinToken(ttlMs = 600_000) {

@@ -409,6 +409,20 @@ const table: Record<string, { text: string; problems: Expected[] }> = {
       { code: 'UNUSABLE_SCHEMA', at: '3:22', path: 'steps[1].type', message: /"slow"/, suggestion: /manifest/ },
     ],
   },
+  'triggers that share an id, or refer to a run': {
+    text: '{ "workflow": "w", "triggers": [\n{ "type": "mq", "params": { "queue": "${a.b}" } },\n{ "type": "mq", "params": {} },\n{ "type": "mq", "id": "mq", "params": {} }], "steps": [{ "id": "a", "type": "any" }] }',
+    problems: [
+      {
+        code: 'UNKNOWN_REFERENCE',
+        at: '2:38',
+        path: 'triggers[0].params.queue',
+        message: /before any run/,
+        suggestion: /vault/,
+      },
+      { code: 'DUPLICATE_ID', at: '3:1', path: 'triggers[1]', message: /"mq"/, suggestion: /own "id"/ },
+      { code: 'DUPLICATE_ID', at: '4:23', path: 'triggers[2].id', message: /"mq"/, suggestion: /own "id"/ },
+    ],
+  },
   'confirmations that nobody asks for': {
     text: '{ "workflow": "w", "consensus": { "min_confirmations": 3 }, "steps": [\n{ "id": "a", "type": "any", "min_confirmations": 3 }] }',
     problems: [

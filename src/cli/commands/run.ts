@@ -9,7 +9,7 @@ import { inputOf, readText } from '../input.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Display, liveDisplay, plainDisplay, silentDisplay } from '../view/screen.ts';
 import { summary } from '../view/summary.ts';
-import { clientOf, jsonText } from './shared.ts';
+import { clientOf, egressOf, jsonText } from './shared.ts';
 
 /** `jsonflow run` */
 export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
@@ -58,7 +58,12 @@ async function openSession(args: Args, terminal: Terminal): Promise<Session> {
     return { api: client, leaving: `See "jsonflow show" on ${client.url}.`, async close() {} };
   }
   const { DistributedEngine } = await import('../../compose/distributed-engine.ts');
-  const engine = new DistributedEngine({ role: 'coordinator', dataDir: args.get('data-dir') ?? '.jsonflow' });
+  const egress = egressOf(args);
+  const engine = new DistributedEngine({
+    role: 'coordinator',
+    dataDir: args.get('data-dir') ?? '.jsonflow',
+    ...(egress === undefined ? {} : { egress }),
+  });
   await engine.start();
   return {
     api: engine.api,

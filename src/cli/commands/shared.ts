@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { EgressRules } from '../../compose/offline.ts';
 import { type Client, createClient } from '../client.ts';
 import type { Args, Option } from '../command.ts';
 import { UsageError } from '../exit.ts';
@@ -15,6 +16,33 @@ export const connectOptions: Readonly<Record<string, Option>> = {
   'tls-cert': { value: 'FILE', help: 'Show this certificate (PEM), for mutual TLS.' },
   'tls-key': { value: 'FILE', help: 'Private key of the certificate (PEM).' },
 };
+
+/** Options of every command that runs steps itself. */
+export const egressOptions: Readonly<Record<string, Option>> = {
+  'egress-allow': {
+    value: 'RULE',
+    multiple: true,
+    help: 'Let steps reach this: [scheme://]host[:port], an address, a CIDR block, or scheme:/path. Repeatable.',
+  },
+  'egress-deny': { value: 'RULE', multiple: true, help: 'Never let steps reach this. Wins. Repeatable.' },
+  'egress-default': {
+    value: 'WHAT',
+    choices: ['reach', 'none'],
+    help: 'Without a rule: what a step may reach by its kind (reach, the default), or nothing.',
+  },
+};
+
+/** What the `--egress-*` options say; undefined where there are none. */
+export function egressOf(args: Args): EgressRules | undefined {
+  const [allow, deny] = [args.all('egress-allow'), args.all('egress-deny')];
+  const byDefault = args.get('egress-default');
+  if (allow.length === 0 && deny.length === 0 && byDefault === undefined) return undefined;
+  return {
+    ...(allow.length === 0 ? {} : { allow }),
+    ...(deny.length === 0 ? {} : { deny }),
+    ...(byDefault === undefined ? {} : { default: byDefault as 'reach' | 'none' }),
+  };
+}
 
 export const jsonOption: Option = { help: 'Print JSON alone on standard output.' };
 

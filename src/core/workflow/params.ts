@@ -1,4 +1,5 @@
 import { isObject, type JSONObject } from '../../lib/json.ts';
+import type { JSONPath } from '../../lib/json-path.ts';
 import { normaliseParamsSchema } from '../../lib/params-schema.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import { certainErrors } from './certainty.ts';
@@ -32,7 +33,7 @@ export function checkStepTypes(
       if (!warned.has(step.type)) warnOfSchema(step.type, index, report);
       warned.add(step.type);
     } else if (check !== undefined && (step.params === undefined || isObject(step.params))) {
-      checkParams((step.params ?? {}) as JSONObject, index, manifest, check, report);
+      checkParams((step.params ?? {}) as JSONObject, ['steps', index, 'params'], manifest, check, report);
     }
   }
 }
@@ -85,17 +86,17 @@ function checkForText(text: string, schema: JSONObject): Check | null {
   return check;
 }
 
-function checkParams(
-  params: JSONObject,
-  index: number,
-  manifest: StepTypeManifest,
-  check: Check,
-  report: Report,
-): void {
+/** Reports params at a place that is no step's, where the schema can be used. */
+export function checkParamsAt(params: JSONObject, at: JSONPath, manifest: StepTypeManifest, report: Report): void {
+  const check = checkFor(manifest);
+  if (check !== undefined && check !== null) checkParams(params, at, manifest, check, report);
+}
+
+function checkParams(params: JSONObject, at: JSONPath, manifest: StepTypeManifest, check: Check, report: Report): void {
   const errors = check(params);
   if (errors.length === 0) return;
   const schema = normaliseParamsSchema(manifest.params_schema);
   for (const { path, atKey, message, suggestion } of explain(certainErrors(errors, params), params, schema, report)) {
-    report.add('INVALID_PARAMS', ['steps', index, 'params', ...path], message, { atKey, suggestion });
+    report.add('INVALID_PARAMS', [...at, ...path], message, { atKey, suggestion });
   }
 }

@@ -11,6 +11,7 @@ import { locate, reportDuplicateKeys } from './positions.ts';
 import { readValue } from './read.ts';
 import { type Finding, Report } from './report.ts';
 import { checkShape } from './shape.ts';
+import { checkTriggers } from './triggers.ts';
 
 export interface ValidateOptions {
   /** The step types that exist, by type. Absent: types and params are not checked. */
@@ -73,6 +74,7 @@ function checkWorkflow(value: JSONValue, options: ValidateOptions, report: Repor
   checkShape(value, report);
   if (!isObject(value)) return;
   checkConsensus(value, report);
+  if (Array.isArray(value.triggers)) checkTriggers(value.triggers, options.stepTypes, report);
   if (!Array.isArray(value.steps)) return;
   checkGraph(value.steps, report);
   if (options.stepTypes !== undefined) checkStepTypes(value.steps, options.stepTypes, report);
