@@ -1,5 +1,6 @@
 import { lookup as systemLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
+import { normalize } from 'node:path';
 import { StepError } from '../lib/errors.ts';
 import type { Address, Destination, Egress, Reach } from '../ports/egress.ts';
 import { createPolicy, type EgressRules } from './policy.ts';
@@ -13,6 +14,7 @@ export function createEgress(rules: EgressRules = {}, resolve: Resolve = resolve
   const addresses = async (destination: Destination, reach: Reach): Promise<Address[]> => {
     const { scheme, host, port } = destination;
     const all = await resolve(host);
+    if (all.length === 0) throw notFound(host);
     const allowed: Address[] = [];
     let why: string | undefined;
     for (const one of all) {
@@ -22,13 +24,17 @@ export function createEgress(rules: EgressRules = {}, resolve: Resolve = resolve
     }
     if (allowed.length > 0) return allowed;
     // The address is not told: whoever wrote the workflow must not map an inner network by it.
-    throw denied(`${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`, why ?? 'it has no address');
+    throw denied(
+      `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      why ?? 'none of its addresses is allowed',
+    );
   };
   return {
     addresses,
     lookup: ({ scheme, port }, reach) => socketLookup((host) => addresses({ scheme, host, port }, reach)),
     checkPath(scheme, path, reach) {
-      const why = policy.judgePath(scheme, path, reach);
+      // A rule for /data/* is not one for /data/../etc.
+      const why = policy.judgePath(scheme, normalize(path), reach);
       if (why !== undefined) throw denied(`${scheme}:${path}`, why);
     },
   };

@@ -51,18 +51,19 @@ export function createPolicy({ allow = [], deny = [], default: byDefault = 'reac
 
 type Kind = 'public' | 'private' | 'link-local' | 'special';
 
-/** RFC 6052: the last 32 bits are the IPv4 address that a gateway connects to. */
-const nat64 = ipaddr.parseCIDR('64:ff9b::/96') as [ipaddr.IPv6, number];
-/** AWS answers with credentials there, too. */
-const metadataV6 = 'fd00:ec2::254';
+/** What clouds answer with credentials at, though it looks like any other address: AWS, Google (IPv6), Azure. */
+const metadata = new Set(['fd00:ec2::254', 'fd20:ce::254', '168.63.129.16']);
+/** All that is given out for the Internet (RFC 4291): what lies beside it leads nowhere, or back into this machine. */
+const globalUnicast = ipaddr.parseCIDR('2000::/3') as [ipaddr.IPv6, number];
 
 /** What an address is, by the registries of special-purpose addresses (RFC 6890 and its updates). */
 function kindOf(text: string): Kind {
   const address = plainAddress(text);
-  if (address instanceof ipaddr.IPv6 && address.match(nat64))
-    return kindOf(ipaddr.fromByteArray(address.toByteArray().slice(12)).toString());
-  if (address.toString() === metadataV6) return 'link-local';
-  switch (address.range()) {
+  if (metadata.has(address.toString())) return 'link-local';
+  const range = address.range();
+  if (address instanceof ipaddr.IPv6 && range === 'unicast' && (!address.match(globalUnicast) || isIsatap(address)))
+    return 'special';
+  switch (range) {
     case 'unicast':
       return 'public';
     case 'loopback':
@@ -76,3 +77,9 @@ function kindOf(text: string): Kind {
       return 'special';
   }
 }
+
+/** RFC 5214: the last 32 bits are an IPv4 address, which a host with such a tunnel sends to. */
+const isIsatap = (address: ipaddr.IPv6): boolean => {
+  const [, , , , a = 0, b] = address.parts;
+  return (a & 0xfdff) === 0 && b === 0x5efe;
+};

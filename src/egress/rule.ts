@@ -62,30 +62,46 @@ function hostMatcher(text: string, host: string): HostMatcher {
   if (host === '*') return { byAddress: false, matches: () => true };
   if (host.includes('/')) {
     if (!ipaddr.isValidCIDR(host)) throw malformed(text);
-    const [network, bits] = ipaddr.parseCIDR(host);
+    const [network, bits] = plainBlock(host);
     return {
       byAddress: true,
-      matches: (_, address) => {
-        const parsed = plainAddress(address);
-        return parsed.kind() === network.kind() && parsed.match(network, bits);
-      },
+      matches: (_, address) =>
+        formsOf(address).some((one) => one.kind() === network.kind() && one.match(network, bits)),
     };
   }
   if (ipaddr.isValid(host)) {
     // `ipaddr` reads 127.1 and 0x7f000001, too; a rule must say what it means.
     if (!ipaddr.IPv4.isValidFourPartDecimal(host) && !ipaddr.IPv6.isValid(host)) throw malformed(text);
     const wanted = plainAddress(host).toString();
-    return { byAddress: true, matches: (_, address) => plainAddress(address).toString() === wanted };
+    return { byAddress: true, matches: (_, address) => formsOf(address).some((one) => one.toString() === wanted) };
   }
   if (!/^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(host)) throw malformed(text);
   if (host.startsWith('*.')) return { byAddress: false, matches: (name) => name.endsWith(host.slice(1)) };
   return { byAddress: false, matches: (name) => name === host };
 }
 
-/** An address, IPv4 where it stands for one: `::ffff:127.0.0.1`. */
+/** RFC 6052: the last 32 bits are the IPv4 address that a gateway connects to. */
+const nat64 = ipaddr.parseCIDR('64:ff9b::/96') as [ipaddr.IPv6, number];
+
+const bareAddress = (address: string): ipaddr.IPv4 | ipaddr.IPv6 => ipaddr.parse(address.replace(/%.*$/, ''));
+
+/** An address, IPv4 where it stands for one: `::ffff:127.0.0.1`, `64:ff9b::7f00:1`. */
 export function plainAddress(address: string): ipaddr.IPv4 | ipaddr.IPv6 {
-  const parsed = ipaddr.parse(address.replace(/%.*$/, ''));
-  return parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress() ? parsed.toIPv4Address() : parsed;
+  const parsed = bareAddress(address);
+  if (!(parsed instanceof ipaddr.IPv6)) return parsed;
+  if (parsed.isIPv4MappedAddress()) return parsed.toIPv4Address();
+  return parsed.match(nat64) ? ipaddr.fromByteArray(parsed.toByteArray().slice(12)) : parsed;
+}
+
+/** As it is written, and what it stands for: a rule may speak of either. */
+const formsOf = (address: string): (ipaddr.IPv4 | ipaddr.IPv6)[] => [bareAddress(address), plainAddress(address)];
+
+/** A block, of IPv4 where it stands for one: `::ffff:10.0.0.0/104`. */
+function plainBlock(text: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  const [network, bits] = ipaddr.parseCIDR(text);
+  return network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress() && bits >= 96
+    ? [network.toIPv4Address(), bits - 96]
+    : [network, bits];
 }
 
 const malformed = (text: string): JSONFlowError =>
