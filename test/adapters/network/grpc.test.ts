@@ -79,12 +79,11 @@ async function watch(
   call.on('cancelled', () => seen.emit('cancelled', call));
   for (let index = 0; index < count && !call.cancelled; index += 1) {
     sent += 1;
-    const more = call.write({ id: `${index}`.padEnd(size, '.'), total_cents: `${index}` });
+    const more = call.write({ id: `${index}`.padEnd(size, '.'), ...(index === 0 ? {} : { total_cents: `${index}` }) });
     if (!more) await Promise.race([once(call, 'drain'), once(call, 'cancelled')]);
     if (index % 100 === 0) await new Promise(setImmediate);
   }
-  if (mode === 'fail')
-    return void call.destroy(Object.assign(new Error('stopped'), { code: status.ABORTED, details: 'stopped' }));
+  if (mode === 'fail') return void call.emit('error', { code: status.ABORTED, details: 'stopped' });
   if (mode === 'hang') return void seen.emit('hanging', call);
   call.end();
 }
@@ -168,11 +167,11 @@ for (const [name, source] of sources)
     assert.deepEqual(rest, {
       message: order,
       trailers: {
-        'seen-x-text': ['one', 'two'],
+        'seen-x-text': 'one, two',
         'seen-data-bin': 'AAEC/w==',
         'seen-idempotency-key': 'compliance/call',
       },
-      status: { code: 0, name: 'OK', details: '' },
+      status: { code: 0, name: 'OK', details: 'OK' },
       result: order,
     } as JSONObject | object as typeof rest);
   });
@@ -269,7 +268,11 @@ test('random messages survive the round trip', async () => {
     .bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
     .filter((value) => value !== 0n)
     .map(String);
-  const key = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'toString', 'hasOwnProperty'));
+  // protobufjs can't keep the key __proto__: message.test.ts has it.
+  const key = fc.oneof(
+    fc.string().filter((text) => text !== '__proto__'),
+    fc.constantFrom('constructor', 'toString', 'hasOwnProperty'),
+  );
   const leaf = {
     d: fc.double({ noNaN: true, noDefaultInfinity: true }).filter((value) => value !== 0),
     i32: fc.integer().filter((value) => value !== 0),
@@ -291,8 +294,6 @@ test('random messages survive the round trip', async () => {
   await fc.assert(
     fc.asyncProperty(type.message, async (message) => {
       const plain = JSON.parse(JSON.stringify(message)) as JSONObject;
-      // protobufjs drops a map's key "__proto__", so the other library is left out where there is one.
-      fc.pre(!JSON.stringify(plain).includes('__proto__'));
       const { result } = await call({ method: 'Echo', message: plain, options: { defaults: false } });
       assert.deepEqual(result, plain);
     }),
@@ -334,7 +335,9 @@ const wrongCalls: [JSONObject, RegExp][] = [
   [{ method: 'Get', metadata: { 'grpc-timeout': '1S' } }, /set by gRPC itself/],
   [{ method: 'Get', metadata: { ':path': '/x' } }, /letters, digits/],
   [{ method: 'Get', metadata: { 'x-token': 'secret\nheader: x' } }, /printable ASCII/],
-  [{ method: '../Get' }, /full name|name of a method/],
+  [{ method: '../Get' }, /another service/],
+  [{ service: '..', method: 'Get' }, /full name/],
+  [{ method: 'Get?' }, /name of a method/],
 ];
 for (const [params, pattern] of wrongCalls)
   test(`a wrong call is refused: ${JSON.stringify(params)}`, async () => {
@@ -432,13 +435,7 @@ for (const [kind, params, event] of [
 
 test('a stream of the server', async () => {
   const output = await call({ method: 'Watch', message: { count: 3 }, options: { defaults: false } });
-  const messages = [{ id: '0' }, { id: '1', totalCents: '1' }, { id: '2', totalCents: '2' }];
-  assert.deepEqual(
-    output.messages,
-    messages
-      .map((one) => ({ ...one, ...('totalCents' in one ? {} : { totalCents: '0' }) }))
-      .map((one, index) => (index === 0 ? { id: '0' } : one)),
-  );
+  assert.deepEqual(output.messages, [{ id: '0' }, { id: '1', totalCents: '1' }, { id: '2', totalCents: '2' }]);
   assert.deepEqual([output.message_count, output.stopped, output.result], [3, false, output.messages]);
 });
 
@@ -466,13 +463,13 @@ test('a stream that fails fails the step, or gives what has come where that is e
 test('long streams are stored, and read as requests again', async () => {
   const context = contextOf();
   const output = await call(
-    { method: 'Watch', message: { count: 20_000 }, options: { max_inline: 100, defaults: false } },
+    { method: 'Watch', message: { count: 10_000 }, options: { max_inline: 100, defaults: false } },
     context,
   );
   const stored = output.messages as JSONObject;
-  assert.deepEqual([stored.stored, stored.row_count, output.message_count], ['ndjson', 20_000, 20_000]);
+  assert.deepEqual([stored.stored, stored.row_count, output.message_count], ['ndjson', 10_000, 10_000]);
   const summary = await call({ method: 'Import', messages: stored }, context);
-  assert.deepEqual(summary.result, { count: 20_000, total: '199990000' });
+  assert.deepEqual(summary.result, { count: 10_000, total: '49995000' });
 });
 
 test('a slow blob store holds the server back', async () => {
@@ -490,7 +487,7 @@ test('a slow blob store holds the server back', async () => {
       },
     },
   };
-  const total = 60_000;
+  const total = 20_000;
   const answer = call({ method: 'Watch', message: { count: total, size: 1000 }, options: { max_inline: 0 } }, slow);
   await reached.promise;
   for (let turn = 0; turn < 200; turn += 1) await new Promise(setImmediate);
