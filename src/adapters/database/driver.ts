@@ -36,7 +36,12 @@ export interface Call {
    * that a second attempt changes nothing and answers the same. Undefined with `idempotency: "off"`.
    */
   readonly effectKey: string | undefined;
+  /** For tests that kill the process at a point of a write. */
+  readonly reached?: ((point: WritePoint) => void) | undefined;
 }
+
+/** Points of a write, in their order; `batch` comes once for each batch. */
+export type WritePoint = 'start' | 'key' | 'batch' | 'before commit' | 'after commit';
 
 /**
  * A pool of connections to one database. Each operation takes the step's params and gives its output, without `result`'s alias where

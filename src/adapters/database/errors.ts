@@ -1,0 +1,39 @@
+import { StepError } from '../../lib/errors.ts';
+
+/**
+ * Whether the operation may have changed anything: `no` where the server said that it failed or nothing was sent, `unknown` where the
+ * connection was lost while the server was committing.
+ */
+export type Effect = 'no' | 'unknown';
+
+/** What the adapter acts upon, whatever the server calls it. */
+export type FailureKind = 'unique' | 'foreign key' | 'not null' | 'check' | 'no table' | 'exists' | 'other';
+
+export interface SqlFailureOptions {
+  kind?: FailureKind;
+  retryable?: boolean;
+  effect?: Effect;
+  /** SQLSTATE, or the server's own code. */
+  state?: string | undefined;
+  /** Whether the connection is of no use any more. */
+  broken?: boolean;
+  cause?: unknown;
+}
+
+/** A failure of an SQL operation, with what decides whether it may be tried again. */
+export class SqlFailure extends StepError {
+  readonly kind: FailureKind;
+  readonly effect: Effect;
+  readonly state: string | undefined;
+  readonly broken: boolean;
+
+  constructor(code: string, message: string, options: SqlFailureOptions = {}) {
+    super(code, message, options);
+    this.kind = options.kind ?? 'other';
+    this.effect = options.effect ?? 'no';
+    this.state = options.state;
+    this.broken = options.broken ?? false;
+  }
+}
+
+export const invalidParams = (message: string): StepError => new StepError('INVALID_PARAMS', message);

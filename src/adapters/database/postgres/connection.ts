@@ -1,0 +1,370 @@
+import type { ConnectionOptions } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
+import type { Client, Submittable } from 'pg';
+import { sha256 } from '../../../lib/hash.ts';
+import { type JSONObject, type JSONValue, setOwn } from '../../../lib/json.ts';
+import { type Endpoint, GuardedSocket } from '../endpoint.ts';
+import type { Field, Statement } from '../sql/session.ts';
+import { rowKeys } from '../sql/values.ts';
+import { Exchange, type ExchangeHandlers, type FieldDescription, type Prepared, type Wire } from './exchange.ts';
+import { pgFailure } from './failure.ts';
+import { encode, needsType, type TypeCatalogue } from './types.ts';
+
+const preparedMax = 100;
+/** Longer statements are not kept prepared. */
+const preparedTextMax = 256 * 1024;
+
+export interface Run {
+  prepared: Prepared;
+  values: readonly (string | Buffer | null)[];
+}
+
+export interface RunResult {
+  rows: JSONObject[];
+  /** Such as `INSERT 0 3`. */
+  tag: string;
+}
+
+/** What pg keeps to itself, and this needs. */
+interface Inner {
+  connection: Wire;
+  processID: number;
+  secretKey: number;
+  _txStatus: 'I' | 'T' | 'E' | null;
+}
+
+export interface ConnectionParts {
+  client: Client;
+  types: TypeCatalogue;
+  endpoint: Endpoint;
+  path: string | undefined;
+  tls: ConnectionOptions | undefined;
+}
+
+/** One connection: prepares statements once, and sends several at a time. All methods reject with SqlFailure. */
+export class PgConnection {
+  readonly #parts: ConnectionParts;
+  readonly #inner: Inner;
+  /** By text, the least recently used first. */
+  readonly #prepared = new Map<string, Prepared>();
+  readonly #forgotten: string[] = [];
+  #current: Exchange | undefined;
+  #broken = false;
+  #running = 0;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#inner = parts.client as unknown as Inner;
+    parts.client.on('error', () => {
+      this.#broken = true;
+    });
+    parts.client.on('end', () => {
+      this.#broken = true;
+    });
+  }
+
+  /** False once it is lost, or left in a transaction or a statement. */
+  get usable(): boolean {
+    return !this.#broken && this.#running === 0 && this.#inner._txStatus === 'I';
+  }
+
+  /** Whether the session is within a transaction that has not failed. */
+  get inTransaction(): boolean {
+    return this.#inner._txStatus === 'T';
+  }
+
+  destroy(): void {
+    this.#broken = true;
+    this.#inner.connection.stream.destroy();
+  }
+
+  async end(): Promise<void> {
+    this.#broken = true;
+    await this.#parts.client.end().catch(() => undefined);
+  }
+
+  /** Several statements in one text, without values. */
+  async script(text: string): Promise<void> {
+    await this.#guarded(() => this.#parts.client.query(text));
+  }
+
+  /** The statements as the server knows them, prepared where they are not yet, all in one exchange. */
+  async prepare(statements: readonly Pick<Statement, 'text' | 'reuse'>[]): Promise<Prepared[]> {
+    const found = statements.map(({ text }) => this.#known(text));
+    const missing = statements.flatMap((statement, index) =>
+      found[index] === undefined ? [{ statement, index }] : [],
+    );
+    if (missing.length > 0) {
+      const made = missing.map(({ statement: { text, reuse } }) => unprepared(text, reuse));
+      await this.#describe(made);
+      for (const [at, { index }] of missing.entries()) {
+        const one = made[at];
+        if (one === undefined) continue;
+        found[index] = one;
+        if (one.name !== '') this.#remember(one);
+      }
+      await this.#learn(made);
+      for (const one of made) one.row = rowMaker(one.fields, this.#parts.types);
+    }
+    return found.flatMap((one) => one ?? []);
+  }
+
+  fieldsOf({ fields }: Prepared): Field[] {
+    return fields.map(({ name, dataTypeID }) => ({ name, type: this.#parts.types.get(dataTypeID).name }));
+  }
+
+  async bind(prepared: Prepared, values: readonly JSONValue[]): Promise<(string | Buffer | null)[]> {
+    const { types } = this.#parts;
+    if (values.some(needsType)) await this.#learnTypes(types.unknown(prepared.parameters));
+    return values.map((value, index) => encode(value, types.get(prepared.parameters[index] ?? 0)));
+  }
+
+  /** Runs statements one after the other, sent together; the first that fails ends them. */
+  async run(runs: readonly Run[]): Promise<RunResult[]> {
+    const results: RunResult[] = [];
+    let rows: JSONObject[] = [];
+    await this.#exchange(
+      (wire, sync) => {
+        for (const { prepared, values } of runs) {
+          wire.bind({ statement: prepared.name, values });
+          wire.execute({});
+        }
+        sync();
+      },
+      {
+        row: (cells) => {
+          const run = runs[results.length];
+          if (run !== undefined) rows.push(run.prepared.row(cells));
+        },
+        complete: (tag) => {
+          results.push({ rows, tag });
+          rows = [];
+        },
+      },
+    );
+    return results;
+  }
+
+  /**
+   * Runs `before`, then reads the rows of `main` through its portal, `batch` at a time, then runs `after`. The server makes the next rows
+   * only when `take` has taken the last ones.
+   */
+  async read(
+    before: readonly Run[],
+    main: Run,
+    after: readonly Run[],
+    batch: number,
+    take: (rows: JSONObject[]) => Promise<void>,
+  ): Promise<void> {
+    let position = 0;
+    let rows: JSONObject[] = [];
+    let next = Promise.withResolvers<{ rows: JSONObject[]; more: Wire | undefined }>();
+    const ended = this.#exchange(
+      (wire) => {
+        for (const { prepared, values } of [...before, main]) {
+          wire.bind({ statement: prepared.name, values });
+          wire.execute(prepared === main.prepared ? { rows: batch } : {});
+        }
+        wire.flush();
+      },
+      {
+        row: (cells) => {
+          if (position === before.length) rows.push(main.prepared.row(cells));
+        },
+        suspended: (wire) => next.resolve({ rows, more: wire }),
+        complete: (_tag, wire) => {
+          position += 1;
+          if (position !== before.length + 1) return;
+          this.#finish(wire, after);
+          next.resolve({ rows, more: undefined });
+        },
+      },
+    );
+    ended.catch((thrown) => next.reject(thrown));
+    for (;;) {
+      const { rows: taken, more } = await next.promise;
+      rows = [];
+      next = Promise.withResolvers();
+      next.promise.catch(() => undefined);
+      try {
+        await take(taken);
+      } catch (thrown) {
+        // Nothing was promised to the server: it rolls back when it is told to go on.
+        if (more !== undefined) this.#current?.sync(more);
+        await ended.catch(() => undefined);
+        throw thrown;
+      }
+      if (more === undefined) break;
+      more.execute({ rows: batch });
+      more.flush();
+    }
+    await ended;
+  }
+
+  /** Tells the server, on another connection, to stop what runs on this one. Does not reject. */
+  async cancel(): Promise<void> {
+    const { processID, secretKey } = this.#inner;
+    const { endpoint, path, tls } = this.#parts;
+    const message = Buffer.alloc(16);
+    message.writeInt32BE(16, 0);
+    message.writeInt32BE(cancelCode, 4);
+    message.writeInt32BE(processID, 8);
+    message.writeInt32BE(secretKey, 12);
+    const socket = new GuardedSocket(endpoint, path);
+    socket.setTimeout(5_000, () => socket.destroy());
+    await new Promise<void>((resolve) => {
+      socket.once('close', () => resolve());
+      socket.once('error', () => socket.destroy());
+      socket.connect(() => {
+        if (tls === undefined) socket.end(message);
+        else socket.write(sslRequest);
+      });
+      socket.once('data', (answer) => {
+        if (tls === undefined || answer.toString() !== 'S') return void socket.destroy();
+        const secure = connectTls({ ...tls, socket, host: endpoint.host, servername: endpoint.host }, () =>
+          secure.end(message),
+        );
+        secure.once('error', () => socket.destroy());
+      });
+    });
+  }
+
+  #finish(wire: Wire, after: readonly Run[]): void {
+    wire.stream.cork();
+    for (const { prepared, values } of after) {
+      wire.bind({ statement: prepared.name, values });
+      wire.execute({});
+    }
+    this.#current?.sync(wire);
+    wire.stream.uncork();
+  }
+
+  async #describe(made: Prepared[]): Promise<void> {
+    const closing = this.#forgotten.splice(0);
+    let position = -1;
+    const onParameters = ({ dataTypeIDs }: { dataTypeIDs: number[] }): void => {
+      position += 1;
+      const one = made[position];
+      if (one !== undefined) one.parameters = dataTypeIDs;
+    };
+    const { connection } = this.#inner;
+    connection.on('parameterDescription', onParameters);
+    try {
+      await this.#exchange(
+        (wire, sync) => {
+          for (const name of closing) wire.close({ type: 'S', name });
+          for (const { name, text } of made) {
+            wire.parse({ name, text });
+            wire.describe({ type: 'S', name });
+          }
+          sync();
+        },
+        {
+          fields: (fields) => {
+            const one = made[position];
+            if (one !== undefined) one.fields = fields.map(({ name, dataTypeID }) => ({ name, dataTypeID }));
+          },
+        },
+      );
+    } catch (thrown) {
+      // Those before the one that failed are prepared.
+      this.#forgotten.push(...made.flatMap(({ name }) => (name === '' ? [] : [name])));
+      throw thrown;
+    } finally {
+      connection.off('parameterDescription', onParameters);
+    }
+  }
+
+  #known(text: string): Prepared | undefined {
+    const known = this.#prepared.get(text);
+    if (known === undefined) return undefined;
+    this.#prepared.delete(text);
+    this.#prepared.set(text, known);
+    return known;
+  }
+
+  #remember(prepared: Prepared): void {
+    this.#prepared.set(prepared.text, prepared);
+    if (this.#prepared.size <= preparedMax) return;
+    const [oldest] = this.#prepared.values();
+    if (oldest === undefined) return;
+    this.#prepared.delete(oldest.text);
+    this.#forgotten.push(oldest.name);
+  }
+
+  async #learn(made: readonly Prepared[]): Promise<void> {
+    const oids = made.flatMap(({ fields }) => fields.map(({ dataTypeID }) => dataTypeID));
+    await this.#learnTypes(this.#parts.types.unknown(oids));
+  }
+
+  async #learnTypes(oids: readonly number[]): Promise<void> {
+    if (oids.length === 0) return;
+    const { types } = this.#parts;
+    const known = this.#known(typeQuery);
+    const prepared = known ?? unprepared(typeQuery, true);
+    if (known === undefined) {
+      await this.#describe([prepared]);
+      prepared.row = rowMaker(prepared.fields, types);
+      this.#remember(prepared);
+    }
+    const [result] = await this.run([{ prepared, values: [`{${oids.join(',')}}`] }]);
+    for (const { oid, name, element } of result?.rows ?? [])
+      types.learn(Number(oid), String(name), element === null || element === undefined ? undefined : Number(element));
+    for (const oid of types.unknown(oids)) types.learn(oid, `oid ${oid}`, undefined);
+  }
+
+  async #exchange(send: (wire: Wire, sync: () => void) => void, on: ExchangeHandlers): Promise<void> {
+    await this.#guarded(() => {
+      const exchange = new Exchange(send, on);
+      this.#current = exchange;
+      this.#parts.client.query(exchange as unknown as Submittable);
+      return exchange.ended;
+    });
+  }
+
+  async #guarded(body: () => Promise<unknown>): Promise<void> {
+    this.#running += 1;
+    try {
+      await body();
+    } catch (thrown) {
+      const failure = pgFailure(thrown);
+      if (failure.broken) this.#broken = true;
+      throw failure;
+    } finally {
+      this.#running -= 1;
+    }
+  }
+}
+
+const cancelCode = 80877102;
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** The types with these numbers, and those of the elements of arrays among them. */
+const typeQuery =
+  "SELECT oid::int8 AS oid, format_type(oid, NULL) AS name, CASE WHEN typcategory = 'A' THEN typelem::int8 END AS element " +
+  'FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[]) ' +
+  'OR oid IN (SELECT typelem FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[])) ORDER BY element NULLS FIRST';
+
+function unprepared(text: string, reuse: boolean): Prepared {
+  const name = reuse && text.length <= preparedTextMax ? `jf_${sha256(text).slice(0, 32)}` : '';
+  return { name, text, parameters: [], fields: [], row: () => ({}) };
+}
+
+function rowMaker(fields: readonly FieldDescription[], types: TypeCatalogue): (cells: (string | null)[]) => JSONObject {
+  const keys = rowKeys(fields.map(({ name }) => name));
+  const decoders = fields.map(({ dataTypeID }) => types.get(dataTypeID).decode);
+  const put: (row: JSONObject, key: string, value: JSONValue) => void = keys.includes('__proto__')
+    ? setOwn
+    : (row, key, value) => {
+        row[key] = value;
+      };
+  return (cells) => {
+    const row: JSONObject = {};
+    for (let index = 0; index < keys.length; index += 1) {
+      const cell = cells[index] ?? null;
+      const decode = decoders[index];
+      put(row, keys[index] ?? '', cell === null || decode === undefined ? cell : decode(cell));
+    }
+    return row;
+  };
+}

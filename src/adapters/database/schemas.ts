@@ -1,0 +1,239 @@
+import type { JSONObject } from '../../lib/json.ts';
+import type { StepTypeManifest } from '../../protocol/messages.ts';
+
+const connection: JSONObject = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 4096,
+  description:
+    'Where the database is: postgres://, mysql://, mariadb://, sqlite:, mongodb:// or redis://, usually by a vault:// pointer.',
+};
+const options: JSONObject = {
+  type: 'object',
+  description: 'How the operation runs; all have defaults.',
+  properties: {
+    timeout: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 86_400_000,
+      description: 'Ms for the whole operation, its retries included; the server stops at it. Default 30,000.',
+    },
+    pool_size: { type: 'integer', minimum: 1, maximum: 1_000, description: 'Connections at once. Default 10.' },
+    acquire_timeout: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 3_600_000,
+      description: 'Ms to wait for a free connection. Default 10,000.',
+    },
+    retry_attempts: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 100,
+      description: 'Tries after the first, of failures that may pass. Default 3.',
+    },
+    isolation: {
+      enum: ['read uncommitted', 'read committed', 'repeatable read', 'serializable'],
+      description: "The transaction's isolation level. Default: the server's.",
+    },
+    read_only: { type: 'boolean', description: 'Refuse to write. db_query never writes.' },
+    max_rows: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 1_000_000,
+      description: 'Rows that the output holds itself; more go to the blob store. Default 10,000.',
+    },
+    batch_size: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 100_000,
+      description: 'Rows of one statement, or of one fetch of a cursor. Default 1,000.',
+    },
+  },
+  additionalProperties: false,
+};
+const idempotency: JSONObject = {
+  enum: ['on', 'off'],
+  description:
+    'on (the default): the step has its effect once, however often it is tried. off: each attempt has it again.',
+};
+const name = (description: string): JSONObject => ({ type: 'string', minLength: 1, maxLength: 512, description });
+const table = name('The table, as table or schema.table.');
+const query: JSONObject = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 1_048_576,
+  description: 'One SQL statement, with placeholders for its values.',
+};
+const values: JSONObject = {
+  type: ['array', 'object'],
+  description:
+    'The values of the placeholders: $1, $2 (PostgreSQL) or ? (MySQL, SQLite); an object for names (SQLite).',
+};
+const where: JSONObject = {
+  type: 'object',
+  description: 'Conditions by column: a value, null, a list, or operators; and, or, not.',
+};
+const names = (description: string): JSONObject => ({
+  description,
+  anyOf: [
+    { const: '*' },
+    { type: 'boolean' },
+    { type: 'array', minItems: 1, maxItems: 1_000, items: name('A column.') },
+  ],
+});
+const returning = names('Columns of the written rows to answer with: a list, or "*".');
+const rows: JSONObject = {
+  description: 'One object, a list of objects, or rows that another step stored: column names with values.',
+};
+const count = (description: string): JSONObject => ({ type: 'integer', minimum: 0, description });
+
+const onConflict: JSONObject = {
+  type: 'object',
+  description: 'What to do with a row that is there already.',
+  properties: {
+    columns: { type: 'array', minItems: 1, items: name('A column.'), description: 'The columns of the unique key.' },
+    action: { enum: ['update', 'ignore'], description: 'Update the row, or leave it as it is.' },
+    update: {
+      type: 'array',
+      minItems: 1,
+      items: name('A column.'),
+      description: 'Columns to update. Default: all that are given, without the key.',
+    },
+  },
+  required: ['columns', 'action'],
+  additionalProperties: false,
+};
+
+const querySql: JSONObject = {
+  query,
+  params: values,
+  table,
+  columns: names('Columns to read. Default: all.'),
+  where,
+  order_by: {
+    type: ['array', 'string', 'object'],
+    description: 'Columns to sort by: names, or { column, direction: "asc" | "desc" }.',
+  },
+  limit: count('Rows at most.'),
+  offset: count('Rows to skip.'),
+  explain: { type: 'boolean', description: 'Answer with the plan instead of running the query.' },
+};
+const insertSql: JSONObject = { table, data: rows, on_conflict: onConflict, returning };
+const updateSql: JSONObject = {
+  table,
+  set: { type: 'object', description: 'New values by column.' },
+  data: { type: 'object', description: 'Another name for set.' },
+  where,
+  all: { type: 'boolean', description: 'true: every row, instead of where.' },
+  delete: { type: 'boolean', description: 'true: delete the rows instead of changing them.' },
+  returning,
+  query,
+  params: values,
+};
+
+/** MongoDB's params, by step type. */
+const documents: JSONObject = { description: 'One document, or a list of them, or rows that another step stored.' };
+const anyObject = (description: string): JSONObject => ({ type: 'object', description });
+const collection = name('MongoDB: the collection.');
+const filter = anyObject('MongoDB: which documents.');
+const queryMongo: JSONObject = {
+  collection,
+  filter,
+  pipeline: {
+    type: 'array',
+    items: { type: 'object' },
+    description: 'MongoDB: an aggregation pipeline that only reads.',
+  },
+  projection: anyObject('MongoDB: fields to read.'),
+  sort: { type: ['object', 'array'], description: 'MongoDB: fields to sort by, 1 or -1 each.' },
+  skip: count('MongoDB: documents to skip.'),
+};
+const insertMongo: JSONObject = { collection, document: documents, documents };
+const updateMongo: JSONObject = {
+  collection,
+  filter,
+  update: { type: ['object', 'array'], description: 'MongoDB: an update document, or a pipeline.' },
+  upsert: { type: 'boolean', description: 'MongoDB: insert where nothing matches.' },
+  multi: { type: 'boolean', description: 'MongoDB: change all documents that match. Default true.' },
+};
+
+/** Redis' params. */
+const redis: JSONObject = {
+  commands: {
+    type: 'array',
+    minItems: 1,
+    maxItems: 100_000,
+    items: { type: 'array', minItems: 1 },
+    description: 'Redis: commands, such as ["GET", "key"].',
+  },
+};
+
+const schemaOf = (properties: JSONObject): JSONObject => ({
+  type: 'object',
+  properties: { connection, ...properties, options },
+  required: ['connection'],
+  additionalProperties: false,
+});
+
+/** The step types with their params: shown in validation errors, and the reference for docs/adapters/database.md. */
+export const stepTypes: StepTypeManifest[] = [
+  {
+    type: 'db_query',
+    description: 'Reads from a database.',
+    params_schema: schemaOf({ ...querySql, ...queryMongo, ...redis }),
+  },
+  {
+    type: 'db_insert',
+    description: 'Inserts one row or many, once.',
+    params_schema: schemaOf({ ...insertSql, ...insertMongo, ...redis, idempotency }),
+  },
+  {
+    type: 'db_update',
+    description: 'Changes or deletes rows, or runs a statement that writes, once.',
+    params_schema: schemaOf({ ...updateSql, ...updateMongo, ...redis, idempotency }),
+  },
+  {
+    type: 'db_transaction',
+    description: 'Runs several operations, all or none, once.',
+    params_schema: schemaOf({
+      operations: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 1_000,
+        items: { type: 'object' },
+        description:
+          'The operations in their order: { id?, type: "query" | "insert" | "update", … } with the params of its step type.',
+      },
+      ...redis,
+      idempotency,
+    }),
+  },
+  {
+    type: 'db_migrate',
+    description: "Brings a database's schema up to date.",
+    params_schema: schemaOf({
+      migrations: {
+        type: 'array',
+        maxItems: 10_000,
+        description: 'The migrations in their order.',
+        items: {
+          type: 'object',
+          properties: {
+            id: name('Its name; the order is that of the list.'),
+            sql: { type: 'string', minLength: 1, description: 'Statements.' },
+            transaction: {
+              type: 'boolean',
+              description: 'false: outside of a transaction, for statements that can only run so. Default true.',
+            },
+          },
+          required: ['id'],
+          additionalProperties: true,
+        },
+      },
+      directory: name('A folder of this node with .sql files, in the order of their names, instead of migrations.'),
+      to: name('The last migration to apply. Default: all.'),
+      dry_run: { type: 'boolean', description: 'Check, and say what would be applied.' },
+      status: { type: 'boolean', description: 'Say what is applied and what is not; change nothing.' },
+    }),
+  },
+];

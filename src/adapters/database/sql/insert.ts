@@ -1,0 +1,155 @@
+import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import { invalidParams } from '../errors.ts';
+import type { Dialect } from './dialect.ts';
+import { checkedName, quotedTable } from './identifier.ts';
+import { columnsSql } from './select.ts';
+import type { Statement } from './session.ts';
+
+/** Texts kept for their shapes; few differ within a step. */
+const textsMax = 16;
+
+export interface InsertPlan {
+  table: readonly string[];
+  conflict: JSONValue | undefined;
+  /** `RETURNING` list as SQL, or undefined. */
+  returning: string | undefined;
+  dialect: Dialect;
+}
+
+/** Makes the statements of one insert, batch by batch. */
+export class InsertBuilder {
+  readonly #plan: InsertPlan;
+  readonly #texts = new Map<string, string>();
+
+  constructor(plan: InsertPlan) {
+    this.#plan = plan;
+  }
+
+  /** Rows of one statement at most, with so many values to bind. */
+  rowsMax(columnCount: number): number {
+    return Math.max(1, Math.floor(this.#plan.dialect.valuesMax / Math.max(1, columnCount)));
+  }
+
+  /**
+   * One statement for rows with any keys: a column that only some of them have takes its default in the others.
+   * @param same whether each row has all columns
+   * @param full whether more statements of this shape are to be expected
+   */
+  statement(rows: readonly JSONObject[], columns: readonly string[], same: boolean, full: boolean): Statement {
+    const values: JSONValue[] = [];
+    if (same) {
+      for (const row of rows) for (const column of columns) values.push(row[column] ?? null);
+      return { text: this.#text(columns, rows.length), values, reuse: full };
+    }
+    if (!this.#plan.dialect.defaultInValues) throw new Error('rows of one statement must have the same keys');
+    const holes = new Set<number>();
+    let cell = 0;
+    for (const row of rows)
+      for (const column of columns) {
+        const value = Object.hasOwn(row, column) ? row[column] : undefined;
+        if (value === undefined) holes.add(cell);
+        else values.push(value);
+        cell += 1;
+      }
+    return { text: insertText(this.#plan, columns, rows.length, holes), values, reuse: false };
+  }
+
+  #text(columns: readonly string[], rows: number): string {
+    const shape = `${rows}\0${columns.join('\0')}`;
+    const known = this.#texts.get(shape);
+    if (known !== undefined) return known;
+    const text = insertText(this.#plan, columns, rows, new Set());
+    if (this.#texts.size >= textsMax) this.#texts.clear();
+    this.#texts.set(shape, text);
+    return text;
+  }
+}
+
+function insertText(plan: InsertPlan, columns: readonly string[], rows: number, holes: ReadonlySet<number>): string {
+  const { dialect, table, returning } = plan;
+  const names = columns.map((name) => dialect.quote(name));
+  let text = `INSERT INTO ${quotedTable(table, dialect)} `;
+  if (columns.length === 0) text += dialect.insertDefaults(rows);
+  else {
+    let bound = 0;
+    const lists: string[] = [];
+    for (let row = 0; row < rows; row += 1) {
+      const cells = columns.map((_, column) => {
+        if (holes.has(row * columns.length + column)) return 'DEFAULT';
+        bound += 1;
+        return dialect.placeholder(bound);
+      });
+      lists.push(`(${cells.join(',')})`);
+    }
+    text += `(${names.join(', ')}) VALUES ${lists.join(',')}`;
+  }
+  text += conflictSql(plan.conflict, columns, dialect);
+  return returning === undefined ? text : `${text} RETURNING ${returning}`;
+}
+
+/** `on_conflict` as SQL. @throws StepError INVALID_PARAMS */
+function conflictSql(conflict: JSONValue | undefined, columns: readonly string[], dialect: Dialect): string {
+  if (conflict === undefined) return '';
+  const { target, action, update } = conflictOf(conflict, dialect);
+  const set = (update ?? columns.filter((name) => !target.includes(name))).map((name) => dialect.quote(name));
+  if (dialect.upsert === 'on duplicate key') {
+    // Setting a column to itself changes nothing, and hides no other failure as INSERT IGNORE would.
+    const keep = dialect.quote(target[0] ?? '');
+    if (action === 'ignore' || set.length === 0) return ` ON DUPLICATE KEY UPDATE ${keep} = ${keep}`;
+    return ` ON DUPLICATE KEY UPDATE ${set.map((name) => `${name} = VALUES(${name})`).join(', ')}`;
+  }
+  const on = ` ON CONFLICT (${target.map((name) => dialect.quote(name)).join(', ')})`;
+  if (action === 'ignore' || set.length === 0) return `${on} DO NOTHING`;
+  return `${on} DO UPDATE SET ${set.map((name) => `${name} = EXCLUDED.${name}`).join(', ')}`;
+}
+
+export interface Conflict {
+  target: string[];
+  action: 'update' | 'ignore';
+  update: string[] | undefined;
+}
+
+/** @throws StepError INVALID_PARAMS */
+export function conflictOf(conflict: JSONValue, dialect: Dialect): Conflict {
+  if (!isObject(conflict)) throw invalidParams('params.on_conflict must be an object');
+  const { columns, action, update } = conflict as JSONObject;
+  const names = (list: JSONValue | undefined, at: string): string[] => {
+    if (!Array.isArray(list) || list.length === 0) throw invalidParams(`${at} must be a list of columns`);
+    return list.map((name, index) => checkedName(name, `${at}[${index}]`, dialect));
+  };
+  if (action !== 'update' && action !== 'ignore')
+    throw invalidParams('params.on_conflict.action must be "update" or "ignore"');
+  return {
+    target: names(columns, 'params.on_conflict.columns'),
+    action,
+    update: update === undefined ? undefined : names(update, 'params.on_conflict.update'),
+  };
+}
+
+/** The keys of all rows, in the order of their first appearance, and whether each row has all of them. @throws StepError INVALID_PARAMS */
+export function columnsOf(rows: readonly JSONObject[], dialect: Dialect): { columns: string[]; same: boolean } {
+  const [first = {}] = rows;
+  const columns = Object.keys(first);
+  const known = new Set(columns);
+  let same = true;
+  for (const row of rows) {
+    const keys = Object.keys(row);
+    let missing = keys.length;
+    for (const key of keys) {
+      if (known.has(key)) continue;
+      known.add(key);
+      columns.push(key);
+      missing = -1;
+    }
+    if (missing !== columns.length) same = false;
+  }
+  for (const key of columns) checkedName(key, 'a key of params.data', dialect);
+  return { columns, same };
+}
+
+/** What follows RETURNING, if anything. @throws StepError INVALID_PARAMS */
+export function returningSql(returning: JSONValue | undefined, dialect: Dialect): string | undefined {
+  return returning === undefined || returning === false
+    ? undefined
+    : columnsSql(returning, 'params.returning', dialect);
+}
