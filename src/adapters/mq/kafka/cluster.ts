@@ -1,8 +1,8 @@
 import type { API } from '@platformatic/kafka';
 import { retrying } from '../../../kit/retry.ts';
 import { StepError } from '../../../lib/errors.ts';
+import { abortable } from '../abortable.ts';
 import type { BrokerTarget } from '../broker.ts';
-import { abortable } from '../waiting.ts';
 import { type Connection, Connections, type ConnectionsOptions, type KafkaModule } from './connections.ts';
 import { brokerErrors, isTransient } from './errors.ts';
 import type { KafkaTarget, Server } from './url.ts';

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
+import { type TlsOptions, tlsOptions } from '../tls.ts';
 import type { KafkaTarget, Server } from './url.ts';
 
 export type KafkaModule = typeof import('@platformatic/kafka');
@@ -25,6 +25,7 @@ export class Connections {
   readonly #egress: BrokerTarget;
   readonly #options: ConnectionsOptions;
   readonly #open = new Map<string, Promise<Connection>>();
+  #tls: Promise<TlsOptions> | undefined;
   #closed = false;
 
   constructor(kafka: KafkaModule, target: KafkaTarget, egress: BrokerTarget, options: ConnectionsOptions) {
@@ -94,16 +95,13 @@ export class Connections {
   }
 
   async #create(host: string): Promise<Connection> {
-    const { tls, sasl, ca } = this.#target;
-    const authority = ca === undefined ? {} : { ca: await this.#authority(ca) };
-    // Connected to by address; the certificate must be that of the name.
-    const secure = { ...authority, ...(isIP(host) === 0 ? { servername: host } : {}) };
+    const { tls, sasl } = this.#target;
     const connection = new this.#kafka.Connection('jsonflow', {
       connectTimeout: connectTimeoutMs,
       requestTimeout: this.#options.requestTimeoutMs,
       maxInflights: this.#options.inflightMax ?? 5,
       handleBackPressure: true,
-      ...(tls ? { tls: secure } : {}),
+      ...(tls ? { tls: await this.#tlsOf(host) } : {}),
       ...(sasl === undefined ? {} : { sasl }),
     });
     // An emitter without a listener would end the process; requests under way are rejected anyway.
@@ -111,10 +109,11 @@ export class Connections {
     return connection;
   }
 
-  #authority(path: string): Promise<Buffer> {
-    this.#egress.egress.checkPath('file', path, this.#egress.reach);
-    return readFile(path).catch((cause: unknown) => {
-      throw new StepError('INVALID_PARAMS', "broker: the file of the URL's parameter ca can't be read", { cause });
-    });
+  /** Connected to by address; the certificate must be that of the name that this broker advertises. */
+  async #tlsOf(host: string): Promise<TlsOptions> {
+    this.#tls ??= tlsOptions(this.#egress);
+    const { servername, ...options } = await this.#tls;
+    if (this.#egress.url.searchParams.has('servername') && servername !== undefined) return { ...options, servername };
+    return isIP(host) === 0 ? { ...options, servername: host } : options;
   }
 }

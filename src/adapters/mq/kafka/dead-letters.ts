@@ -1,13 +1,13 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
+import { deadLetterHeaders, deadLetterQueue } from '../headers.ts';
 import type { Cluster } from './cluster.ts';
 import { type ReadRecord, requireTopic } from './fetch.ts';
-import { textOf } from './params.ts';
 import type { KafkaMessage, Publisher } from './publisher.ts';
 import { createTopic } from './topics.ts';
 
 export const deadLetterTopicOf = (params: JSONObject, topic: string): string =>
-  textOf(params, 'dead_letter') ?? `${topic}.dead-letter`;
+  deadLetterQueue(topic, params.dead_letter);
 
 export interface DeadLetter {
   topic: string;
@@ -16,8 +16,6 @@ export interface DeadLetter {
   deliveries: number;
   reason: string;
 }
-
-const reasonLengthMax = 1000;
 
 /** Puts a message aside, confirmed. Makes the topic where it is not there: a message must not block its queue for want of one. */
 export async function putAside(
@@ -32,13 +30,15 @@ export async function putAside(
     return requireTopic(cluster, target, signal);
   });
   const headers = new Map<Buffer, Buffer>();
-  for (const [name, value] of record.headers) headers.set(name ?? Buffer.alloc(0), value ?? Buffer.alloc(0));
-  const add = (name: string, value: string) => headers.set(Buffer.from(`x-jsonflow-${name}`), Buffer.from(value));
-  add('reason', reason.slice(0, reasonLengthMax));
-  add('topic', topic);
-  add('partition', String(partition));
-  add('offset', String(record.offset));
-  add('deliveries', String(deliveries));
+  const about = {
+    ...deadLetterHeaders({}, { reason, queue: topic, deliveries }),
+    'x-jsonflow-offset': `${partition}/${record.offset}`,
+  };
+  for (const [name, value] of record.headers) {
+    const key = name ?? Buffer.alloc(0);
+    if (!Object.hasOwn(about, key.toString())) headers.set(key, value ?? Buffer.alloc(0));
+  }
+  for (const [name, value] of Object.entries(about)) headers.set(Buffer.from(name), Buffer.from(value));
   const message: KafkaMessage = {
     topic: target,
     partition: partition % found.leaders.length,

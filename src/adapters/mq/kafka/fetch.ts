@@ -1,5 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
-import { abortable, pauseMs } from '../waiting.ts';
+import { abortable } from '../abortable.ts';
+import { pauseMs } from '../waiting.ts';
 import type { Cluster, Topic } from './cluster.ts';
 import { brokerErrors, isTransient, kafkaError } from './errors.ts';
 import { leadersOf } from './topics.ts';

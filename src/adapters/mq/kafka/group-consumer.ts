@@ -1,5 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
-import { abortable, pauseMs } from '../waiting.ts';
+import { abortable } from '../abortable.ts';
+import { pauseMs } from '../waiting.ts';
 import type { Cluster, Topic } from './cluster.ts';
 import { type Fetched, fetchFrom, type ReadRecord, requireTopic } from './fetch.ts';
 import { Membership } from './membership.ts';

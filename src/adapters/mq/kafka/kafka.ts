@@ -1,5 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
+import { abortable } from '../abortable.ts';
 import type {
   Batch,
   Broker,
@@ -10,7 +11,6 @@ import type {
   SubscribeRequest,
   Subscription,
 } from '../broker.ts';
-import { abortable } from '../waiting.ts';
 import { type Dependencies, groupBatch, replayBatch } from './batch.ts';
 import { Cluster } from './cluster.ts';
 import { type KafkaModule, loadKafka } from './connections.ts';
@@ -19,7 +19,7 @@ import { kafkaError } from './errors.ts';
 import { requireTopic } from './fetch.ts';
 import { GroupConsumer, limit } from './group-consumer.ts';
 import { integerOf, paramOf, textOf, topicOf } from './params.ts';
-import { type Compression, Publisher, toKafka } from './publisher.ts';
+import { type Compression, type KafkaMessage, Publisher, toKafka } from './publisher.ts';
 import { replay } from './replay.ts';
 import { startOf } from './start.ts';
 import { subscribe } from './subscription.ts';
@@ -71,7 +71,7 @@ class KafkaBroker implements Broker {
     this.#publisher = new Publisher(this.#cluster, parsed, target);
   }
 
-  async publish({ params, messages, signal, timeoutMs }: PublishRequest): Promise<JSONObject> {
+  async publish({ params, messages, onConfirmed, signal, timeoutMs }: PublishRequest): Promise<JSONObject> {
     const name = topicOf(params);
     const compression = compressionOf(params);
     const partition = integerOf(params, 'partition', [0, 100_000]);
@@ -83,8 +83,13 @@ class KafkaBroker implements Broker {
           'INVALID_PARAMS',
           `the topic ${name} has ${topic.leaders.length} partitions: there is no partition ${partition}`,
         );
-      const out = messages.map((one) => toKafka(this.#kafka, topic, one, partition));
-      const written = await this.#publisher.publish(topic, out, { signal: time.signal, compression });
+      const originals = new Map(messages.map((one) => [toKafka(this.#kafka, topic, one, partition), one]));
+      const confirm = (message: KafkaMessage) => {
+        const original = originals.get(message);
+        if (original !== undefined) onConfirmed?.(original);
+      };
+      const options = { signal: time.signal, compression, onConfirmed: confirm };
+      const written = await this.#publisher.publish(topic, [...originals.keys()], options);
       const offsets: JSONObject = {};
       for (const [number, { first, count }] of [...written].sort(([one], [other]) => one - other))
         offsets[String(number)] = { first, count };
@@ -210,7 +215,7 @@ class KafkaBroker implements Broker {
       throw new StepError('CONNECTION_FAILED', 'the connections to Kafka are closed', { retryable: true });
     return new GroupConsumer({
       topic,
-      group: groupOf(params),
+      group: groupOf(params, topic),
       start: startOf(params),
       sessionMs: integerOf(params, 'session_timeout_ms', [1000, 300_000]) ?? 15_000,
       control: this.#newCluster(60_000),
@@ -219,7 +224,11 @@ class KafkaBroker implements Broker {
   }
 
   #consumerOf(params: JSONObject, topic: string): { key: string; warm: WarmConsumer } {
-    const key = JSON.stringify([topic, groupOf(params), integerOf(params, 'session_timeout_ms', [1000, 300_000]) ?? 0]);
+    const key = JSON.stringify([
+      topic,
+      groupOf(params, topic),
+      integerOf(params, 'session_timeout_ms', [1000, 300_000]) ?? 0,
+    ]);
     const known = this.#warm.get(key);
     if (known !== undefined) return { key, warm: known };
     if (this.#warm.size >= consumersMax)
@@ -249,8 +258,9 @@ class KafkaBroker implements Broker {
   }
 }
 
-function groupOf(params: JSONObject): string {
-  return textOf(params, 'group') ?? 'jsonflow';
+/** By default one for each topic: whoever joins or leaves a group holds up all members of it, whatever they read. */
+function groupOf(params: JSONObject, topic: string): string {
+  return textOf(params, 'group') ?? `jsonflow.${topic}`;
 }
 
 function compressionOf(params: JSONObject): Compression {

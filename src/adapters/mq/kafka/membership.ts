@@ -1,5 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
-import { abortable, pauseMs } from '../waiting.ts';
+import { abortable } from '../abortable.ts';
+import { pauseMs } from '../waiting.ts';
 import { assignPartitions, type Member } from './assignment.ts';
 import type { Cluster } from './cluster.ts';
 import { brokerErrors, isTransient, kafkaError } from './errors.ts';

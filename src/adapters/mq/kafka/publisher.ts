@@ -1,7 +1,7 @@
 import type { MessageToProduce, ProduceResult, Producer } from '@platformatic/kafka';
 import { StepError } from '../../../lib/errors.ts';
+import { abortable } from '../abortable.ts';
 import type { BrokerTarget, OutgoingMessage } from '../broker.ts';
-import { abortable } from '../waiting.ts';
 import type { Cluster, Topic } from './cluster.ts';
 import { type Connection, Connections } from './connections.ts';
 import { brokerErrors, kafkaError } from './errors.ts';
@@ -14,6 +14,13 @@ export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 export interface Written {
   first: number;
   count: number;
+}
+
+export interface PublishOptions {
+  signal: AbortSignal;
+  compression: Compression;
+  /** Called for each message once Kafka has it. */
+  onConfirmed?(message: KafkaMessage): void;
 }
 
 /** Bytes of messages in one request to a partition: below what brokers take by default (1 MiB), headers and all. */
@@ -43,14 +50,14 @@ export class Publisher {
   async publish(
     topic: Topic,
     messages: readonly KafkaMessage[],
-    { signal, compression }: { signal: AbortSignal; compression: Compression },
+    { signal, compression, onConfirmed = () => undefined }: PublishOptions,
   ): Promise<Map<number, Written>> {
     const producer = await this.#take(signal);
     const written = new Map<number, Written>();
     try {
       for (const chunk of chunksOf(messages)) {
         signal.throwIfAborted();
-        await send(producer, chunk, { signal, compression, written });
+        await send(producer, chunk, { signal, compression, onConfirmed, written });
       }
     } catch (thrown) {
       this.#count -= 1;
@@ -137,14 +144,12 @@ function guardedProducer(cluster: Cluster, target: KafkaTarget, egress: BrokerTa
 
 type Done = (error: Error | null, connection?: Connection) => void;
 
-interface Sending {
-  signal: AbortSignal;
-  compression: Compression;
+interface Sending extends Required<PublishOptions> {
   written: Map<number, Written>;
 }
 
 async function send(producer: GuardedProducer, chunk: KafkaMessage[], sending: Sending): Promise<void> {
-  const { signal, compression, written } = sending;
+  const { signal, compression, onConfirmed, written } = sending;
   let result: ProduceResult;
   try {
     result = await abortable(producer.send({ messages: chunk, compression }), signal);
@@ -155,6 +160,7 @@ async function send(producer: GuardedProducer, chunk: KafkaMessage[], sending: S
     await send(producer, chunk.slice(0, middle), sending);
     return send(producer, chunk.slice(middle), sending);
   }
+  for (const message of chunk) onConfirmed(message);
   const counts = new Map<number, number>();
   for (const { partition = 0 } of chunk) counts.set(partition, (counts.get(partition) ?? 0) + 1);
   for (const { partition, offset } of result.offsets ?? []) {

@@ -40,12 +40,6 @@ export const kafkaConsumeParams: Record<string, JSONObject> = {
     description:
       'Kafka: a consumer that is silent for so long counts as dead, and others get its messages; the broker sets bounds. Default 15000.',
   },
-  dead_letter: {
-    type: 'string',
-    minLength: 1,
-    maxLength: 249,
-    description: 'Kafka: topic for messages that are put aside. Default: the topic with .dead-letter at its end.',
-  },
 };
 
 /** `from` for Kafka; other brokers have forms of their own. */

@@ -9,8 +9,6 @@ export interface KafkaTarget {
   /** Brokers to begin with, at least one; the others are learnt from them. */
   servers: Server[];
   tls: boolean;
-  /** File of the certificate authority's certificates, PEM. */
-  ca?: string;
   sasl?: { mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'; username: string; password: string };
 }
 
@@ -31,16 +29,14 @@ export function singleHostUrl(text: string): string {
 
 /** @throws StepError INVALID_PARAMS */
 export function kafkaTarget(url: URL): KafkaTarget {
-  const known = ['sasl', 'servers', 'ca'];
+  const known = ['sasl', 'servers', 'cacert', 'cert', 'key', 'servername'];
   for (const name of url.searchParams.keys())
     if (!known.includes(name)) throw invalid(`its parameter ${name} is unknown; there are ${known.join(', ')}`);
   const hosts = [url.host, ...(url.searchParams.get('servers')?.split(',') ?? [])].flatMap((one) => one.split(','));
-  const ca = url.searchParams.get('ca');
   const sasl = saslOf(url);
   return {
     servers: hosts.filter((one) => one !== '').map(serverOf),
     tls: url.protocol === 'kafkas:',
-    ...(ca === null ? {} : { ca }),
     ...(sasl === undefined ? {} : { sasl }),
   };
 }
