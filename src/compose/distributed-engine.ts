@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { createEgress } from '../egress/egress.ts';
 import type { CoordinatorApi, CoordinatorHealth, CoordinatorStats } from '../engine/api.ts';
 import { type CoordinatorConfig, coordinatorDefaults } from '../engine/config.ts';
 import { Coordinator } from '../engine/coordinator.ts';
@@ -101,7 +102,8 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   constructor(config: EngineConfig = {}) {
     super();
     this.#settings = settingsOf(config);
-    for (const adapter of chosenAdapters(config.capabilities?.adapters)) this.#registry.register(adapter);
+    const egress = createEgress(config.egress);
+    for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress })) this.#registry.register(adapter);
     for (const adapter of config.adapters ?? []) this.#registry.register(adapter);
     this.#catalogue = this.#registry.stepTypes();
     this.#nodeId = this.#settings.nodeId;
