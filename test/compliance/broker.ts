@@ -46,11 +46,17 @@ export function brokerCompliance(name: string, under: BrokerUnderTest): void {
   };
   const create = (broker: Broker, queue: string): Promise<JSONObject> =>
     broker.createQueue({ queue, ...extra.create }, never);
-  const publish = (broker: Broker, queue: string, messages: OutgoingMessage[], firstIndex = 0): Promise<JSONObject> =>
+  const publish = (
+    broker: Broker,
+    queue: string,
+    messages: OutgoingMessage[],
+    firstIndex = 0,
+    step = 'step',
+  ): Promise<JSONObject> =>
     broker.publish({
       params: { queue, ...extra.publish },
       messages,
-      idPrefix: `${queue}/step`,
+      idPrefix: `${queue}/${step}`,
       firstIndex,
       dedupe: true,
       signal: never,
@@ -237,7 +243,7 @@ export function brokerCompliance(name: string, under: BrokerUnderTest): void {
       const deleted = await broker.purge(consumeParams(queue), never);
       if (under.countsPurged) assert.equal(deleted, 5);
       await isEmpty(broker, queue);
-      await publish(broker, queue, [message(`${queue}/other/0`, 'after')]);
+      await publish(broker, queue, [message(`${queue}/other/0`, 'after')], 0, 'other');
       assert.deepEqual((await drain(broker, queue, 1)).map(textOf), ['after']);
     });
 

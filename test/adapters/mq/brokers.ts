@@ -22,6 +22,10 @@ export async function openFragile(open: OpenBroker, text: string): Promise<{ bro
         await proxy.close();
       },
     },
-    lose: () => proxy.cut(),
+    lose() {
+      // As if the node were gone: one that is back may still have what it held.
+      proxy.refuse = true;
+      proxy.cut();
+    },
   };
 }
