@@ -56,13 +56,15 @@ function own(dir: string, account: Account | undefined): void {
     chownSync(join(dir, path), uid, gid);
 }
 
-/** Makes a new place with its data, ready for a start. */
-export async function createSite(name: ServiceName): Promise<Site> {
+/** Makes a new place with its data, ready for a start. `onCreate` is told of it before there is much in it. */
+export async function createSite(name: ServiceName, onCreate = (_: Leftover) => {}): Promise<Site> {
+  interruption.throwIfAborted();
   const recipe = recipes[name];
   const home = recipe.find();
   if (home === undefined) throw new Error(`${recipe.title} isn't installed.`);
   const account = accountOf(recipe.user);
   const dir = mkdtempSync(join(tmpdir(), `jsonflow-${name}-`));
+  onCreate({ processes: [], dataDir: dir });
   own(dir, account);
   const ports = await freePorts(recipe.portCount);
   const place = { dir, ports, password: randomBytes(12).toString('hex') };
@@ -147,7 +149,7 @@ export async function launch({ name, home, place }: Site, onSpawn = (_: ProcessI
 /** A new server. Once more with other ports if it fails, since another program may have taken one in the meantime. */
 export async function startInstance(name: ServiceName, onSpawn: (found: Leftover) => void): Promise<Instance> {
   for (let attempt = 1; ; attempt++) {
-    const site = await createSite(name);
+    const site = await createSite(name, onSpawn);
     const dataDir = site.place.dir;
     try {
       return await launch(site, (processes) => onSpawn({ processes, dataDir }));

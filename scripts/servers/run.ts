@@ -2,6 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { interruption } from './interruption.ts';
+import { identify, signal, withDescendants } from './process-id.ts';
 
 /** Folders that a user's PATH may lack although servers are installed there. */
 const extraFolders = ['/usr/local/sbin', '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin', '/opt/homebrew/sbin'];
@@ -54,13 +55,17 @@ export function run(command: string, args: readonly string[], options: RunOption
       ...account,
       timeout: timeoutMs,
       maxBuffer: 64 * 1024 * 1024,
-      ...(uninterrupted ? {} : { signal: interruption }),
     };
-    execFile(command, args, settings, (error, stdout, stderr) => {
+    const child = execFile(command, args, settings, (error, stdout, stderr) => {
+      interruption.removeEventListener('abort', end);
       if (!error) return resolve(stdout);
       const why = error.killed ? `was still running after ${timeoutMs / 1000} s` : error.message.split('\n', 1)[0];
       reject(new Error(`${command} ${args[0] ?? ''}: ${why}\n${lastLines(stdout + stderr)}`));
     });
+    const id = child.pid === undefined ? undefined : identify(child.pid);
+    // Scripts don't pass signals on to what they run.
+    const end = (): void => signal(withDescendants(id ? [id] : []), 'SIGKILL');
+    if (!uninterrupted) interruption.addEventListener('abort', end);
   });
 }
 
