@@ -297,7 +297,7 @@ test('random messages survive the round trip', async () => {
       const { result } = await call({ method: 'Echo', message: plain, options: { defaults: false } });
       assert.deepEqual(result, plain);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

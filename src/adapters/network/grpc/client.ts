@@ -1,5 +1,5 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { Client } from '@grpc/grpc-js';
+import { type Client, status as Status } from '@grpc/grpc-js';
 import { deadlineOf } from '../../../kit/deadline.ts';
 import { PoolCache } from '../../../kit/pools.ts';
 import { retrying } from '../../../kit/retry.ts';
@@ -102,7 +102,12 @@ export class GrpcCaller {
         },
       );
     } catch (thrown) {
-      if (thrown instanceof CallFailed) throw failureOf(thrown.ended, { what, authority: request.target.authority });
+      if (thrown instanceof CallFailed)
+        throw failureOf(thrown.ended, {
+          what,
+          authority: request.target.authority,
+          deadlineMs: call.deadlineMs,
+        });
       throw thrown;
     }
   }
@@ -135,25 +140,24 @@ export class GrpcCaller {
 }
 
 async function run(step: Step, client: Client, method: DescMethod, descriptors: Descriptors): Promise<JSONObject> {
-  const { params, request } = step;
+  const { params } = step;
   const streamsIn = method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming';
   if (!streamsIn && params.messages !== undefined)
     throw new StepError('INVALID_PARAMS', `params.messages: ${method.name} takes one message; give params.message`);
   if (streamsIn && params.message !== undefined && params.messages !== undefined)
     throw new StepError('INVALID_PARAMS', 'params: give either message or messages');
-  try {
-    if (method.methodKind === 'unary') return await callUnary(step, client, method, descriptors);
-    return await callStreaming(step, client, method, descriptors);
-  } catch (thrown) {
-    // Another status as an answer: only one that came from the server.
-    if (!(thrown instanceof CallFailed) || !request.accepted.has(thrown.ended.status.code)) throw thrown;
-    if (neverReached(thrown.ended)) throw thrown;
-    const empty =
-      method.methodKind === 'unary' || method.methodKind === 'client_streaming'
-        ? { message: null }
-        : { messages: [], message_count: 0 };
-    return answer(empty, thrown.ended, null);
-  }
+  return method.methodKind === 'unary'
+    ? callUnary(step, client, method, descriptors)
+    : callStreaming(step, client, method, descriptors);
+}
+
+/** The end of a call with a status that the step expects: only one that came from the server. */
+function endedAsExpected(thrown: unknown, { request, call }: Step): Ended {
+  if (!(thrown instanceof CallFailed) || neverReached(thrown.ended)) throw thrown;
+  const { code } = thrown.ended.status;
+  const timedOut = code === Status.DEADLINE_EXCEEDED && Date.now() >= call.deadlineMs;
+  if (timedOut || !request.accepted.has(code)) throw thrown;
+  return thrown.ended;
 }
 
 const jsonOptions = ({ options }: GrpcRequest) => ({ defaults: options.defaults, protoNames: options.proto_names });
@@ -166,7 +170,9 @@ async function callUnary(
 ): Promise<JSONObject> {
   const { params, request, call } = step;
   const bytes = encode(method.input, params.message ?? {}, descriptors, ['message']);
-  const { message, ended } = await unary(client, call, bytes);
+  const answered = await unary(client, call, bytes).catch((thrown: unknown) => endedAsExpected(thrown, step));
+  if (!('message' in answered)) return answer({ message: null }, answered, null);
+  const { message, ended } = answered;
   const json = decode(method.output, message, descriptors, jsonOptions(request));
   return answer({ message: json }, ended, json);
 }
@@ -204,9 +210,14 @@ async function callStreaming(
     if (batch.length >= batchSize) await flush();
     return single || count < max_messages;
   };
-  const ended = await streaming(client, call, await requestsOf(step, method, descriptors), take);
+  const requests = await requestsOf(step, method, descriptors);
+  const ended = await streaming(client, call, requests, take).catch((thrown: unknown) => ({
+    ...endedAsExpected(thrown, step),
+    stopped: false,
+  }));
   if (single) {
     const [json] = batch;
+    if (ended.status.code !== Status.OK) return answer({ message: null }, ended, null);
     if (json === undefined) throw new StepError('RESPONSE_INVALID', `${method.name} answered without a message`);
     return answer({ message: json }, ended, json);
   }

@@ -13,6 +13,9 @@ import { formatPath, type JSONPath } from '../../../lib/json-path.ts';
 import { closest } from '../../../lib/suggest.ts';
 import type { Descriptors } from './descriptors.ts';
 
+/** Messages within messages, as the library allows them. */
+const depthMax = 100;
+
 export interface JsonOptions {
   /** Whether fields with their default value stand in the JSON. */
   defaults: boolean;
@@ -73,6 +76,7 @@ function problem(
   path: JSONPath,
   attempt: (json: JSONValue) => unknown,
 ): string | undefined {
+  if (path.length > depthMax) return 'params.message is nested too deeply';
   const at = formatPath(path, 'params');
   if (type.typeName.startsWith('google.protobuf.') && type.typeName !== 'google.protobuf.Empty') {
     return fails(attempt, json) ? `${at} is not the JSON form of a ${type.typeName}` : undefined;

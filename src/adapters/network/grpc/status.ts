@@ -24,9 +24,10 @@ export class CallFailed extends Error {
   }
 }
 
-/** Whether this side made the status up, because there was none of the server. */
-export const isLocal = ({ status, headers }: Ended): boolean =>
-  headers === undefined && Object.keys(status.metadata.getMap()).length === 0;
+const isUnsaid = ({ status }: Ended): boolean => Object.keys(status.metadata.getMap()).length === 0;
+
+/** Whether this side made the status up, because nothing came of the server. */
+const isLocal = (ended: Ended): boolean => ended.headers === undefined && isUnsaid(ended);
 
 /** Whether no part of the call can have reached the server. */
 export const neverReached = (ended: Ended): boolean =>
@@ -43,28 +44,30 @@ const passing: ReadonlySet<number> = new Set([
   Status.DEADLINE_EXCEEDED,
 ]);
 
+/** What grpc-js says of connections that break. */
+const brokenConnection = /Connection dropped|ECONNRESET|EPIPE|ETIMEDOUT|GOAWAY|ENETRESET/;
+
 /**
  * The step's error.
  * @param what the call, for the message
  * @param authority host and port
+ * @param deadlineMs when the call had to be done, in ms since 1970
  */
-export function failureOf(ended: Ended, { what, authority }: { what: string; authority: string }): StepError {
+export function failureOf(
+  ended: Ended,
+  { what, authority, deadlineMs }: { what: string; authority: string; deadlineMs: number },
+): StepError {
   const { code, details } = ended.status;
-  const local = isLocal(ended);
-  if (local && code === Status.DEADLINE_EXCEEDED)
+  if (code === Status.DEADLINE_EXCEEDED && Date.now() >= deadlineMs)
     return new StepError('NETWORK_TIMEOUT', `${what} was not done in time`, { retryable: true });
-  if (
-    /larger than max/.test(details) &&
-    (local || code === Status.RESOURCE_EXHAUSTED) &&
-    /^Received message/.test(details) &&
-    !sentByServer(ended)
-  )
+  // A server that got too much says the same, but with metadata.
+  if (code === Status.RESOURCE_EXHAUSTED && isUnsaid(ended) && details.startsWith('Received message larger than max'))
     return new StepError(
       'RESPONSE_TOO_LARGE',
       `${what}: a message of the answer is larger than options.max_bytes allows`,
     );
   if (neverReached(ended)) return connectionFailure(details, authority);
-  if (local && code === Status.UNAVAILABLE)
+  if (code === Status.UNAVAILABLE && (isLocal(ended) || (isUnsaid(ended) && brokenConnection.test(details))))
     return new StepError('CONNECTION_FAILED', `the connection to ${authority} broke during ${what}`, {
       retryable: true,
     });
@@ -73,9 +76,6 @@ export function failureOf(ended: Ended, { what, authority }: { what: string; aut
     retryable: passing.has(code),
   });
 }
-
-/** Trailers come from a server alone. */
-const sentByServer = ({ status }: Ended): boolean => Object.keys(status.metadata.getMap()).length > 0;
 
 /** The texts are those of Node's sockets and OpenSSL. */
 function connectionFailure(details: string, authority: string): StepError {
