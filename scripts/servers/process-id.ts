@@ -90,7 +90,7 @@ export function signal(processes: readonly ProcessId[], name: NodeJS.Signals): v
 }
 
 /** Waits until none of the processes runs. Returns whether that came about in time. */
-export async function gone(processes: readonly ProcessId[], timeoutMs: number): Promise<boolean> {
+async function gone(processes: readonly ProcessId[], timeoutMs: number): Promise<boolean> {
   for (const end = performance.now() + timeoutMs; processes.some(isRunning); await sleep(20)) {
     if (performance.now() > end) return false;
   }

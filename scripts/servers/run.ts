@@ -25,7 +25,7 @@ export function findProgram(...names: string[]): string | undefined {
 }
 
 /** The end of a text, for a message. */
-export const lastLines = (text: string, count = 20): string => text.trimEnd().split('\n').slice(-count).join('\n');
+const lastLines = (text: string, count = 20): string => text.trimEnd().split('\n').slice(-count).join('\n');
 
 /** The end of a log file; a word instead where there is none. */
 export function lastLinesOf(file: string): string {

@@ -8,7 +8,7 @@ import type { ProcessId } from './process-id.ts';
 export const stateFolder = join(import.meta.dirname, '..', '..', '.services');
 
 /** A server that tests share. */
-export interface SharedInstance extends Instance {
+interface SharedInstance extends Instance {
   /** Whether it ends with its last user; otherwise it stays until somebody stops it. */
   temporary?: boolean;
 }
