@@ -1,10 +1,17 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
+import { createHttpClient } from '../../../src/adapters/network/http/client.ts';
+import type { PoolLimits } from '../../../src/adapters/network/http/pool.ts';
+import { SchemaCache } from '../../../src/adapters/network/request/json-schema.ts';
+import { networkRequest } from '../../../src/adapters/network/request/request.ts';
 import { createEgress } from '../../../src/egress/egress.ts';
-import type { JSONObject } from '../../../src/lib/json.ts';
+import { isStoredData } from '../../../src/kit/rows.ts';
+import { StepError } from '../../../src/lib/errors.ts';
+import type { JSONObject, JSONValue } from '../../../src/lib/json.ts';
 import type { AdapterContext } from '../../../src/ports/adapter.ts';
 import { contextFor } from '../../compliance/adapter.ts';
 
@@ -80,4 +87,43 @@ export function json(
 export function stepContext(changes: Partial<AdapterContext> = {}, signal?: AbortSignal): AdapterContext {
   const step = { id: 'step', type: 'network_request', params: {} as JSONObject };
   return { ...(signal === undefined ? contextFor(step) : contextFor(step, signal)), ...changes };
+}
+
+/** `network_request` over a client of its own; it may reach loopback where nothing else is said. */
+export function client(egress = loopback(), limits: PoolLimits = {}) {
+  const http = createHttpClient({ egress, ...limits });
+  const schemas = new SchemaCache();
+  return {
+    http,
+    request: (params: JSONObject, context = stepContext()): Promise<JSONObject> =>
+      networkRequest(params, context, { http, schemas }),
+    [Symbol.asyncDispose]: () => http.close(),
+  };
+}
+
+/** Checks that a step failed in the given way, and returns its message. */
+export async function failsWith(code: string, step: Promise<unknown>, retryable?: boolean): Promise<string> {
+  try {
+    await step;
+  } catch (thrown) {
+    assert.ok(thrown instanceof StepError, String(thrown));
+    assert.equal(thrown.code, code, thrown.message);
+    if (retryable !== undefined) assert.equal(thrown.retryable, retryable, thrown.message);
+    return thrown.message;
+  }
+  assert.fail(`it should have failed with ${code}`);
+}
+
+/** What a step has stored, put together again. */
+export async function storedBytes(value: JSONValue | undefined, { blobs }: AdapterContext): Promise<Buffer> {
+  assert.ok(isStoredData(value), 'it is stored');
+  const pieces: Uint8Array[] = [];
+  for (const { digest, bytes } of value.chunks) {
+    const piece = await blobs.get(digest);
+    assert.equal(piece.length, bytes);
+    pieces.push(piece);
+  }
+  const whole = Buffer.concat(pieces);
+  assert.equal(whole.length, value.bytes);
+  return whole;
 }
