@@ -26,7 +26,7 @@ export function createHttpClient({ egress, ...limits }: HttpClientOptions): Http
       const where = shownOrigin(plan.first.url);
       const deadline = deadlineOf(context, options.timeoutMs, 'NETWORK_TIMEOUT', `the request to ${where}`);
       const endMs = Date.now() + deadline.ms;
-      const state = { sent: false };
+      const state = { sent: false, answered: false };
       try {
         return await retrying(
           {
@@ -39,11 +39,20 @@ export function createHttpClient({ egress, ...limits }: HttpClientOptions): Http
             again: (thrown) =>
               thrown instanceof AnswerToRetry
                 ? thrown.waitMs
-                : thrown instanceof StepError && thrown.retryable && (plan.repeatable || !state.sent),
+                : thrown instanceof StepError &&
+                  thrown.retryable &&
+                  !state.answered &&
+                  (plan.repeatable || !state.sent),
           },
           async (attempt) => {
             state.sent = false;
-            const once = new Try({ plan, context, pools, onSent: () => (state.sent = true) });
+            const once = new Try({
+              plan,
+              context,
+              pools,
+              onSent: () => (state.sent = true),
+              onAnswer: () => (state.answered = true),
+            });
             const waits = attempt <= options.retries && plan.repeatable;
             return once.run(deadline, waits ? endMs : undefined, read);
           },
@@ -80,6 +89,8 @@ interface TryParts {
   context: AdapterContext;
   pools: HttpPools;
   onSent(): void;
+  /** Called with a status that would be tried again, if that were of any use: it is the answer. */
+  onAnswer(): void;
 }
 
 /** One try: the request, the redirects it leads to, and the reading of the answer. */
@@ -158,6 +169,7 @@ class Try {
       // A wait that outlasts the step only hides what the server says.
       if (waitMs <= retryAfterMaxMs && Date.now() + waitMs < retryUntilMs) throw new AnswerToRetry(waitMs);
     }
+    if (statuses.includes(status)) this.#parts.onAnswer();
     return read({ status, headers, url, redirects, body: decoded(body, headers['content-encoding'], bytesMax) });
   }
 

@@ -14,6 +14,8 @@ const http2Closed =
  */
 export function networkError(thrown: unknown, where: string): unknown {
   if (thrown instanceof StepError) return thrown;
+  // Not all of undici's have a code.
+  if (thrown instanceof Error && thrown.name === 'HTTPParserError') return unsound('HPE', where, thrown);
   const codes = codesOf(thrown);
   const [code] = codes;
   // Not an error of the network, but of what was to be sent, or a defect: it must not look like one.
@@ -22,12 +24,14 @@ export function networkError(thrown: unknown, where: string): unknown {
   if (tls !== undefined) return tlsError(tls, where, thrown);
   if (code === 'UND_ERR_MAX_ORIGINS_REACHED')
     return failure('POOLS_EXHAUSTED', 'this node talks to too many hosts at once', true, thrown);
-  if (unreadable.test(code) && !http2Closed.test(code))
-    return failure('RESPONSE_INVALID', `${where} did not answer with sound HTTP (${code})`, false, thrown);
+  if (unreadable.test(code) && !http2Closed.test(code)) return unsound(code, where, thrown);
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')
     return failure('CONNECTION_FAILED', 'the connections of this node are being closed', true, thrown);
   return failure('CONNECTION_FAILED', `the connection to ${where} failed (${code})`, true, thrown);
 }
+
+const unsound = (code: string, where: string, cause: unknown): StepError =>
+  failure('RESPONSE_INVALID', `${where} did not answer with sound HTTP (${code})`, false, cause);
 
 /** The error of a TLS handshake: the certificate, or what the peer thinks of ours. */
 const tlsError = (code: string, where: string, cause: unknown): StepError =>
