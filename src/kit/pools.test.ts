@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { StepError } from '../lib/errors.ts';
+import { PoolCache } from './pools.ts';
+
+class Pool {
+  closed = 0;
+  async close(): Promise<void> {
+    this.closed += 1;
+  }
+}
+const opener = () => {
+  const opened: Pool[] = [];
+  const open = async (): Promise<Pool> => {
+    const pool = new Pool();
+    opened.push(pool);
+    return pool;
+  };
+  return { opened, open };
+};
+
+it('opens a pool once, also for callers that come at once', async () => {
+  const cache = new PoolCache<Pool>();
+  const { opened, open } = opener();
+  const used = await Promise.all([1, 2, 3].map(() => cache.use('a', open, async (pool) => pool)));
+  assert.equal(opened.length, 1);
+  assert.ok(used.every((pool) => pool === opened[0]));
+  await cache.use('b', open, async () => undefined);
+  assert.equal(opened.length, 2);
+  await cache.close();
+  assert.deepEqual(
+    opened.map(({ closed }) => closed),
+    [1, 1],
+  );
+  await assert.rejects(
+    cache.use('a', open, async () => undefined),
+    { code: 'STEP_CANCELLED' },
+  );
+});
+
+it('forgets a pool that could not be opened', async () => {
+  const cache = new PoolCache<Pool>();
+  const { opened, open } = opener();
+  const failing = () => Promise.reject(new StepError('CONNECTION_FAILED', 'no'));
+  await assert.rejects(
+    cache.use('a', failing, async () => undefined),
+    { code: 'CONNECTION_FAILED' },
+  );
+  await cache.use('a', open, async () => undefined);
+  assert.equal(opened.length, 1);
+  await cache.close();
+});
+
+it('closes the pool that is unused for longest to make room, and never one in use', async () => {
+  const cache = new PoolCache<Pool>({ poolsMax: 2 });
+  const { opened, open } = opener();
+  await cache.use('old', open, async () => undefined);
+  await cache.use('new', open, async () => undefined);
+  await cache.use('old', open, async () => undefined);
+  await cache.use('third', open, async () => undefined);
+  assert.deepEqual(
+    opened.map(({ closed }) => closed),
+    [0, 1, 0],
+  );
+  const held = Promise.withResolvers<void>();
+  const using = ['old', 'third'].map((key) => cache.use(key, open, () => held.promise));
+  await assert.rejects(
+    cache.use('fourth', open, async () => undefined),
+    (thrown) => {
+      assert.ok(thrown instanceof StepError && thrown.code === 'POOLS_EXHAUSTED' && thrown.retryable);
+      assert.match(thrown.message, /all 2 /);
+      return true;
+    },
+  );
+  held.resolve();
+  await Promise.all(using);
+  await cache.use('fourth', open, async () => undefined);
+  await cache.close();
+  assert.ok(opened.every(({ closed }) => closed === 1));
+});
+
+it('closes a pool that nobody has used for a while', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const cache = new PoolCache<Pool>({ idleMs: 1_000 });
+  const { opened, open } = opener();
+  await cache.use('a', open, async () => undefined);
+  context.mock.timers.tick(999);
+  await cache.use('a', open, async () => undefined);
+  context.mock.timers.tick(999);
+  assert.equal(opened[0]?.closed, 0);
+  context.mock.timers.tick(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(opened[0]?.closed, 1);
+  await cache.use('a', open, async () => undefined);
+  assert.equal(opened.length, 2);
+  await cache.close();
+});
