@@ -3,9 +3,10 @@ import { retrying } from '../../../kit/retry.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { abortable } from '../abortable.ts';
 import type { BrokerTarget } from '../broker.ts';
+import type { Server } from '../hosts.ts';
 import { type Connection, Connections, type ConnectionsOptions, type KafkaModule } from './connections.ts';
 import { brokerErrors, isTransient } from './errors.ts';
-import type { KafkaTarget, Server } from './url.ts';
+import type { KafkaTarget } from './url.ts';
 import type { MetadataResponse } from './wire.ts';
 
 export interface Topic {

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
+import type { Server } from '../hosts.ts';
 import { type TlsOptions, tlsOptions } from '../tls.ts';
-import type { KafkaTarget, Server } from './url.ts';
+import type { KafkaTarget } from './url.ts';
 
 export type KafkaModule = typeof import('@platformatic/kafka');
 export type Connection = import('@platformatic/kafka').Connection;

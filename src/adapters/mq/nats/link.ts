@@ -1,0 +1,174 @@
+import { readFile } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import type { Authenticator, ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
+import { StepError } from '../../../lib/errors.ts';
+import { abortable } from '../abortable.ts';
+import type { BrokerTarget } from '../broker.ts';
+import { credentialsOf, knownParameters, type Server, serversOf } from '../hosts.ts';
+import { tlsOptions } from '../tls.ts';
+import { natsError } from './errors.ts';
+
+export type NatsModule = typeof import('@nats-io/transport-node');
+export type JetStreamModule = typeof import('@nats-io/jetstream');
+type JetStreamManager = import('@nats-io/jetstream').JetStreamManager;
+type JetStreamClient = import('@nats-io/jetstream').JetStreamClient;
+
+/** A connection and its JetStream. */
+export interface Session {
+  nats: NatsModule;
+  connection: NatsConnection;
+  client: JetStreamClient;
+  manager: JetStreamManager;
+  /** Called when the connection is lost or closed. */
+  onClosed: Set<() => void>;
+}
+
+const connectTimeoutMs = 10_000;
+const requestTimeoutMs = 10_000;
+/** A server that answers none of two pings counts as gone: half-open connections say nothing themselves. */
+const pingIntervalMs = 15_000;
+const defaultPort = 4222;
+
+/**
+ * One connection to a server, opened when first needed and again after it was lost. The client does not reconnect by itself, and
+ * takes no servers that the cluster tells of: each connection goes through the node's egress rules.
+ */
+export class Link {
+  readonly #target: BrokerTarget;
+  readonly #servers: Server[];
+  #session: Promise<Session> | undefined;
+  #closed = false;
+
+  /** @throws StepError INVALID_PARAMS */
+  constructor(target: BrokerTarget) {
+    knownParameters(target.url, [
+      'servers',
+      'creds',
+      'jwt',
+      'nkey',
+      'cacert',
+      'cert',
+      'key',
+      'servername',
+      'tls_first',
+    ]);
+    this.#target = target;
+    this.#servers = serversOf(target.url, defaultPort);
+  }
+
+  /** @throws StepError CONNECTION_FAILED, AUTHENTICATION_FAILED, EGRESS_DENIED; the signal's reason */
+  async session(signal: AbortSignal): Promise<Session> {
+    signal.throwIfAborted();
+    if (this.#closed) throw new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true });
+    this.#session ??= this.#open();
+    return abortable(this.#session, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const session = await this.#session?.catch(() => undefined);
+    await session?.connection.close().catch(() => undefined);
+  }
+
+  #open(): Promise<Session> {
+    const opening = this.#connect();
+    const forget = () => {
+      if (this.#session === opening) this.#session = undefined;
+    };
+    opening.then(({ connection }) => connection.closed().then(forget, forget), forget);
+    return opening;
+  }
+
+  async #connect(): Promise<Session> {
+    const [nats, jetstream] = await Promise.all([import('@nats-io/transport-node'), import('@nats-io/jetstream')]);
+    const authenticator = await authenticatorOf(nats, this.#target);
+    let thrown: unknown;
+    for (const server of this.#servers) {
+      try {
+        const connection = await nats.connect(await this.#optionsFor(server, authenticator));
+        if (this.#closed) {
+          await connection.close();
+          throw new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true });
+        }
+        const client = jetstream.jetstream(connection, { timeout: requestTimeoutMs });
+        const manager = await jetstream.jetstreamManager(connection, { timeout: requestTimeoutMs, checkAPI: false });
+        const onClosed = new Set<() => void>();
+        const tell = () => {
+          for (const listener of onClosed) listener();
+        };
+        connection.closed().then(tell, tell);
+        return { nats, connection, client, manager, onClosed };
+      } catch (failure) {
+        thrown = natsError(failure, 'CONNECTION_FAILED', 'connecting to NATS');
+      }
+    }
+    throw thrown;
+  }
+
+  async #optionsFor({ host, port }: Server, authenticator: Authenticator | undefined): Promise<ConnectionOptions> {
+    const { url, egress, reach } = this.#target;
+    const scheme = url.protocol.slice(0, -1);
+    const addresses = await egress.addresses({ scheme, host, port }, reach);
+    return {
+      servers: addresses.map(({ address, family }) => (family === 6 ? `[${address}]:${port}` : `${address}:${port}`)),
+      resolve: false,
+      noRandomize: true,
+      ignoreClusterUpdates: true,
+      reconnect: false,
+      timeout: connectTimeoutMs,
+      pingInterval: pingIntervalMs,
+      maxPingOut: 2,
+      noAsyncTraces: true,
+      name: 'jsonflow',
+      tls: scheme === 'tls' ? await this.#tlsFor(host) : null,
+      ...(authenticator === undefined ? {} : { authenticator }),
+    };
+  }
+
+  /** Connected to by address; the certificate must be that of the name. */
+  async #tlsFor(host: string): Promise<NonNullable<ConnectionOptions['tls']>> {
+    const { url } = this.#target;
+    const { ca, cert, key, servername, minVersion } = await tlsOptions(this.#target);
+    const name = url.searchParams.has('servername') ? servername : host;
+    const options = {
+      minVersion,
+      servername: name,
+      ...(url.searchParams.get('tls_first') === 'true' ? { handshakeFirst: true } : {}),
+    };
+    return {
+      ...options,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    };
+  }
+}
+
+/** User and password, a token (a user alone), an nkey's seed, a JWT with it, or a file of both. */
+async function authenticatorOf(
+  nats: NatsModule,
+  { url, reach, egress }: BrokerTarget,
+): Promise<Authenticator | undefined> {
+  const creds = url.searchParams.get('creds');
+  const seed = url.searchParams.get('nkey');
+  const jwt = url.searchParams.get('jwt');
+  if (creds !== null) {
+    if (reach !== 'operator')
+      throw new StepError('EGRESS_DENIED', "params.broker: ?creds reads a file of the node, which is its operator's");
+    if (!isAbsolute(creds)) throw new StepError('INVALID_PARAMS', 'params.broker: ?creds must be an absolute path');
+    egress.checkPath('file', creds, reach);
+    const text = await readFile(creds).catch(() => {
+      throw new StepError('INVALID_PARAMS', "params.broker: the file of ?creds can't be read");
+    });
+    return nats.credsAuthenticator(text);
+  }
+  const bytes = seed === null ? undefined : new TextEncoder().encode(seed);
+  if (jwt !== null) return nats.jwtAuthenticator(jwt, bytes);
+  if (bytes !== undefined) return nats.nkeyAuthenticator(bytes);
+  const credentials = credentialsOf(url);
+  if (credentials === undefined) return undefined;
+  const { username, password } = credentials;
+  return url.password === ''
+    ? nats.tokenAuthenticator(username)
+    : nats.usernamePasswordAuthenticator(username, password);
+}

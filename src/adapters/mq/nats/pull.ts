@@ -1,0 +1,100 @@
+import type { Msg, Subscription as NatsSubscription } from '@nats-io/transport-node';
+import { StepError } from '../../../lib/errors.ts';
+import type { Durable } from './consumers.ts';
+import { natsError } from './errors.ts';
+import type { Session } from './link.ts';
+import { nanosOf } from './names.ts';
+
+interface PullOptions {
+  onMessage(message: Msg): void;
+  /** The consumer can be pulled from no more. */
+  onFailure(thrown: StepError): void;
+  /** So many that were asked for will not come by this request. */
+  onShort(count: number): void;
+}
+
+const minPendingHeader = 'Nats-Pending-Messages';
+
+/**
+ * Asks a consumer for messages: a request names a count and a time, and is answered by messages and by a status where it ends before its
+ * count. The client's own `fetch` takes no time below a second and can't be cancelled.
+ */
+export class Puller {
+  readonly #session: Session;
+  readonly #durable: Durable;
+  readonly #subscription: NatsSubscription;
+  readonly #inbox: string;
+  readonly #onClosed: () => void;
+  #stopped = false;
+
+  constructor(session: Session, durable: Durable, options: PullOptions) {
+    const { nats, connection } = session;
+    this.#session = session;
+    this.#durable = durable;
+    this.#inbox = nats.createInbox();
+    const fail = (thrown: unknown) => {
+      if (!this.#stopped)
+        options.onFailure(natsError(thrown, 'CONSUME_FAILED', `consuming the stream ${durable.stream}`));
+    };
+    this.#onClosed = () =>
+      fail(new StepError('CONNECTION_FAILED', 'the connection to NATS was lost', { retryable: true }));
+    this.#subscription = connection.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (this.#stopped) return;
+        if (error !== null) return fail(error);
+        const status = message.subject === this.#inbox ? (message.headers?.code ?? 0) : 0;
+        if (status === 0) options.onMessage(message);
+        else this.#onStatus(status, message, options, fail);
+      },
+    });
+    session.onClosed.add(this.#onClosed);
+    if (connection.isClosed()) queueMicrotask(this.#onClosed);
+  }
+
+  /** @param waitMs how long the server waits for the count to be reached; 0: it gives what is there */
+  ask(count: number, waitMs: number): void {
+    const { stream, consumer } = this.#durable;
+    const request =
+      waitMs > 0 ? { batch: count, expires: nanosOf(Math.max(1, Math.ceil(waitMs))) } : { batch: count, no_wait: true };
+    const { connection, client } = this.#session;
+    try {
+      connection.publish(`${client.apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify(request), {
+        reply: this.#inbox,
+      });
+    } catch {
+      // Closed: whoever listens is told.
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#session.onClosed.delete(this.#onClosed);
+    if (!this.#session.connection.isClosed()) this.#subscription.unsubscribe();
+  }
+
+  #onStatus(status: number, message: Msg, options: PullOptions, fail: (thrown: unknown) => void): void {
+    const description = message.headers?.description ?? '';
+    const rest = Number(message.headers?.get(minPendingHeader));
+    if (
+      status === 404 ||
+      status === 408 ||
+      (status === 409 && /batch completed|message size exceeds/i.test(description))
+    )
+      return options.onShort(Number.isSafeInteger(rest) && rest > 0 ? rest : Number.POSITIVE_INFINITY);
+    if (status === 100) return;
+    const { stream, consumer } = this.#durable;
+    if (status === 503)
+      return fail(
+        new StepError('CONSUME_FAILED', `the consumer ${consumer} of the stream ${stream} does not answer`, {
+          retryable: true,
+        }),
+      );
+    fail(
+      new StepError(
+        'CONSUME_FAILED',
+        `NATS ended reading from the consumer ${consumer} of the stream ${stream}: ${description}`,
+        { retryable: true },
+      ),
+    );
+  }
+}

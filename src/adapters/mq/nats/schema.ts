@@ -1,0 +1,103 @@
+import type { JSONObject } from '../../../lib/json.ts';
+
+const subject: JSONObject = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+  description: 'NATS: the subject. The same as queue.',
+};
+const stream: JSONObject = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+  description: 'NATS: the stream, where it is not the one that takes the subject.',
+};
+
+/** Params of `mq_publish` for NATS alone; `stream` and `jetstream` may stand in `options` as well. */
+export const natsPublishParams: Record<string, JSONObject> = {
+  subject,
+  stream: {
+    ...stream,
+    description: 'NATS: the stream that is expected to take the messages; another one is an error.',
+  },
+  jetstream: {
+    type: 'boolean',
+    description: 'NATS: false publishes without JetStream, at most once, to whoever listens now. Default true.',
+  },
+};
+
+/** Params of `mq_consume` and of triggers for NATS alone; all but `subject` may stand in `options` as well. */
+export const natsConsumeParams: Record<string, JSONObject> = {
+  subject,
+  stream,
+  replay: {
+    type: 'boolean',
+    description: 'NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.',
+  },
+  max_bytes: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1_073_741_824,
+    description: 'NATS: take no more messages once their bodies are so large together. Default 33554432.',
+  },
+  ack_wait_ms: {
+    type: 'integer',
+    minimum: 500,
+    maximum: 86_400_000,
+    description:
+      'NATS: what a dead consumer held is delivered again after so long; used when the group is made. Default 30000.',
+  },
+};
+
+/** `from` for NATS; other brokers have forms of their own. */
+export const natsFrom: JSONObject = {
+  description:
+    'NATS: where a new group, or a replay, begins: "earliest" (default), "latest", a time (RFC 3339), or a sequence of the stream.',
+  anyOf: [
+    { type: 'string', minLength: 1, maxLength: 64 },
+    { type: 'integer', minimum: 1 },
+  ],
+};
+
+/** Params of `mq_create_queue` for NATS alone; all but `subject` may stand in `options` as well. */
+export const natsCreateParams: Record<string, JSONObject> = {
+  subject,
+  stream: { ...stream, description: 'NATS: name of the stream. Default: the subject, with "_" for dots.' },
+  subjects: {
+    type: 'array',
+    items: { type: 'string', minLength: 1, maxLength: 255 },
+    minItems: 1,
+    maxItems: 1000,
+    description: 'NATS: all subjects that the stream takes, wildcards included. Default: the subject.',
+  },
+  retention: {
+    type: 'string',
+    enum: ['limits', 'workqueue', 'interest'],
+    description:
+      'NATS: limits keeps messages (default), workqueue deletes what is acknowledged, interest what all groups have.',
+  },
+  storage: { type: 'string', enum: ['file', 'memory'], description: 'NATS: default file.' },
+  discard: {
+    type: 'string',
+    enum: ['old', 'new'],
+    description: 'NATS: what gives way when the stream is full. Default old.',
+  },
+  max_age_ms: { type: 'integer', minimum: 1000, description: 'NATS: older messages are deleted. Default: none.' },
+  max_length: { type: 'integer', minimum: 1, description: 'NATS: most messages in the stream. Default: no limit.' },
+  max_length_bytes: { type: 'integer', minimum: 1, description: 'NATS: most bytes in the stream. Default: no limit.' },
+  max_message_bytes: {
+    type: 'integer',
+    minimum: 1,
+    description: "NATS: largest message. Default: the server's max_payload.",
+  },
+  replicas: { type: 'integer', minimum: 1, maximum: 5, description: 'NATS: servers that keep the stream. Default 1.' },
+  duplicate_window_ms: {
+    type: 'integer',
+    minimum: 100,
+    description:
+      'NATS: for so long a repetition of a message id is left out. Default 24 hours, or max_age_ms if that is less.',
+  },
+};
+
+/** Params of `mq_purge` for NATS alone. */
+export const natsPurgeParams: Record<string, JSONObject> = { subject, stream };
