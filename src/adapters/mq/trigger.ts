@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, StepError } from '../../lib/errors.ts';
+import type { JSONObject } from '../../lib/json.ts';
+import type { Egress } from '../../ports/egress.ts';
+import type { Disposition, MessageSource, SourceConfig, SourceMessage } from '../../ports/message-source.ts';
+import type { Broker, Incoming } from './broker.ts';
+import { type BrokerName, checkedBroker, openBroker } from './connect.ts';
+import { type Reading, read, readingOf } from './incoming.ts';
+import { queueOf } from './params.ts';
+
+const backoffMs = { first: 500, max: 30_000 };
+/** How long what is in work may take to be settled once the trigger ends. */
+const graceMs = 5_000;
+const retryMsDefault = 1_000;
+/** What trying again can't mend. */
+const hopeless = new Set(['INVALID_PARAMS', 'EGRESS_DENIED', 'UNSUPPORTED']);
+
+type Deliver = (incoming: SourceMessage) => Promise<Disposition>;
+
+/** Where triggers of type `mq` get their messages: any broker that `mq_consume` speaks to, with the same params. */
+export function createMqSource({ egress }: { egress: Egress }): MessageSource {
+  const stop = new AbortController();
+  const running = new Set<Promise<void>>();
+  return {
+    async start(config, deliver, signal) {
+      const run = runTrigger(config, deliver, AbortSignal.any([signal, stop.signal]), egress);
+      running.add(run);
+      try {
+        await run;
+      } finally {
+        running.delete(run);
+      }
+    },
+    async close() {
+      stop.abort(new StepError('STEP_CANCELLED', 'the node is closing'));
+      await Promise.allSettled(running);
+    },
+  };
+}
+
+async function runTrigger(config: SourceConfig, deliver: Deliver, signal: AbortSignal, egress: Egress): Promise<void> {
+  const { params, tenantId, onState } = config;
+  queueOf(params);
+  checkedBroker(String(params.broker));
+  const name: BrokerName = { text: String(params.broker), reach: tenantId === null ? 'operator' : 'public', tenantId };
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    try {
+      const broker = await openBroker(name, egress);
+      try {
+        await new Receiver(config, deliver).receive(broker, signal, () => {
+          failures = 0;
+          onState({ kind: 'connected' });
+        });
+      } finally {
+        await broker.close().catch(() => undefined);
+      }
+    } catch (thrown) {
+      if (signal.aborted) return;
+      if (thrown instanceof StepError && hopeless.has(thrown.code)) throw thrown;
+      onState({ kind: 'disconnected', why: messageOf(thrown) });
+    }
+    const ms = Math.min(backoffMs.max, backoffMs.first * 2 ** Math.min(failures, 10));
+    await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** One subscription, from its beginning until it breaks or the trigger ends. */
+class Receiver {
+  readonly #params: JSONObject;
+  readonly #prefetch: number;
+  readonly #deliver: Deliver;
+  readonly #reading: Reading;
+  readonly #retryMs: number;
+  readonly #inWork = new Set<Promise<void>>();
+  #draining = false;
+
+  constructor({ params, prefetch }: SourceConfig, deliver: Deliver) {
+    this.#params = params;
+    this.#prefetch = prefetch;
+    this.#deliver = deliver;
+    this.#reading = readingOf(params);
+    this.#retryMs = typeof params.retry_delay_ms === 'number' ? params.retry_delay_ms : retryMsDefault;
+  }
+
+  async receive(broker: Broker, signal: AbortSignal, onConnected: () => void): Promise<void> {
+    const end = new AbortController();
+    const onAbort = (): void => {
+      this.#draining = true;
+      void this.#settled().then(() => end.abort(signal.reason));
+    };
+    if (signal.aborted) return;
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const subscription = await broker.subscribe({
+        params: this.#params,
+        prefetch: this.#prefetch,
+        onMessage: (incoming) => this.#take(incoming),
+        signal: end.signal,
+      });
+      onConnected();
+      await subscription.ended;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #take(incoming: Incoming): void {
+    // What comes while the trigger ends goes back to the broker with the subscription.
+    if (this.#draining) return;
+    // A message that can't be settled has lost its connection: it comes again.
+    const work = this.#handle(incoming).catch(() => undefined);
+    this.#inWork.add(work);
+    void work.then(() => this.#inWork.delete(work));
+  }
+
+  async #handle(incoming: Incoming): Promise<void> {
+    const one = read(incoming.delivery, this.#reading);
+    if ('poison' in one) return incoming.reject(one.poison);
+    const disposition = await this.#deliver(one).catch((): Disposition => ({ retry: this.#retryMs }));
+    if (disposition === 'ack') return incoming.ack();
+    if ('reject' in disposition) return incoming.reject(disposition.reject);
+    return incoming.retryLater(disposition.retry);
+  }
+
+  async #settled(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, graceMs);
+    await Promise.race([Promise.allSettled(this.#inWork), late]);
+    clearTimeout(timer);
+  }
+}
