@@ -27,8 +27,16 @@ export function networkError(thrown: unknown, where: string): unknown {
   if (unreadable.test(code) && !http2Closed.test(code)) return unsound(code, where, thrown);
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED')
     return failure('CONNECTION_FAILED', 'the connections of this node are being closed', true, thrown);
-  return failure('CONNECTION_FAILED', `the connection to ${where} failed (${code})`, true, thrown);
+  // TLS 1.3 has let us in before the server looks at our certificate, and many servers just close then.
+  const hint =
+    where.startsWith('https:') && saidNothing(thrown)
+      ? ': it was closed without a word, as servers do that ask for a client certificate (tls.cert, tls.key)'
+      : '';
+  return failure('CONNECTION_FAILED', `the connection to ${where} failed (${code})${hint}`, true, thrown);
 }
+
+const saidNothing = (thrown: unknown): boolean =>
+  isObject(thrown) && isObject(thrown.socket) && thrown.socket.bytesRead === 0;
 
 const unsound = (code: string, where: string, cause: unknown): StepError =>
   failure('RESPONSE_INVALID', `${where} did not answer with sound HTTP (${code})`, false, cause);

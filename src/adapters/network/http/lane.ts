@@ -1,3 +1,6 @@
+import { createSecureContext } from 'node:tls';
+import { StepError } from '../../../lib/errors.ts';
+
 /** PEM texts. */
 export interface Tls {
   cert: string | undefined;
@@ -25,3 +28,18 @@ export const tlsOptions = ({ cert, key, ca, serverName }: Tls) => ({
   ...(ca === undefined ? {} : { ca }),
   ...(serverName === undefined ? {} : { servername: serverName }),
 });
+
+/** @throws StepError INVALID_PARAMS where the PEM texts are none, or don't fit each other */
+export function checkTls(tls: Tls): void {
+  const { cert, key, ca } = tls;
+  if (cert === undefined && ca === undefined) return;
+  try {
+    createSecureContext(tlsOptions({ cert, key, ca, serverName: undefined }));
+  } catch {
+    // OpenSSL's words say nothing that helps, and could quote.
+    throw new StepError(
+      'INVALID_PARAMS',
+      'params.tls: cert, key and ca must be PEM texts, and the key that of the certificate',
+    );
+  }
+}

@@ -3,7 +3,7 @@ import type { Agent, buildConnector } from 'undici';
 import { PoolCache } from '../../../kit/pools.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { Egress } from '../../../ports/egress.ts';
-import { connectTimeoutMs, type Lane, tlsOptions } from './lane.ts';
+import { checkTls, connectTimeoutMs, type Lane, tlsOptions } from './lane.ts';
 import { tunnelConnector } from './tunnel.ts';
 
 export interface PoolLimits {
@@ -40,6 +40,7 @@ export class HttpPools {
   }
 
   async #open(lane: Lane): Promise<{ agent: Agent; close(): Promise<void> }> {
+    checkTls(lane.tls);
     const undici = await import('undici');
     const agent = new undici.Agent({
       connect:
@@ -86,7 +87,13 @@ function directConnector(build: BuildConnector, egress: Egress, { tls, http2 }: 
   return (options, callback) => {
     const scheme = options.protocol.slice(0, -1);
     const port = Number(options.port) || (scheme === 'https' ? 443 : 80);
-    const connect = () => connectorFor(scheme, port)(options, callback);
+    const connect = () => {
+      try {
+        connectorFor(scheme, port)(options, callback);
+      } catch (thrown) {
+        callback(thrown as Error, null);
+      }
+    };
     if (isIP(options.hostname) === 0) return connect();
     egress
       .addresses({ scheme, host: options.hostname, port }, 'public')

@@ -23,13 +23,12 @@ export function tunnelConnector(
   return (options, callback) => {
     const scheme = options.protocol.slice(0, -1);
     const port = Number(options.port) || (scheme === 'https' ? 443 : 80);
-    openTunnel(egress, proxy, { scheme, host: options.hostname, port }).then(
-      (socket) => {
+    openTunnel(egress, proxy, { scheme, host: options.hostname, port })
+      .then((socket) => {
         if (scheme === 'https') secure({ ...options, httpSocket: socket }, callback);
         else callback(null, socket);
-      },
-      (thrown: Error) => callback(thrown, null),
-    );
+      })
+      .catch((thrown: Error) => callback(thrown, null));
   };
 }
 

@@ -6,7 +6,7 @@ import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { Egress } from '../../../ports/egress.ts';
 import { productVersion } from '../../../protocol/version.ts';
 import { authorization, has, headerList } from '../http/headers.ts';
-import { connectTimeoutMs, tlsOptions } from '../http/lane.ts';
+import { checkTls, connectTimeoutMs, tlsOptions } from '../http/lane.ts';
 import { numberOr, timeoutMsDefault } from '../http/options.ts';
 import { tlsOf } from '../http/plan.ts';
 import { addQuery, portOf, requireUrl, shownOrigin } from '../http/url.ts';
@@ -104,8 +104,10 @@ function handshakeOptions(params: JSONObject, options: JSONObject) {
       );
     headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
   }
+  const tls = tlsOf(objectOf(params.tls));
+  checkTls(tls);
   return {
-    ...tlsOptions(tlsOf(objectOf(params.tls))),
+    ...tlsOptions(tls),
     headers,
     followRedirects: false,
     handshakeTimeout: connectTimeoutMs,
