@@ -17,6 +17,8 @@ export interface SqlFailureOptions {
   state?: string | undefined;
   /** Whether the connection is of no use any more. */
   broken?: boolean;
+  /** Whether it is certain that none of several statements had any effect. */
+  untouched?: boolean;
   cause?: unknown;
 }
 
@@ -26,6 +28,7 @@ export class SqlFailure extends StepError {
   readonly effect: Effect;
   readonly state: string | undefined;
   readonly broken: boolean;
+  readonly untouched: boolean;
 
   constructor(code: string, message: string, options: SqlFailureOptions = {}) {
     super(code, message, options);
@@ -33,6 +36,7 @@ export class SqlFailure extends StepError {
     this.effect = options.effect ?? 'no';
     this.state = options.state;
     this.broken = options.broken ?? false;
+    this.untouched = options.untouched ?? false;
   }
 }
 

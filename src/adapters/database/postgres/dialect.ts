@@ -16,9 +16,9 @@ export const postgresDialect: Dialect = {
   returning: () => true,
   bind: (text, values) => ({ text, values: Array.isArray(values) ? values : [], reuse: true }),
   explain: (text) => `EXPLAIN (FORMAT JSON) ${text}`,
-  primaryKey: (table) => ({
+  describe: (table) => ({
     text:
-      'SELECT a.attname AS name FROM pg_catalog.pg_index i ' +
+      "SELECT a.attname AS name, '' AS type, true AS is_key FROM pg_catalog.pg_index i " +
       'JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) ' +
       'WHERE i.indrelid = to_regclass($1) AND i.indisprimary',
     values: [table.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')],

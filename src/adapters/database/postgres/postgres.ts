@@ -53,7 +53,7 @@ export async function openPostgres(target: Target): Promise<Driver> {
     stats: () => pool.stats(),
     close: () => pool.close(),
   };
-  return createSqlDriver(server);
+  return createSqlDriver(server, target);
 }
 
 function planOf(target: Target): Plan {

@@ -32,8 +32,12 @@ export interface Dialect {
   bind(text: string, values: readonly JSONValue[] | JSONObject): Statement;
   /** The statement that gives the plan of another one. */
   explain(text: string): string;
-  /** Names of the columns of a table's primary key, as `name`; `generated` is true where the server makes values up. */
-  primaryKey(table: readonly string[]): Statement;
+  /** A table's columns: `name`, `type`, and `is_key` for those of the primary key. */
+  describe(table: readonly string[]): Statement;
+  /** How values get into a column of this type, where the server does not take them as they are. */
+  convert?(type: string): ((value: JSONValue) => JSONValue) | undefined;
+  /** Which values some column may need converted. */
+  convertible?(value: JSONValue): boolean;
   /** Whether changes of the schema roll back. */
   transactionalDdl: boolean;
   /** `create` is one statement each. */

@@ -4,6 +4,7 @@ import type { Dialect } from './dialect.ts';
 import { checkedName, quotedTable } from './identifier.ts';
 import { columnsSql } from './select.ts';
 import type { Statement } from './session.ts';
+import type { Convert } from './tables.ts';
 
 /** Texts kept for their shapes; few differ within a step. */
 const textsMax = 16;
@@ -14,6 +15,7 @@ export interface InsertPlan {
   /** `RETURNING` list as SQL, or undefined. */
   returning: string | undefined;
   dialect: Dialect;
+  convert: Convert;
 }
 
 /** Makes the statements of one insert, batch by batch. */
@@ -36,19 +38,20 @@ export class InsertBuilder {
    * @param full whether more statements of this shape are to be expected
    */
   statement(rows: readonly JSONObject[], columns: readonly string[], same: boolean, full: boolean): Statement {
+    const { convert, dialect } = this.#plan;
     const values: JSONValue[] = [];
     if (same) {
-      for (const row of rows) for (const column of columns) values.push(row[column] ?? null);
+      for (const row of rows) for (const column of columns) values.push(convert(column, row[column] ?? null));
       return { text: this.#text(columns, rows.length), values, reuse: full };
     }
-    if (!this.#plan.dialect.defaultInValues) throw new Error('rows of one statement must have the same keys');
+    if (!dialect.defaultInValues) throw new Error('rows of one statement must have the same keys');
     const holes = new Set<number>();
     let cell = 0;
     for (const row of rows)
       for (const column of columns) {
         const value = Object.hasOwn(row, column) ? row[column] : undefined;
         if (value === undefined) holes.add(cell);
-        else values.push(value);
+        else values.push(convert(column, value));
         cell += 1;
       }
     return { text: insertText(this.#plan, columns, rows.length, holes), values, reuse: false };

@@ -2,28 +2,46 @@ import { RowSink, readRows } from '../../../kit/rows.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { Call } from '../driver.ts';
 import { invalidParams } from '../errors.ts';
+import type { Dialect } from './dialect.ts';
 import { tableParts } from './identifier.ts';
 import { columnsOf, conflictOf, InsertBuilder, returningSql } from './insert.ts';
 import { readStatement, writeStatement } from './raw.ts';
 import { selectStatement } from './select.ts';
 import type { Outcome, Session, SqlServer, Statement } from './session.ts';
+import type { Convert, Tables } from './tables.ts';
 import { updateStatement } from './update.ts';
 
+/** What operations need besides the session. */
+export interface Scope {
+  server: SqlServer;
+  tables: Tables;
+}
+
 /** The statement of a `db_query`. @throws StepError INVALID_PARAMS, READ_ONLY */
-export function queryStatement(params: JSONObject, { system, dialect }: SqlServer): Statement {
+export async function queryStatement(
+  session: Session,
+  params: JSONObject,
+  { server, tables }: Scope,
+): Promise<Statement> {
+  const { system, dialect } = server;
   const statement =
-    params.query === undefined ? selectStatement(params, dialect) : readStatement(params, system, dialect);
+    params.query === undefined
+      ? selectStatement(params, dialect, await convertOf(session, params, params.where, tables, dialect))
+      : readStatement(params, system, dialect);
   return params.explain === true ? { ...statement, text: dialect.explain(statement.text), reuse: false } : statement;
 }
 
-/** `db_query` within a transaction. */
-export async function queryWithin(
+const convertOf = (
   session: Session,
   params: JSONObject,
-  call: Call,
-  server: SqlServer,
-): Promise<JSONObject> {
-  const { rows, fields } = await session.run(queryStatement(params, server));
+  values: JSONValue | undefined,
+  tables: Tables,
+  dialect: Dialect,
+): Promise<Convert> => tables.converting(session, tableParts(params.table, dialect), values);
+
+/** `db_query` within a transaction. */
+export async function queryWithin(session: Session, params: JSONObject, call: Call, scope: Scope): Promise<JSONObject> {
+  const { rows, fields } = await session.run(await queryStatement(session, params, scope));
   const sink = new RowSink(call.context, call.options.max_rows);
   await sink.add(rows);
   return queryOutput(params, (await sink.end()) as unknown as JSONObject, fields);
@@ -48,12 +66,17 @@ export async function updateWithin(
   session: Session,
   params: JSONObject,
   call: Call,
-  server: SqlServer,
+  { server, tables }: Scope,
 ): Promise<JSONObject> {
+  const { dialect } = server;
   const statement =
     params.query === undefined
-      ? updateStatement(params, server.dialect)
-      : writeStatement(params, server.system, server.dialect);
+      ? updateStatement(
+          params,
+          dialect,
+          await convertOf(session, params, [params.set ?? params.data ?? null, params.where ?? null], tables, dialect),
+        )
+      : writeStatement(params, server.system, dialect);
   const { rows, fields, affected } = await session.run(statement);
   const counts = {
     updated: affected,
@@ -71,9 +94,9 @@ export async function insertWithin(
   session: Session,
   params: JSONObject,
   call: Call,
-  server: SqlServer,
+  scope: Scope,
 ): Promise<JSONObject> {
-  const insert = new Insert(session, params, call, server);
+  const insert = new Insert(session, params, call, scope);
   for await (const rows of readRows(params.data, 'params.data', call.context)) await insert.add(rows);
   return insert.end();
 }
@@ -84,8 +107,9 @@ class Insert {
   readonly #params: JSONObject;
   readonly #call: Call;
   readonly #server: SqlServer;
+  readonly #tables: Tables;
   readonly #sink: RowSink;
-  readonly #table: string[];
+  readonly #parts: string[];
   #builder: InsertBuilder | undefined;
   #key: string | undefined;
   #ids: JSONValue[] | undefined = [];
@@ -93,13 +117,14 @@ class Insert {
   #inserted = 0;
   #running: Promise<void> | undefined;
 
-  constructor(session: Session, params: JSONObject, call: Call, server: SqlServer) {
+  constructor(session: Session, params: JSONObject, call: Call, { server, tables }: Scope) {
     this.#session = session;
     this.#params = params;
     this.#call = call;
     this.#server = server;
+    this.#tables = tables;
     this.#sink = new RowSink(call.context, call.options.max_rows);
-    this.#table = tableParts(params.table, server.dialect);
+    this.#parts = tableParts(params.table, server.dialect);
     if (params.on_conflict !== undefined) conflictOf(params.on_conflict, server.dialect);
   }
 
@@ -144,26 +169,33 @@ class Insert {
     let columns = returningSql(returning, dialect);
     if (columns !== undefined && !dialect.returning('insert'))
       throw invalidParams('params.returning: this server has no INSERT … RETURNING');
+    if (columns !== undefined && on_conflict !== undefined && dialect.upsert === 'on duplicate key')
+      throw invalidParams(
+        'params.returning: on this server it would also name the rows that on_conflict left as they are',
+      );
     this.#returned = columns !== undefined;
-    this.#key = await this.#primaryKey();
-    if (columns === undefined && this.#key !== undefined && dialect.returning('insert'))
-      columns = dialect.quote(this.#key);
-    return new InsertBuilder({ table: this.#table, conflict: on_conflict, returning: columns, dialect });
-  }
-
-  /** The column whose values `inserted_ids` lists: a primary key of one column. */
-  async #primaryKey(): Promise<string | undefined> {
-    const { rows } = await this.#session.run(this.#server.dialect.primaryKey(this.#table));
-    const name = rows.length === 1 ? rows[0]?.name : undefined;
-    return typeof name === 'string' ? name : undefined;
+    const { key, convert } = await this.#tables.get(this.#session, this.#parts);
+    this.#key = key;
+    if (columns === undefined && this.#key !== undefined && this.#returnsKey) columns = dialect.quote(this.#key);
+    return new InsertBuilder({ table: this.#parts, conflict: on_conflict, returning: columns, dialect, convert });
   }
 
   async #run(statement: Statement, batch: readonly JSONObject[]): Promise<void> {
-    const outcome = await this.#session.run(statement);
+    const outcome = await this.#session.run(statement).catch((thrown: unknown) => {
+      // What is known of the table may be out of date.
+      this.#tables.forget(this.#parts);
+      throw thrown;
+    });
     this.#call.reached?.('batch');
     this.#inserted += this.#countOf(outcome, batch);
     this.#takeIds(outcome, batch);
     if (this.#returned) await this.#sink.add(outcome.rows);
+  }
+
+  /** MariaDB returns rows that it ignored, too. */
+  get #returnsKey(): boolean {
+    const { returning, upsert } = this.#server.dialect;
+    return returning('insert') && (upsert === 'on conflict' || this.#params.on_conflict === undefined);
   }
 
   /** MySQL counts an updated row twice and an unchanged one not at all. */
@@ -189,7 +221,7 @@ class Insert {
   ): JSONValue[] | undefined {
     if (rows.length > 0)
       return rows.every((row) => Object.hasOwn(row, key)) ? rows.map((row) => row[key] ?? null) : undefined;
-    if (this.#server.dialect.returning('insert')) return [];
+    if (this.#returnsKey) return [];
     // Without RETURNING: what the data themselves say, or the first of consecutive numbers.
     if (this.#params.on_conflict !== undefined) return undefined;
     const given = batch.filter((row) => row[key] !== undefined && row[key] !== null);

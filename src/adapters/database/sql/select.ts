@@ -3,14 +3,15 @@ import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { quotedName, quotedTable, tableParts } from './identifier.ts';
 import type { Statement } from './session.ts';
+import type { Convert } from './tables.ts';
 import { Values, whereSql } from './where.ts';
 
 /** `{ table, columns?, where?, order_by?, limit?, offset? }` as SQL. @throws StepError INVALID_PARAMS */
-export function selectStatement(params: JSONObject, dialect: Dialect): Statement {
+export function selectStatement(params: JSONObject, dialect: Dialect, convert?: Convert): Statement {
   const { columns, where, order_by } = params;
   const values = new Values(dialect);
   let text = `SELECT ${columnsSql(columns, 'params.columns', dialect)} FROM ${quotedTable(tableParts(params.table, dialect), dialect)}`;
-  if (where !== undefined && !isEmpty(where)) text += ` WHERE ${whereSql(where, values, dialect)}`;
+  if (where !== undefined && !isEmpty(where)) text += ` WHERE ${whereSql(where, values, dialect, convert)}`;
   if (order_by !== undefined) text += ` ORDER BY ${orderSql(order_by, dialect)}`;
   text += pageSql(params, dialect);
   return { text, values: values.list, reuse: true };

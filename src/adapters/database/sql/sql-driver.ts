@@ -6,8 +6,10 @@ import type { Call, Driver } from '../driver.ts';
 import { SqlFailure } from '../errors.ts';
 import { Effects, paramsDigest } from './effects.ts';
 import { migrate } from './migrate.ts';
-import { insertWithin, queryOutput, queryStatement, updateWithin } from './operations.ts';
+import type { FileAccess } from './migrations.ts';
+import { insertWithin, queryOutput, queryStatement, type Scope, updateWithin } from './operations.ts';
 import type { Mode, Session, SqlServer } from './session.ts';
+import { Tables } from './tables.ts';
 import { operationsOf, runOperations } from './transaction.ts';
 
 /** What the server does not answer in time is stopped by the adapter; this is for a node that is gone. */
@@ -16,8 +18,9 @@ const serverGraceMs = 500;
 type Body = (session: Session) => Promise<JSONObject>;
 
 /** The operations of an SQL database, the same for each server. */
-export function createSqlDriver(server: SqlServer): Driver {
+export function createSqlDriver(server: SqlServer, access: FileAccess): Driver {
   const effects = new Effects(server);
+  const scope: Scope = { server, tables: new Tables(server.dialect) };
 
   const modeOf = ({ options, timeoutMs }: Call, readOnly: boolean): Mode => ({
     readOnly,
@@ -67,9 +70,9 @@ export function createSqlDriver(server: SqlServer): Driver {
   }
 
   async function query(params: JSONObject, call: Call): Promise<JSONObject> {
-    const statement = queryStatement(params, server);
     return again(call, true, () =>
       within(call, async (session) => {
+        const statement = await queryStatement(session, params, scope);
         const sink = new RowSink(call.context, call.options.max_rows);
         const fields = await session.read(modeOf(call, true), statement, call.options.batch_size, (rows) =>
           sink.add(rows),
@@ -82,12 +85,12 @@ export function createSqlDriver(server: SqlServer): Driver {
   function transaction(params: JSONObject, call: Call): Promise<JSONObject> {
     operationsOf(params);
     if (call.options.read_only !== true)
-      return write('db_transaction', params, call, (session) => runOperations(session, params, call, server));
+      return write('db_transaction', params, call, (session) => runOperations(session, params, call, scope));
     return again(call, true, () =>
       within(call, async (session) => {
         try {
           await session.begin(modeOf(call, true), []);
-          const output = await runOperations(session, params, call, server);
+          const output = await runOperations(session, params, call, scope);
           await session.commit([]);
           return output;
         } catch (thrown) {
@@ -101,13 +104,13 @@ export function createSqlDriver(server: SqlServer): Driver {
   return {
     system: server.system,
     query,
-    insert: (params, call) =>
-      write('db_insert', params, call, (session) => insertWithin(session, params, call, server)),
-    update: (params, call) =>
-      write('db_update', params, call, (session) => updateWithin(session, params, call, server)),
+    insert: (params, call) => write('db_insert', params, call, (session) => insertWithin(session, params, call, scope)),
+    update: (params, call) => write('db_update', params, call, (session) => updateWithin(session, params, call, scope)),
     transaction,
     migrate: (params, call) =>
-      again(call, true, () => within(call, (session) => migrate(session, params, call, server))),
+      again(call, true, () =>
+        within(call, (session) => migrate(session, params, call, modeOf(call, false), server, access)),
+      ),
     ping: async () => {
       const signal = AbortSignal.timeout(5_000);
       const statement = { text: 'SELECT 1', values: [], reuse: true };

@@ -3,9 +3,9 @@ import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts'
 import type { Call } from '../driver.ts';
 import { invalidParams, SqlFailure } from '../errors.ts';
 import { resultOf } from '../result.ts';
-import { insertWithin, queryWithin, updateWithin } from './operations.ts';
+import { insertWithin, queryWithin, type Scope, updateWithin } from './operations.ts';
 import { withResults } from './results.ts';
-import type { Session, SqlServer } from './session.ts';
+import type { Session } from './session.ts';
 
 const operationsMax = 1_000;
 
@@ -42,7 +42,7 @@ export async function runOperations(
   session: Session,
   params: JSONObject,
   call: Call,
-  server: SqlServer,
+  scope: Scope,
 ): Promise<JSONObject> {
   const results = new Map<string, JSONObject>();
   for (const [index, { id, type, params: given }] of operationsOf(params).entries()) {
@@ -50,7 +50,7 @@ export async function runOperations(
     const at = `params.operations[${index}]`;
     try {
       const resolved = withResults(given, results, at);
-      const output = await runOne(type, session, resolved, call, server);
+      const output = await runOne(type, session, resolved, call, scope);
       results.set(id, { ...output, result: resultOf(`db_${type}`, output) });
     } catch (thrown) {
       throw placed(thrown, at);
@@ -65,15 +65,15 @@ function runOne(
   session: Session,
   params: JSONObject,
   call: Call,
-  server: SqlServer,
+  scope: Scope,
 ): Promise<JSONObject> {
   switch (type) {
     case 'query':
-      return queryWithin(session, params, call, server);
+      return queryWithin(session, params, call, scope);
     case 'insert':
-      return insertWithin(session, params, call, server);
+      return insertWithin(session, params, call, scope);
     case 'update':
-      return updateWithin(session, params, call, server);
+      return updateWithin(session, params, call, scope);
   }
 }
 

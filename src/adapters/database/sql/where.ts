@@ -3,6 +3,7 @@ import { closest } from '../../../lib/suggest.ts';
 import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { quotedName } from './identifier.ts';
+import { type Convert, unconverted } from './tables.ts';
 import { isTagged } from './values.ts';
 
 const depthMax = 16;
@@ -39,7 +40,7 @@ export class Values {
  * A `where` object as SQL. All values are bound, all names quoted.
  * @throws StepError INVALID_PARAMS that names the place
  */
-export function whereSql(where: JSONValue, values: Values, dialect: Dialect): string {
+export function whereSql(where: JSONValue, values: Values, dialect: Dialect, convert: Convert = unconverted): string {
   let left = conditionsMax;
 
   function group(value: JSONValue | undefined, at: string, depth: number): string {
@@ -56,16 +57,16 @@ export function whereSql(where: JSONValue, values: Values, dialect: Dialect): st
     left -= 1;
     if (left < 0) throw invalidParams(`params.where has more than ${conditionsMax} conditions`);
     if (key === 'not') return `NOT (${group(given, at, depth + 1)})`;
-    if (key !== 'and' && key !== 'or') return condition(quotedName(key, at, dialect), given, at);
+    if (key !== 'and' && key !== 'or') return condition({ name: key, sql: quotedName(key, at, dialect) }, given, at);
     if (!Array.isArray(given) || given.length === 0) throw invalidParams(`${at} must be a list of conditions`);
     const all = given.map((one, index) => group(one, `${at}[${index}]`, depth + 1));
     return `(${all.join(key === 'and' ? ' AND ' : ' OR ')})`;
   }
 
-  function condition(column: string, given: JSONValue, at: string): string {
-    if (given === null) return `${column} IS NULL`;
+  function condition(column: Column, given: JSONValue, at: string): string {
+    if (given === null) return `${column.sql} IS NULL`;
     if (Array.isArray(given)) return listed(column, given, at, false);
-    if (!isObject(given) || isTagged(given)) return `${column} = ${values.bind(given)}`;
+    if (!isObject(given) || isTagged(given)) return `${column.sql} = ${bind(column, given, at)}`;
     const all = Object.entries(given as JSONObject).map(([operator, value]) =>
       compared(column, operator, value, `${at}.${operator}`),
     );
@@ -73,7 +74,7 @@ export function whereSql(where: JSONValue, values: Values, dialect: Dialect): st
     return all.length === 1 ? String(all[0]) : `(${all.join(' AND ')})`;
   }
 
-  function compared(column: string, operator: string, value: JSONValue, at: string): string {
+  function compared(column: Column, operator: string, value: JSONValue, at: string): string {
     switch (operator) {
       case 'in':
       case 'nin':
@@ -81,20 +82,20 @@ export function whereSql(where: JSONValue, values: Values, dialect: Dialect): st
         return listed(column, value, at, operator === 'nin');
       case 'is_null':
         if (typeof value !== 'boolean') throw invalidParams(`${at} must be true or false`);
-        return `${column} IS ${value ? '' : 'NOT '}NULL`;
+        return `${column.sql} IS ${value ? '' : 'NOT '}NULL`;
       case 'between': {
         if (!Array.isArray(value) || value.length !== 2) throw invalidParams(`${at} must be a list of two values`);
-        const [low, high] = value.map((bound) => values.bind(scalar(bound, at)));
-        return `${column} BETWEEN ${low} AND ${high}`;
+        const [low, high] = value.map((bound) => bind(column, bound, at));
+        return `${column.sql} BETWEEN ${low} AND ${high}`;
       }
       case 'ilike':
-        return dialect.ilike(column, values.bind(scalar(value, at)));
+        return dialect.ilike(column.sql, bind(column, value, at));
       default:
         return simple(column, operator, value, at);
     }
   }
 
-  function simple(column: string, operator: string, value: JSONValue, at: string): string {
+  function simple(column: Column, operator: string, value: JSONValue, at: string): string {
     const sql = Object.hasOwn(comparisons, operator) ? comparisons[operator] : undefined;
     if (sql === undefined) {
       const meant = closest(operator, operators);
@@ -102,19 +103,27 @@ export function whereSql(where: JSONValue, values: Values, dialect: Dialect): st
         `${at}: there is no such operator${meant === undefined ? '' : `; did you mean ${meant}?`} Operators: ${operators.join(', ')}`,
       );
     }
-    if (value === null && operator === 'eq') return `${column} IS NULL`;
-    if (value === null && operator === 'ne') return `${column} IS NOT NULL`;
-    return `${column} ${sql} ${values.bind(scalar(value, at))}`;
+    if (value === null && operator === 'eq') return `${column.sql} IS NULL`;
+    if (value === null && operator === 'ne') return `${column.sql} IS NOT NULL`;
+    return `${column.sql} ${sql} ${bind(column, value, at)}`;
   }
 
-  function listed(column: string, list: JSONValue[], at: string, not: boolean): string {
-    const all = list.map((value) => scalar(value, at));
+  function listed(column: Column, list: JSONValue[], at: string, not: boolean): string {
+    const all = list.map((value) => convert(column.name, scalar(value, at)));
     if (all.length === 0) return not ? '1 = 1' : '1 = 0';
-    if (dialect.listValues) return `${column} ${not ? '<> ALL' : '= ANY'}(${values.bind(all)})`;
-    return `${column} ${not ? 'NOT ' : ''}IN (${all.map((value) => values.bind(value)).join(', ')})`;
+    if (dialect.listValues) return `${column.sql} ${not ? '<> ALL' : '= ANY'}(${values.bind(all)})`;
+    return `${column.sql} ${not ? 'NOT ' : ''}IN (${all.map((value) => values.bind(value)).join(', ')})`;
   }
+
+  const bind = (column: Column, value: JSONValue, at: string): string =>
+    values.bind(convert(column.name, scalar(value, at)));
 
   return group(where, 'params.where', 0);
+}
+
+interface Column {
+  name: string;
+  sql: string;
 }
 
 /** A comparison with null is never true, and so never what was meant. */

@@ -1,0 +1,204 @@
+import type { Connection } from 'mysql2';
+import type { JSONObject, JSONValue } from '../../../lib/json.ts';
+import { SqlFailure } from '../errors.ts';
+import type { Field, Statement, TakeRows } from '../sql/session.ts';
+import { plainValue } from '../sql/values.ts';
+import { mysqlFailure } from './failure.ts';
+import { type Column, fieldOf, rowMaker } from './types.ts';
+
+/** SERVER_STATUS_IN_TRANS */
+const inTransaction = 1;
+
+/** What the server says about a statement that gives no rows. */
+interface Header {
+  affectedRows: number;
+  insertId: number;
+  info: string;
+  serverStatus: number;
+}
+
+export interface Executed {
+  rows: JSONObject[];
+  fields: Field[];
+  affected: number;
+  insertId: number;
+  /** Undefined where the answer does not say. */
+  inTransaction: boolean | undefined;
+}
+
+/** mysql2's events for what it does not type. */
+interface Command {
+  on(event: 'fields', listener: (columns: Column[] | undefined) => void): void;
+  on(event: 'result', listener: (row: unknown) => void): void;
+  on(event: 'error', listener: (thrown: unknown) => void): void;
+  on(event: 'end', listener: () => void): void;
+}
+
+/** One connection. All methods reject with SqlFailure. */
+export class MysqlConnection {
+  readonly #connection: Connection;
+  readonly #kill: (threadId: number) => Promise<void>;
+  /** The last limits that were set, so that they are set only where they change. */
+  limits = '';
+  #broken = false;
+  #running = 0;
+  #open = false;
+
+  /** @param kill stops what runs on the thread, from another connection; does not reject */
+  constructor(connection: Connection, kill: (threadId: number) => Promise<void>) {
+    this.#connection = connection;
+    this.#kill = kill;
+    const broken = (): void => {
+      this.#broken = true;
+    };
+    connection.on('error', broken);
+    connection.on('end', broken);
+  }
+
+  get usable(): boolean {
+    return !this.#broken && this.#running === 0 && !this.#open;
+  }
+
+  /** Whether a transaction was begun and not ended. */
+  set transaction(open: boolean) {
+    this.#open = open;
+  }
+
+  destroy(): void {
+    this.#broken = true;
+    this.#connection.destroy();
+    (this.#connection as unknown as { stream: { destroy(): void } }).stream.destroy();
+  }
+
+  async end(): Promise<void> {
+    this.#broken = true;
+    await new Promise<void>((resolve) => this.#connection.end(() => resolve()));
+  }
+
+  async cancel(): Promise<void> {
+    await this.#kill(this.#connection.threadId);
+  }
+
+  /** Statements of the adapter itself, or of a migration: in the text protocol. */
+  async script(text: string): Promise<void> {
+    let done = 0;
+    try {
+      await this.#guarded(
+        () =>
+          new Promise<void>((resolve, reject) => {
+            const command = this.#connection.query(text) as unknown as Command;
+            command.on('result', () => {
+              done += 1;
+            });
+            command.on('error', reject);
+            command.on('end', resolve);
+          }),
+      );
+    } catch (thrown) {
+      throw done === 0 && !this.#broken && thrown instanceof SqlFailure ? untouched(thrown) : thrown;
+    }
+  }
+
+  async run({ text, values, reuse }: Statement): Promise<Executed> {
+    const executed: Executed = { rows: [], fields: [], affected: 0, insertId: 0, inTransaction: undefined };
+    await this.#execute(text, values, executed, (row) => {
+      executed.rows.push(row);
+    });
+    if (!reuse) this.#connection.unprepare(text);
+    return executed;
+  }
+
+  /** Rows as they come; the socket is not read while `take` has not taken the last ones. */
+  async read({ text, values, reuse }: Statement, batchRows: number, take: TakeRows): Promise<Field[]> {
+    const executed: Executed = { rows: [], fields: [], affected: 0, insertId: 0, inTransaction: undefined };
+    let rows: JSONObject[] = [];
+    let taking: Promise<void> = Promise.resolve();
+    let failed: { thrown: unknown } | undefined;
+    const flush = (): void => {
+      const full = rows;
+      rows = [];
+      this.#connection.pause();
+      taking = taking
+        .then(() => (failed === undefined ? take(full) : undefined))
+        .catch((thrown) => {
+          failed ??= { thrown };
+        })
+        .finally(() => this.#connection.resume());
+    };
+    await this.#execute(text, values, executed, (row) => {
+      if (failed !== undefined) return;
+      rows.push(row);
+      if (rows.length >= batchRows) flush();
+    });
+    await taking;
+    if (failed !== undefined) throw failed.thrown;
+    if (rows.length > 0) await take(rows);
+    if (!reuse) this.#connection.unprepare(text);
+    return executed.fields;
+  }
+
+  async #execute(
+    text: string,
+    values: readonly JSONValue[],
+    executed: Executed,
+    onRow: (row: JSONObject) => void,
+  ): Promise<void> {
+    let make: ((cells: readonly unknown[]) => JSONObject) | undefined;
+    let sets = 0;
+    await this.#guarded(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const options = { sql: text, values: values.map(plainValue), rowsAsArray: true };
+          const command = this.#connection.execute(options) as unknown as Command;
+          command.on('fields', (columns) => {
+            sets += 1;
+            // A procedure may give several results: the first stands for all.
+            make = columns === undefined || sets > 1 ? undefined : rowMaker(columns);
+            if (make !== undefined && columns !== undefined) executed.fields = columns.map(fieldOf);
+          });
+          command.on('result', (row) => {
+            if (Array.isArray(row)) {
+              if (make !== undefined) onRow(make(row));
+            } else takeHeader(row as Header, executed);
+          });
+          command.on('error', reject);
+          command.on('end', resolve);
+        }),
+    );
+  }
+
+  async #guarded<R>(body: () => Promise<R>): Promise<R> {
+    this.#running += 1;
+    try {
+      return await body();
+    } catch (thrown) {
+      const failure = mysqlFailure(thrown);
+      if (failure.broken) this.#broken = true;
+      throw failure;
+    } finally {
+      this.#running -= 1;
+    }
+  }
+}
+
+function takeHeader(header: Header | null, executed: Executed): void {
+  if (header === null) return;
+  // `affectedRows` leaves out rows that were found but had the new values already.
+  const matched = /Rows matched: (\d+)/.exec(header.info ?? '');
+  executed.affected = matched === null ? header.affectedRows : Number(matched[1]);
+  executed.insertId = header.insertId;
+  executed.inTransaction = (header.serverStatus & inTransaction) !== 0;
+}
+
+const untouched = (failure: SqlFailure): SqlFailure => {
+  const { code, message, kind, retryable, effect, state, broken } = failure;
+  return new SqlFailure(code, message, {
+    kind,
+    retryable,
+    effect,
+    state,
+    broken,
+    untouched: true,
+    cause: failure.cause,
+  });
+};

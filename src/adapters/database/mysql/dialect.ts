@@ -1,0 +1,116 @@
+import { isObject, type JSONValue } from '../../../lib/json.ts';
+import { invalidParams } from '../errors.ts';
+import type { Dialect } from '../sql/dialect.ts';
+import { isTagged } from '../sql/values.ts';
+import { isIsoTime, toMysqlTime } from './times.ts';
+
+/** What is known once a connection is made. */
+export interface MysqlFacts {
+  mariadb: boolean;
+  /** auto_increment_increment. */
+  step: number;
+}
+
+const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+
+const implicit = new Set(
+  (
+    'ALTER CREATE DROP TRUNCATE RENAME GRANT REVOKE ANALYZE OPTIMIZE REPAIR CHECK CACHE CHECKSUM RESET START STOP SHUTDOWN ' +
+    'IMPORT RESTART CLONE'
+  ).split(' '),
+);
+
+export function mysqlDialect(facts: MysqlFacts): Dialect {
+  return {
+    quote,
+    nameBytesMax: 64 * 3,
+    placeholder: () => '?',
+    valuesMax: 65_535,
+    defaultInValues: true,
+    defaultRowsMax: 1_000,
+    get consecutiveIds() {
+      return facts.step === 1;
+    },
+    insertDefaults: (rows) => `() VALUES ${new Array(rows).fill('()').join(',')}`,
+    listValues: false,
+    unlimited: '18446744073709551615',
+    ilike: (column, value) => `LOWER(${column}) LIKE LOWER(${value})`,
+    upsert: 'on duplicate key',
+    returning: (verb) => facts.mariadb && verb !== 'update',
+    bind: expandLists,
+    explain: (text) => `EXPLAIN FORMAT=JSON ${text}`,
+    describe: (table) => ({
+      text:
+        "SELECT column_name AS name, data_type AS type, column_key = 'PRI' AS is_key FROM information_schema.columns " +
+        'WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?',
+      values: [table.length > 1 ? (table.at(-2) ?? null) : null, table.at(-1) ?? ''],
+      reuse: true,
+    }),
+    convert: (type) => (type === 'datetime' || type === 'timestamp' ? toMysqlTime : undefined),
+    convertible: isIsoTime,
+    transactionalDdl: false,
+    effects: {
+      create: [
+        'CREATE TABLE IF NOT EXISTS _jsonflow_effects (' +
+          'effect_key VARBINARY(1024) NOT NULL PRIMARY KEY, params_digest CHAR(64) CHARACTER SET ascii NOT NULL, ' +
+          'output LONGTEXT CHARACTER SET utf8mb4, created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, ' +
+          'INDEX _jsonflow_effects_created_at (created_at)) ENGINE=InnoDB',
+      ],
+      insert: 'INSERT INTO _jsonflow_effects (effect_key, params_digest) VALUES (?, ?)',
+      select: 'SELECT params_digest, output FROM _jsonflow_effects WHERE effect_key = ?',
+      update: 'UPDATE _jsonflow_effects SET output = ? WHERE effect_key = ?',
+      prune: 'DELETE FROM _jsonflow_effects WHERE created_at < NOW() - INTERVAL 30 DAY ORDER BY created_at LIMIT 1000',
+    },
+    migrations: {
+      create:
+        'CREATE TABLE IF NOT EXISTS _jsonflow_migrations (' +
+        'id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, checksum CHAR(64) CHARACTER SET ascii NOT NULL, ' +
+        'started_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), finished_at TIMESTAMP(6) NULL) ENGINE=InnoDB',
+    },
+    // Names of locks are the server's, so the database's goes into it; it may have 64 characters.
+    lock: {
+      lock: {
+        text: "SELECT GET_LOCK(CONCAT('_jsonflow_', LEFT(SHA2(DATABASE(), 256), 48)), 86400) AS locked",
+        values: [],
+        reuse: false,
+      },
+      unlock: {
+        text: "SELECT RELEASE_LOCK(CONCAT('_jsonflow_', LEFT(SHA2(DATABASE(), 256), 48))) AS locked",
+        values: [],
+        reuse: false,
+      },
+    },
+    commitsImplicitly: (word) => implicit.has(word),
+  };
+}
+
+/** A list in place of one `?` becomes as many as it has members, for `IN (?)`. */
+export function expandLists(text: string, values: unknown): { text: string; values: JSONValue[]; reuse: boolean } {
+  const given = Array.isArray(values) ? (values as JSONValue[]) : [];
+  if (!given.some(Array.isArray)) return { text, values: given, reuse: true };
+  const places = placesOf(text);
+  if (places.length !== given.length)
+    throw invalidParams(`params.query has ${places.length} placeholders, but params.params ${given.length} values`);
+  const all: JSONValue[] = [];
+  let expanded = '';
+  let from = 0;
+  for (const [index, place] of places.entries()) {
+    const value = given[index] ?? null;
+    const list = Array.isArray(value) && isList(value) ? value : [value];
+    expanded += `${text.slice(from, place)}${list.length === 0 ? 'NULL' : list.map(() => '?').join(', ')}`;
+    all.push(...list);
+    from = place + 1;
+  }
+  return { text: expanded + text.slice(from), values: all, reuse: true };
+}
+
+const isList = (value: readonly JSONValue[]): boolean =>
+  value.every((member) => typeof member !== 'object' || member === null || (isObject(member) && isTagged(member)));
+
+/** Where the placeholders are: not in texts, names and comments. */
+function placesOf(text: string): number[] {
+  const places: number[] = [];
+  const parts = /'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|--[^\n]*|#[^\n]*|\/\*.*?\*\/|(\?)/gs;
+  for (const match of text.matchAll(parts)) if (match[1] !== undefined) places.push(match.index);
+  return places;
+}
