@@ -29,6 +29,7 @@ export interface Commit {
 const rebalanceMs = 30_000;
 const quiesceMs = 20_000;
 const joinTriesMax = 20;
+const triesWithoutAnswerMax = 3;
 
 /** A member of a consumer group, by the classic protocol: joins, sends heartbeats, commits, leaves. */
 export class Membership {
@@ -145,12 +146,18 @@ export class Membership {
         const ids = brokerErrors(thrown);
         if (ids.has('MEMBER_ID_REQUIRED')) continue;
         if (isOut(ids)) this.#drop();
-        else if (!ids.has('REBALANCE_IN_PROGRESS') && !isTransient(thrown))
-          throw kafkaError(thrown, 'CONSUME_FAILED', 'joining the consumer group');
-        if (tries >= joinTriesMax) throw kafkaError(thrown, 'CONSUME_FAILED', 'joining the consumer group');
+        else if (!ids.has('REBALANCE_IN_PROGRESS') && !isTransient(thrown)) this.#fail(thrown);
+        // Without an answer there is nobody to wait for.
+        if (tries >= (ids.size === 0 ? triesWithoutAnswerMax : joinTriesMax)) this.#fail(thrown);
         await pauseMs(Math.min(2000, 50 * tries), this.#stopped.signal);
       }
     }
+  }
+
+  /** Not a member with half of what it needs, but none. */
+  #fail(thrown: unknown): never {
+    this.#drop();
+    throw kafkaError(thrown, 'CONSUME_FAILED', 'joining the consumer group');
   }
 
   async #joinOnce(): Promise<void> {

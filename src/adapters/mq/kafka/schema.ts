@@ -24,14 +24,14 @@ export const kafkaConsumeParams: Record<string, JSONObject> = {
   topic,
   replay: {
     type: 'boolean',
-    description: 'Kafka: read what is there from `from` on for no group, and commit nothing. Default false.',
+    description: 'Kafka, NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.',
   },
   partition: partition('Kafka: with replay, the one partition to read.'),
   max_bytes: {
     type: 'integer',
     minimum: 1,
     maximum: 1_073_741_824,
-    description: 'Kafka: take no more messages once their bodies are so large together. Default 33554432.',
+    description: 'Kafka, NATS: take no more messages once their bodies are so large together. Default 33554432.',
   },
   session_timeout_ms: {
     type: 'integer',
@@ -65,7 +65,8 @@ export const kafkaCreateParams: Record<string, JSONObject> = {
     type: 'integer',
     minimum: 1,
     maximum: 100,
-    description: "Kafka: default: the broker's default.replication.factor.",
+    description:
+      'Kafka, NATS: how many servers keep the messages. Default: what the Kafka broker has configured; 1 in NATS.',
   },
   config: {
     type: 'object',

@@ -26,24 +26,14 @@ export async function publishMessages(session: Session, request: PublishRequest)
     if (stream !== undefined) headers.set(expectedStreamHeader, stream);
     return publishOne(session, { subject, body: message.body, headers, timeoutMs: request.timeoutMs });
   });
-  const sequences = acks.map(({ seq }) => seq);
-  return {
-    subject,
-    stream: acks[0]?.stream ?? null,
-    first_sequence: sequences.length === 0 ? null : Math.min(...bounds(sequences)),
-    last_sequence: sequences.length === 0 ? null : Math.max(...bounds(sequences)),
-    duplicates: acks.filter(({ duplicate }) => duplicate).length,
-  };
-}
-
-/** Least and greatest: a list may be too long for `Math.min(...list)`. */
-function bounds(list: readonly number[]): [number, number] {
-  let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const one of list) {
-    if (one < least) least = one;
-    if (one > greatest) greatest = one;
+  const sequences: JSONObject = { count: acks.length };
+  let duplicates = 0;
+  for (const { seq, duplicate } of acks) {
+    if (duplicate) duplicates += 1;
+    sequences.first = Math.min(Number(sequences.first ?? seq), seq);
+    sequences.last = Math.max(Number(sequences.last ?? seq), seq);
   }
-  return [least, greatest];
+  return { subject, stream: acks[0]?.stream ?? stream ?? null, sequences, duplicates: { count: duplicates } };
 }
 
 export interface OneMessage {

@@ -32,13 +32,13 @@ export const natsConsumeParams: Record<string, JSONObject> = {
   stream,
   replay: {
     type: 'boolean',
-    description: 'NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.',
+    description: 'Kafka, NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.',
   },
   max_bytes: {
     type: 'integer',
     minimum: 1,
     maximum: 1_073_741_824,
-    description: 'NATS: take no more messages once their bodies are so large together. Default 33554432.',
+    description: 'Kafka, NATS: take no more messages once their bodies are so large together. Default 33554432.',
   },
   ack_wait_ms: {
     type: 'integer',
@@ -90,7 +90,13 @@ export const natsCreateParams: Record<string, JSONObject> = {
     minimum: 1,
     description: "NATS: largest message. Default: the server's max_payload.",
   },
-  replicas: { type: 'integer', minimum: 1, maximum: 5, description: 'NATS: servers that keep the stream. Default 1.' },
+  replicas: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 100,
+    description:
+      'Kafka, NATS: how many servers keep the messages. Default: what the Kafka broker has configured; 1 in NATS.',
+  },
   duplicate_window_ms: {
     type: 'integer',
     minimum: 100,
