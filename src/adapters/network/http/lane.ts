@@ -34,6 +34,8 @@ export function checkTls(tls: Tls): void {
   const { cert, key, ca } = tls;
   if (cert === undefined && ca === undefined) return;
   try {
+    // Node takes any text as authorities, and then finds none in it.
+    if (ca?.includes('-----BEGIN ') === false) throw new Error('no PEM');
     createSecureContext(tlsOptions({ cert, key, ca, serverName: undefined }));
   } catch {
     // OpenSSL's words say nothing that helps, and could quote.
