@@ -1,7 +1,5 @@
-import { isObject, type JSONValue } from '../../../lib/json.ts';
-import { invalidParams } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import { isTagged } from '../sql/values.ts';
+import { expandLists } from '../sql/lists.ts';
 import { isIsoTime, toMysqlTime } from './times.ts';
 
 /** What is known once a connection is made. */
@@ -10,6 +8,9 @@ export interface MysqlFacts {
   /** auto_increment_increment. */
   step: number;
 }
+
+/** What may hold a question mark that is no placeholder, and the placeholder itself. */
+const parts = /'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|--[^\n]*|#[^\n]*|\/\*.*?\*\/|(\?)/gs;
 
 const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
@@ -37,7 +38,7 @@ export function mysqlDialect(facts: MysqlFacts): Dialect {
     ilike: (column, value) => `LOWER(${column}) LIKE LOWER(${value})`,
     upsert: 'on duplicate key',
     returning: (verb) => facts.mariadb && verb !== 'update',
-    bind: expandLists,
+    bind: (text, values) => expandLists(text, values, parts),
     explain: (text) => `EXPLAIN FORMAT=JSON ${text}`,
     describe: (table) => ({
       text:
@@ -62,6 +63,7 @@ export function mysqlDialect(facts: MysqlFacts): Dialect {
       prune: 'DELETE FROM _jsonflow_effects WHERE created_at < NOW() - INTERVAL 30 DAY ORDER BY created_at LIMIT 1000',
     },
     migrations: {
+      now: 'CURRENT_TIMESTAMP(6)',
       create:
         'CREATE TABLE IF NOT EXISTS _jsonflow_migrations (' +
         'id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, checksum CHAR(64) CHARACTER SET ascii NOT NULL, ' +
@@ -82,35 +84,4 @@ export function mysqlDialect(facts: MysqlFacts): Dialect {
     },
     commitsImplicitly: (word) => implicit.has(word),
   };
-}
-
-/** A list in place of one `?` becomes as many as it has members, for `IN (?)`. */
-export function expandLists(text: string, values: unknown): { text: string; values: JSONValue[]; reuse: boolean } {
-  const given = Array.isArray(values) ? (values as JSONValue[]) : [];
-  if (!given.some(Array.isArray)) return { text, values: given, reuse: true };
-  const places = placesOf(text);
-  if (places.length !== given.length)
-    throw invalidParams(`params.query has ${places.length} placeholders, but params.params ${given.length} values`);
-  const all: JSONValue[] = [];
-  let expanded = '';
-  let from = 0;
-  for (const [index, place] of places.entries()) {
-    const value = given[index] ?? null;
-    const list = Array.isArray(value) && isList(value) ? value : [value];
-    expanded += `${text.slice(from, place)}${list.length === 0 ? 'NULL' : list.map(() => '?').join(', ')}`;
-    all.push(...list);
-    from = place + 1;
-  }
-  return { text: expanded + text.slice(from), values: all, reuse: true };
-}
-
-const isList = (value: readonly JSONValue[]): boolean =>
-  value.every((member) => typeof member !== 'object' || member === null || (isObject(member) && isTagged(member)));
-
-/** Where the placeholders are: not in texts, names and comments. */
-function placesOf(text: string): number[] {
-  const places: number[] = [];
-  const parts = /'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|--[^\n]*|#[^\n]*|\/\*.*?\*\/|(\?)/gs;
-  for (const match of text.matchAll(parts)) if (match[1] !== undefined) places.push(match.index);
-  return places;
 }

@@ -39,6 +39,7 @@ export const postgresDialect: Dialect = {
       "WHERE created_at < now() - interval '30 days' ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",
   },
   migrations: {
+    now: 'clock_timestamp()',
     create:
       'CREATE TABLE IF NOT EXISTS _jsonflow_migrations (' +
       'id text PRIMARY KEY, checksum text NOT NULL, started_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz)',

@@ -42,7 +42,7 @@ export interface Dialect {
   transactionalDdl: boolean;
   /** `create` is one statement each. */
   effects: { create: readonly string[]; insert: string; select: string; update: string; prune: string };
-  migrations: { create: string };
+  migrations: { create: string; now: string };
   /** Keeps other migrators out, of this session's schema or database; undefined where only a transaction can. */
   lock?: { lock: Statement; unlock: Statement };
   /** Whether a statement ends the transaction that it is in, by its first word. */

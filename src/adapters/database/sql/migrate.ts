@@ -219,7 +219,7 @@ class Migrator {
   }
 
   #finish(id: string): Statement {
-    const text = `UPDATE _jsonflow_migrations SET finished_at = CURRENT_TIMESTAMP WHERE id = ${this.#at(1)}`;
+    const text = `UPDATE _jsonflow_migrations SET finished_at = ${this.#server.dialect.migrations.now} WHERE id = ${this.#at(1)}`;
     return { text, values: [id], reuse: true };
   }
 
