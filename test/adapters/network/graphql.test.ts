@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { after, before, test } from 'node:test';
 import { buildSchema, GraphQLError, graphql } from 'graphql';
@@ -260,4 +261,14 @@ test('loopback is out of bounds by default', async () => {
   } finally {
     await guarded.close?.();
   }
+});
+
+test('docs/adapters/network-graphql.md: the examples work', async () => {
+  const page = readFileSync(new URL('../../../docs/adapters/network-graphql.md', import.meta.url), 'utf8');
+  const examples = [...page.matchAll(/^```json\n([\s\S]*?)^```/gm)].map(
+    ([, code = '']) => JSON.parse(code) as JSONObject,
+  );
+  assert.ok(examples.length > 1);
+  for (const { params } of examples)
+    assert.notEqual((await query({ ...(params as JSONObject), url: `${origin}/graphql` })).result, null);
 });

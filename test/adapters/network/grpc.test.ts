@@ -631,3 +631,16 @@ test('what is no gRPC server', async () => {
     other.close();
   }
 });
+
+test('docs/adapters/network-grpc.md: the examples work', async () => {
+  const page = readFileSync(new URL('../../../docs/adapters/network-grpc.md', import.meta.url), 'utf8');
+  const examples = [...page.matchAll(/^```json\n([\s\S]*?)^```/gm)].map(
+    ([, code = '']) => JSON.parse(code) as JSONObject,
+  );
+  assert.ok(examples.length > 0);
+  for (const { params } of examples) {
+    const { url, ...rest } = params as JSONObject;
+    assert.equal(typeof url, 'string');
+    assert.equal((await call({ ...rest, url: `grpc://127.0.0.1:${server.port}` })).result !== undefined, true);
+  }
+});

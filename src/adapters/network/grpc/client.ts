@@ -5,7 +5,6 @@ import { PoolCache } from '../../../kit/pools.ts';
 import { retrying } from '../../../kit/retry.ts';
 import { isStoredData, RowSink, readRows } from '../../../kit/rows.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { sha256 } from '../../../lib/hash.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { Egress } from '../../../ports/egress.ts';
@@ -14,11 +13,11 @@ import { type Descriptors, descriptorLimits, descriptorsOfTexts, methodOf } from
 import { type Call, streaming, unary } from './exchange.ts';
 import { decode, encode } from './message.ts';
 import { reflect } from './reflection.ts';
-import { type GrpcRequest, readRequest } from './request.ts';
+import { type GrpcRequest, mainProto, readRequest } from './request.ts';
 import { CallFailed, type Ended, failureOf, metadataJson, neverReached, statusJson, statusName } from './status.ts';
 
-/** Descriptors of .proto texts that are kept, by the texts' digest. */
-const textsKept = 50;
+/** Sets of .proto texts whose descriptors are kept. */
+const textsKept = 20;
 /** Decoded messages that wait to be put aside together. */
 const batchSize = 256;
 
@@ -89,9 +88,10 @@ export class GrpcCaller {
               : thrown instanceof StepError && thrown.code === 'HOST_NOT_FOUND',
         },
         async () => {
-          const client = await unlessAborted(step.connection.client(), call.signal);
+          const client = step.connection.ready() ?? (await unlessAborted(step.connection.client(), call.signal));
           try {
-            const descriptors = await this.#describe(step);
+            const descriptors =
+              request.protos === undefined ? await this.#describe(step) : this.#compiled(request.protos);
             const method = methodOf(descriptors, request);
             safe = idempotent ?? method.idempotency !== 0;
             return await run(step, client, method, descriptors);
@@ -113,7 +113,6 @@ export class GrpcCaller {
   }
 
   async #describe({ request, connection, call }: Step): Promise<Descriptors> {
-    if (request.protos !== undefined) return this.#compiled(request.protos);
     const known = connection.describedBefore(request.service);
     if (known !== undefined) return known;
     const client = await unlessAborted(connection.temporary(descriptorLimits.binaryBytes), call.signal);
@@ -127,9 +126,13 @@ export class GrpcCaller {
   }
 
   #compiled(protos: ReadonlyMap<string, string>): Descriptors {
-    const key = sha256(JSON.stringify([...protos]));
-    const descriptors = this.#texts.get(key) ?? descriptorsOfTexts(protos);
-    this.#texts.delete(key);
+    const [only] = protos.values();
+    // The one text is its own key: no copy, no digest.
+    const key = protos.size === 1 && only !== undefined && protos.has(mainProto) ? only : JSON.stringify([...protos]);
+    const known = this.#texts.get(key);
+    // Anew at the end: the first is the one that goes.
+    if (known !== undefined && this.#texts.size > 1) this.#texts.delete(key);
+    const descriptors = known ?? descriptorsOfTexts(protos);
     this.#texts.set(key, descriptors);
     for (const oldest of this.#texts.keys()) {
       if (this.#texts.size <= textsKept) break;
@@ -196,7 +199,7 @@ async function callStreaming(
     return sink.add(rows as JSONObject[]);
   };
   let count = 0;
-  const take = async (bytes: Buffer): Promise<boolean> => {
+  const take = (bytes: Buffer): boolean | Promise<boolean> => {
     bytesTotal += bytes.length;
     count += 1;
     if (bytesTotal > max_total_bytes)
@@ -207,8 +210,8 @@ async function callStreaming(
     if (single && count > 1)
       throw new StepError('RESPONSE_INVALID', `${method.name} answered with more than one message`);
     batch.push(decode(method.output, bytes, descriptors, jsonOptions(request)));
-    if (batch.length >= batchSize) await flush();
-    return single || count < max_messages;
+    const more = single || count < max_messages;
+    return batch.length < batchSize ? more : flush().then(() => more);
   };
   const requests = await requestsOf(step, method, descriptors);
   const ended = await streaming(client, call, requests, take).catch((thrown: unknown) => ({

@@ -27,9 +27,15 @@ export class Connection {
     this.#maxBytes = maxBytes;
   }
 
+  /** The client, if its addresses are fresh. */
+  ready(): Client | undefined {
+    return Date.now() - this.#checkedAt < addressesMs ? this.#current?.client : undefined;
+  }
+
   /** @throws StepError EGRESS_DENIED, HOST_NOT_FOUND, INVALID_PARAMS */
   async client(): Promise<Client> {
-    if (this.#current !== undefined && Date.now() - this.#checkedAt < addressesMs) return this.#current.client;
+    const ready = this.ready();
+    if (ready !== undefined) return ready;
     const addresses = await this.#addresses();
     this.#checkedAt = Date.now();
     if (this.#current?.addresses === addresses) return this.#current.client;

@@ -109,7 +109,8 @@ export async function streaming(
   let stopped = false;
   try {
     for await (const message of stream) {
-      if (await take(message as Buffer)) continue;
+      const more = take(message as Buffer);
+      if (typeof more === 'boolean' ? more : await more) continue;
       stopped = true;
       break;
     }

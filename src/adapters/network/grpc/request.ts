@@ -45,6 +45,9 @@ export interface GrpcRequest {
   accepted: ReadonlySet<number>;
 }
 
+/** Name of the file that `params.proto` is. */
+export const mainProto = 'params.proto';
+
 const invalid = (problem: string): StepError => new StepError('INVALID_PARAMS', problem);
 
 /** @throws StepError INVALID_PARAMS */
@@ -121,8 +124,7 @@ function readProtos({ proto, protos }: JSONObject): ReadonlyMap<string, string> 
   if (proto === undefined && protos === undefined) return undefined;
   const texts = new Map<string, string>();
   for (const [name, text] of Object.entries(isObject(protos) ? protos : {})) texts.set(name, String(text));
-  // A name that no import can write, so that it can't be in the way.
-  if (proto !== undefined) texts.set('params.proto', String(proto));
+  if (proto !== undefined) texts.set(mainProto, String(proto));
   return texts;
 }
 
