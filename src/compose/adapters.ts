@@ -1,3 +1,5 @@
+import { createDatabaseAdapter } from '../adapters/database/adapter.ts';
+import { createMqAdapter } from '../adapters/mq/adapter.ts';
 import { createNetworkAdapter } from '../adapters/network/adapter.ts';
 import { createTransformAdapter } from '../adapters/transform/adapter.ts';
 import { createEgress } from '../egress/egress.ts';
@@ -13,6 +15,8 @@ export interface AdapterDeps {
 /** The adapters that come with JSONFlow, by id. What each needs to do its work, such as drivers, it loads when a step first asks for it. */
 const builtIn: Readonly<Record<string, (deps: AdapterDeps) => Adapter>> = {
   transform: () => createTransformAdapter(),
+  database: createDatabaseAdapter,
+  mq: createMqAdapter,
   network: createNetworkAdapter,
 };
 

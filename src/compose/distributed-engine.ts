@@ -12,6 +12,7 @@ import { createVerifier, ephemeralIdentity, loadOrCreateIdentity } from '../iden
 import { JSONFlowError } from '../lib/errors.ts';
 import type { JSONValue } from '../lib/json.ts';
 import type { AdapterHealth } from '../ports/adapter.ts';
+import type { Egress } from '../ports/egress.ts';
 import type { SignatureVerifier, Signer } from '../ports/signer.ts';
 import type { Store } from '../ports/store.ts';
 import type { Listener } from '../ports/transport.ts';
@@ -32,6 +33,7 @@ import { type EngineConfig, type NodeSettings, settingsOf, workerName } from './
 import { ReceiptStore } from './receipt-store.ts';
 import { type ReplayReport, replayBundle } from './replay.ts';
 import { systemClock, systemRandom } from './system.ts';
+import { sourcesFor } from './triggers.ts';
 import { defaultVault } from './vault.ts';
 
 export type { EngineConfig } from './config.ts';
@@ -87,6 +89,7 @@ interface Running {
 export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   readonly #settings: NodeSettings;
   readonly #registry = new AdapterRegistry();
+  readonly #egress: Egress;
   /** Which run a list of receipts came from, so that `replay(result.receipts)` finds the rest of it. */
   readonly #runOfReceipts = new WeakMap<readonly Receipt[], string>();
   #catalogue: ReadonlyMap<string, StepTypeManifest>;
@@ -102,8 +105,9 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   constructor(config: EngineConfig = {}) {
     super();
     this.#settings = settingsOf(config);
-    const egress = createEgress(config.egress);
-    for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress })) this.#registry.register(adapter);
+    this.#egress = createEgress(config.egress);
+    for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress: this.#egress }))
+      this.#registry.register(adapter);
     for (const adapter of config.adapters ?? []) this.#registry.register(adapter);
     this.#catalogue = this.#registry.stepTypes();
     this.#nodeId = this.#settings.nodeId;
@@ -319,6 +323,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       random: systemRandom,
       joinTokens: settings.token === undefined ? [] : [settings.token],
       catalogue: () => this.#catalogue,
+      sources: sourcesFor(settings.capabilities?.adapters, { egress: this.#egress, vault: running.vault }),
     });
     running.coordinator = { api, store, local: undefined, server: undefined, listener: undefined };
     for (const name of engineEventNames)

@@ -54,6 +54,12 @@ export class Client {
     return this.#request(`/api/v1/runs/${runId}`) as Promise<DistributedResult>;
   }
 
+  runs(query: { status: string; limit: number }): Promise<{ runs: { run_id: string }[] }> {
+    return this.#request(`/api/v1/runs?status=${query.status}&limit=${query.limit}`) as Promise<{
+      runs: { run_id: string }[];
+    }>;
+  }
+
   bundle(runId: string): Promise<Bundle> {
     return this.#request(`/api/v1/runs/${runId}/bundle`) as Promise<Bundle>;
   }
