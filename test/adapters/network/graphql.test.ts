@@ -192,7 +192,7 @@ test('queries are tried again; mutations where a key names them', async () => {
   await query({ url, query: mutation, options });
   assert.equal(calls, 3);
   const error = await failure(query({ url, query: mutation, options: { ...options, idempotency_key: false } }));
-  assert.deepEqual([error.code, error.retryable, calls], ['GRAPHQL_ERROR', true, 1]);
+  assert.deepEqual([error.code, error.retryable, calls], ['GRAPHQL_ERROR', false, 1]);
 });
 
 test('automatic persisted queries', async () => {

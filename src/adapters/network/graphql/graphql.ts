@@ -59,7 +59,10 @@ async function send(operation: Operation, variables: JSONObject): Promise<Graphq
   const { data, errors } = response;
   const allowed = isObject(params.expect) && params.expect.errors === 'allow';
   if (data === undefined || data === null ? errors.length > 0 || data === undefined : errors.length > 0 && !allowed)
-    throw graphqlError(response);
+    throw graphqlError(
+      response,
+      operation.isQuery || !(isObject(params.options) && params.options.idempotency_key === false),
+    );
   return response;
 }
 

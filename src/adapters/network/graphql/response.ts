@@ -65,13 +65,16 @@ const badStatus = (status: number): StepError =>
 export const codeOf = ({ extensions }: JSONObject): string | undefined =>
   isObject(extensions) && typeof extensions.code === 'string' ? extensions.code : undefined;
 
-/** The errors of a response, as that of the step. */
-export function graphqlError({ errors, data, status }: GraphqlResponse): StepError {
+/**
+ * The errors of a response, as that of the step.
+ * @param repeatable whether sending it again does no harm
+ */
+export function graphqlError({ errors, data, status }: GraphqlResponse, repeatable: boolean): StepError {
   const shown = errors.slice(0, errorsShown).map(shownError);
   const more = errors.length > errorsShown ? `; and ${errors.length - errorsShown} more` : '';
   const partial = data === null || data === undefined ? '' : '. There is data, too: expect.errors "allow" gives both';
   return new StepError('GRAPHQL_ERROR', `${shown.join('; ') || 'no data'}${more}${partial}`, {
-    retryable: passing.has(status),
+    retryable: repeatable && passing.has(status),
   });
 }
 

@@ -73,6 +73,7 @@ export class GrpcCaller {
     const statuses = retry.statuses ?? ['UNAVAILABLE'];
     const what = `${request.service}/${request.method}`;
     let safe = idempotent ?? false;
+    let sent = false;
     try {
       return await retrying(
         {
@@ -94,21 +95,24 @@ export class GrpcCaller {
               request.protos === undefined ? await this.#describe(step) : this.#compiled(request.protos);
             const method = methodOf(descriptors, request);
             safe = idempotent ?? method.idempotency !== 0;
+            sent = true;
             return await run(step, client, method, descriptors);
           } catch (thrown) {
-            if (thrown instanceof CallFailed && neverReached(thrown.ended)) step.connection.renew(client);
+            if (thrown instanceof CallFailed && neverReached(thrown.ended)) {
+              sent = false;
+              step.connection.renew(client);
+            }
             throw thrown;
           }
         },
       );
     } catch (thrown) {
-      if (thrown instanceof CallFailed)
-        throw failureOf(thrown.ended, {
-          what,
-          authority: request.target.authority,
-          deadlineMs: call.deadlineMs,
-        });
-      throw thrown;
+      const { authority } = request.target;
+      const error =
+        thrown instanceof CallFailed
+          ? failureOf(thrown.ended, { what, authority, deadlineMs: call.deadlineMs })
+          : thrown;
+      throw safe || !sent || error === step.context.signal.reason ? error : doneMaybe(error, thrown);
     }
   }
 
@@ -140,6 +144,16 @@ export class GrpcCaller {
     }
     return descriptors;
   }
+}
+
+/** Nobody knows whether the server did the work, unless it says that it did not: whoever calls again must know that. */
+function doneMaybe(error: unknown, thrown: unknown): unknown {
+  if (!(error instanceof StepError) || !error.retryable) return error;
+  const refusals: readonly number[] = [Status.RESOURCE_EXHAUSTED, Status.ABORTED];
+  if (thrown instanceof CallFailed && refusals.includes(thrown.ended.status.code)) return error;
+  return new StepError(error.code, `${error.message}; it may have taken effect, so it is not tried again`, {
+    cause: thrown,
+  });
 }
 
 async function run(step: Step, client: Client, method: DescMethod, descriptors: Descriptors): Promise<JSONObject> {

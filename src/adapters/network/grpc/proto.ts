@@ -20,10 +20,8 @@ type MethodInit = Init<typeof MethodDescriptorProtoSchema>;
 type FeatureInit = Init<typeof FeatureSetSchema>;
 type Init<S extends DescMessage> = Exclude<MessageInitShape<S>, Message>;
 
-export type { EnumInit, FieldInit, FileInit, MessageInit, ServiceInit };
-
 /** Numbers of FieldDescriptorProto.Type. */
-export const scalarTypes: ReadonlyMap<string, number> = new Map([
+const scalarTypes: ReadonlyMap<string, number> = new Map([
   ['double', 1],
   ['float', 2],
   ['int64', 3],

@@ -13,7 +13,7 @@ export interface Target {
   tls: { cert?: string; key?: string; ca?: string; server_name?: string };
 }
 
-export interface GrpcOptions {
+interface GrpcOptions {
   timeout: number;
   retry: {
     attempts: number;
@@ -82,7 +82,7 @@ export function readRequest(params: JSONObject, idempotencyKey: string): GrpcReq
 const hostPattern = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?))(?::(\d{1,5}))?$/i;
 
 /** @throws StepError INVALID_PARAMS, without the text: it may hold a password */
-export function readTarget(url: string, tls: JSONValue | undefined): Target {
+function readTarget(url: string, tls: JSONValue | undefined): Target {
   const [, scheme, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(url.trim()) ?? [];
   const kind = scheme?.toLowerCase();
   if (kind !== undefined && kind !== 'grpc' && kind !== 'grpcs')

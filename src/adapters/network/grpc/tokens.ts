@@ -1,6 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
 
-export interface Token {
+interface Token {
   kind: 'name' | 'number' | 'text' | 'symbol' | 'end';
   /** Of a text: its value, with escapes resolved. */
   text: string;
@@ -11,7 +11,7 @@ const pattern =
   /(?<space>\s+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)|(?<name>[A-Za-z_][A-Za-z0-9_]*)|(?<number>0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)|(?<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?<symbol>[{}[\]()<>;:,=.+\-/])/y;
 
 /** Splits the text of a .proto file. @throws StepError INVALID_PARAMS, with the line */
-export function tokenize(text: string, file: string): Token[] {
+function tokenize(text: string, file: string): Token[] {
   const tokens: Token[] = [];
   const scanner = new RegExp(pattern);
   let line = 1;
