@@ -105,12 +105,11 @@ describeWith('redis', 'Redis', () => {
     const data = Array.from({ length: 500 }, (_, id) => ({ id, name: `n${id}` }));
     await driver.insert({ data, key_field: 'id', key_prefix: 'u:' }, callOf({ key: 'k', batch_size: 100 }));
     const blobs = new MemoryBlobs();
-    const { rows, row_count } = await driver.query({ pattern: 'u:*', values: true }, callOf({ blobs, max_rows: 10 }));
+    const { stored, row_count } = await driver.query({ pattern: 'u:*', values: true }, callOf({ blobs, max_rows: 10 }));
     assert.equal(row_count, 500);
-    const stored = rows as unknown as StoredData;
-    assert.equal(stored.stored, 'ndjson');
+    assert.equal((stored as unknown as StoredData).stored, 'ndjson');
     const copied = await driver.insert(
-      { data: rows ?? null, key_field: 'key', key_prefix: 'copy:' },
+      { data: stored ?? null, key_field: 'key', key_prefix: 'copy:' },
       callOf({ key: 'copy', blobs, batch_size: 64 }),
     );
     assert.equal(copied.inserted, 500);
@@ -205,15 +204,14 @@ describeWith('redis', 'Redis', () => {
       inserted: 1,
       inserted_id: 'a',
       affected_rows: 1,
-      result: { inserted: 1, inserted_id: 'a', affected_rows: 1 },
     });
     assert.ok((await bare.pTTL('a')) > 50_000);
     await assert.rejects(driver.insert({ key: 'a', value: 'x' }, callOf({ key: '2' })), code('CONSTRAINT_VIOLATED'));
     assert.equal(
-      (await driver.insert({ key: 'a', value: 'x', on_conflict: 'ignore' }, callOf({ key: '3' }))).inserted,
+      (await driver.insert({ key: 'a', value: 'x', if_exists: 'ignore' }, callOf({ key: '3' }))).inserted,
       0,
     );
-    await driver.insert({ key: 'a', value: 'x', on_conflict: 'update' }, callOf({ key: '4' }));
+    await driver.insert({ key: 'a', value: 'x', if_exists: 'update' }, callOf({ key: '4' }));
     assert.equal(await bare.get('a'), 'x');
 
     const data = [
@@ -228,7 +226,7 @@ describeWith('redis', 'Redis', () => {
       code('CONSTRAINT_VIOLATED', /data\[1\].*nothing was done/),
     );
     assert.equal(await bare.exists('1'), 0);
-    const again = { data, key_field: 'id', on_conflict: 'ignore' };
+    const again = { data, key_field: 'id', if_exists: 'ignore' };
     assert.equal((await driver.insert(again, callOf({ key: '7' }))).inserted, 1);
     assert.equal((await driver.insert(again, callOf({ key: '7' }))).inserted, 1);
     assert.equal((await driver.insert(again, callOf({ key: '8' }))).inserted, 0);

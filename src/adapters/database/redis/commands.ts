@@ -1,3 +1,4 @@
+import { canonicalize } from '../../../lib/canonical.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONValue } from '../../../lib/json.ts';
 
@@ -108,7 +109,7 @@ function argument(
   if (typeof value === 'number') return String(value);
   if (isObject(value) && Object.keys(value).length === 1) {
     if (typeof value.$bytes === 'string') return bytesOf(value.$bytes, where);
-    if (value.$json !== undefined) return JSON.stringify(value.$json);
+    if (value.$json !== undefined) return canonicalize(value.$json);
     if (typeof value.$result === 'string') {
       if (options.reference === undefined)
         throw invalid(`${where}: {"$result": …} is for db_transaction; elsewhere no reply is known yet`);
@@ -127,7 +128,8 @@ export function storedValue(value: JSONValue, where: string): string | Buffer {
   if (typeof value === 'string') return value;
   if (isObject(value) && Object.keys(value).length === 1 && typeof value.$bytes === 'string')
     return bytesOf(value.$bytes, where);
-  return JSON.stringify(value);
+  // Canonical, so that every attempt writes the same bytes.
+  return canonicalize(value);
 }
 
 function bytesOf(base64: string, where: string): Buffer {

@@ -19,7 +19,7 @@ export async function query(params: JSONObject, { context, options }: Call, link
     const parsed = parseCommands(commands, 'commands', { write: false });
     const replies = await pipeline(link, parsed, (index) => `params.commands[${index}]`);
     const rows = parsed.map((command, index) => replyOf(command, replies[index] ?? null));
-    return { rows, row_count: rows.length, result: rows };
+    return { rows, row_count: rows.length };
   }
   const sink = new RowSink(context, options.max_rows);
   if (pattern === undefined) {
@@ -27,14 +27,8 @@ export async function query(params: JSONObject, { context, options }: Call, link
     for (let from = 0; from < names.length; from += options.batch_size)
       await sink.add(await valuesOf(link, names.slice(from, from + options.batch_size)));
   } else await scan(params, link, sink, options.batch_size);
-  const ended = await sink.end();
-  const rows: JSONValue = 'rows' in ended ? ended.rows : (ended.stored as unknown as JSONValue);
-  return {
-    rows,
-    row_count: ended.row_count,
-    fields: pattern === undefined || params.values === true ? ['key', 'type', 'value'] : ['key'],
-    result: rows,
-  };
+  const fields = pattern === undefined || params.values === true ? ['key', 'type', 'value'] : ['key'];
+  return { ...(await sink.end()), fields } as unknown as JSONObject;
 }
 
 function namesOf(keys: JSONValue | undefined): string[] {
@@ -64,7 +58,7 @@ export async function pipeline(
 }
 
 async function scan(params: JSONObject, link: Link, sink: RowSink, batchSize: number): Promise<void> {
-  const limit = typeof params.limit === 'number' ? params.limit : Number.POSITIVE_INFINITY;
+  const limit = typeof params.limit === 'number' && params.limit > 0 ? params.limit : Number.POSITIVE_INFINITY;
   const filter = typeof params.key_type === 'string' ? ['TYPE', params.key_type] : [];
   let cursor = '0';
   do {

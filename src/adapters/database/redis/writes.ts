@@ -10,24 +10,19 @@ import { type Program, programArguments, script } from './script.ts';
 
 /** `db_insert`: `commands`, `key` and `value`, or `data` with `key_field`. */
 export async function insert(params: JSONObject, call: Call, link: Link): Promise<JSONObject> {
-  const conflict = onConflict(params);
+  const existing = onExisting(params);
   if (params.commands !== undefined) return inserted(await runCommands(params, call, link));
-  const absent = conflict === 'update' ? undefined : conflict;
+  const absent = existing === 'update' ? undefined : existing;
   if (params.data !== undefined) {
     const count = await rows(params, call, link, absent);
-    return { inserted: count, affected_rows: count, result: { inserted: count, affected_rows: count } };
+    return { inserted: count, affected_rows: count };
   }
   const command = setCommand(params);
   const program: Program = { commands: [command], ...(absent && { absent }) };
   const [reply = null] = await run(link, program, call.effectKey, () => 'params.key');
   const count = reply === null ? 0 : 1;
   const key = String(params.key);
-  return {
-    inserted: count,
-    inserted_id: key,
-    affected_rows: count,
-    result: { inserted: count, inserted_id: key, affected_rows: count },
-  };
+  return { inserted: count, inserted_id: key, affected_rows: count };
 }
 
 /** `db_update`: `commands`; `key` and `value`; `key` or `keys` with `delete: true`; or `data` with `key_field`. */
@@ -37,7 +32,7 @@ export async function update(params: JSONObject, call: Call, link: Link): Promis
     return { updated: affected_rows, affected_rows, results, result: results };
   }
   const count = await updated(params, call, link);
-  return { updated: count, affected_rows: count, result: { updated: count, affected_rows: count } };
+  return { updated: count, affected_rows: count };
 }
 
 async function updated(params: JSONObject, call: Call, link: Link): Promise<number> {
@@ -58,7 +53,7 @@ export async function transaction(params: JSONObject, call: Call, link: Link): P
   const name = params.operations === undefined ? 'commands' : 'operations';
   const replies = await run(link, { commands }, call.effectKey, (index) => `params.${name}[${index}]`);
   const results = commands.map((command, index) => replyOf(command, replies[index] ?? null));
-  return { transaction_completed: true, operations_count: commands.length, results, result: results };
+  return { transaction_completed: true, operations_count: commands.length, results };
 }
 
 function parseOperations(params: JSONObject): Command[] {
@@ -127,11 +122,9 @@ function setCommand({ key, value, ttl_ms }: JSONObject): Command {
   return { name: 'SET', args: typeof ttl_ms === 'number' ? [...args, 'PX', String(ttl_ms)] : args };
 }
 
-function onConflict({ on_conflict }: JSONObject): 'error' | 'ignore' | 'update' {
-  const action = isObject(on_conflict) ? on_conflict.action : on_conflict;
-  if (action === undefined) return 'error';
-  if (action === 'error' || action === 'ignore' || action === 'update') return action;
-  throw invalid('params.on_conflict must be "error", "ignore" or "update"');
+function onExisting({ if_exists = 'error' }: JSONObject): 'error' | 'ignore' | 'update' {
+  if (if_exists === 'error' || if_exists === 'ignore' || if_exists === 'update') return if_exists;
+  throw invalid('params.if_exists must be "error", "ignore" or "update"');
 }
 
 /** Each row becomes a hash. Batches are atomic, one by one, each under a key of its own. */
@@ -179,7 +172,8 @@ function hashCommand(row: JSONObject, keyField: string, prefix: string, index: n
   if (typeof name !== 'string' && typeof name !== 'number')
     throw invalid(`${where}.${keyField} must be text or a number: it names the key`);
   const args: (string | Buffer)[] = [`${prefix}${name}`];
-  for (const field of Object.keys(row)) {
+  // Another attempt may see the same row with its names in another order.
+  for (const field of Object.keys(row).sort()) {
     const value = row[field];
     if (value !== null && value !== undefined) args.push(field, storedValue(value, `${where}.${field}`));
   }
@@ -221,7 +215,7 @@ async function run(
     case 'exists':
       throw new StepError(
         'CONSTRAINT_VIOLATED',
-        `${at}: its key is there already; ${undone}. Use on_conflict: "update" or "ignore"`,
+        `${at}: its key is there already; ${undone}. Use if_exists: "update" or "ignore"`,
       );
     case 'type':
       throw new StepError('QUERY_FAILED', `${at}: its key holds something else than a hash; ${undone}`);
