@@ -107,7 +107,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     this.#settings = settingsOf(config);
     this.#egress = createEgress(config.egress);
     for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress: this.#egress }))
-      this.#registry.register(adapter);
+      this.#registry.register(adapter, { builtIn: true });
     for (const adapter of config.adapters ?? []) this.#registry.register(adapter);
     this.#catalogue = this.#registry.stepTypes();
     this.#nodeId = this.#settings.nodeId;

@@ -20,6 +20,6 @@ export const builtInAdapters = (): Adapter[] => chosenAdapters();
  */
 export function validateWorkflow(source: unknown): ValidationResult {
   const registry = new AdapterRegistry();
-  for (const adapter of builtInAdapters()) registry.register(adapter);
+  for (const adapter of builtInAdapters()) registry.register(adapter, { builtIn: true });
   return validateAgainst(source, { stepTypes: registry.stepTypes() });
 }
