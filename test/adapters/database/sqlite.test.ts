@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe } from 'node:test';
+import { sqlCompliance } from '../../compliance/database.ts';
+
+describe('SQLite', () => {
+  sqlCompliance({
+    async fresh() {
+      const folder = await mkdtemp(join(tmpdir(), 'jsonflow-sqlite-'));
+      return { url: `sqlite:${folder}/test.db`, drop: () => rm(folder, { recursive: true }) };
+    },
+    columns: 'id INTEGER PRIMARY KEY, name TEXT UNIQUE, n INTEGER DEFAULT 7, data JSON',
+    placeholder: () => '?',
+    endless:
+      'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000000) SELECT COUNT(*) FROM c',
+    returning: ['insert', 'update', 'delete'],
+    transactionalDdl: true,
+    ago: 'unixepoch() - 31 * 86400',
+    sneaky: ["WITH x AS (SELECT 1) INSERT INTO TABLE (name) SELECT 'x' FROM x", 'EXPLAIN SELECT 1; DELETE FROM TABLE'],
+    types: [
+      ['INTEGER', 42],
+      ['INTEGER', '9223372036854775807'],
+      ['INTEGER', -9007199254740991],
+      ['REAL', 1.5],
+      ['TEXT', 'ü\u{1f600}\n'],
+      ['TEXT', 5, '5'],
+      ['TEXT', '2026-01-02T03:04:05Z'],
+      ['BLOB', { $bytes: 'AAEC/w==' }],
+      ['BOOLEAN', true],
+      ['JSON', { a: [1, null, 'x'], b: { c: 1.5 } }],
+      ['JSON', [1, 2]],
+      ['JSON', { $json: 'a text' }, 'a text'],
+    ],
+  });
+});
