@@ -1,4 +1,4 @@
-// Measures network_grpc against bare grpc-js, in the same run, against a server in another process: `node bench/network-rpc.ts [--seconds N]`.
+// Measures network_grpc against bare grpc-js with a deadline, in the same run, against a server in another process: `node bench/network-rpc.ts [--seconds N]`.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -78,7 +78,7 @@ function bareClient(port: string) {
     client,
     unary: () =>
       new Promise<unknown>((resolve, reject) => {
-        client.Get({ id: 'order-1' }, (error: Error | null, value: unknown) =>
+        client.Get({ id: 'order-1' }, { deadline: Date.now() + 30_000 }, (error: Error | null, value: unknown) =>
           error === null ? resolve(value) : reject(error),
         );
       }),
