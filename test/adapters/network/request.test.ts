@@ -135,11 +135,15 @@ test('bodies are read by their content type', async () => {
   assert.deepEqual(await read('application/json; charset=utf-8', '{"a":1}'), { a: 1 });
   assert.deepEqual(await read('application/problem+json', '\ufeff[1]'), [1]);
   assert.deepEqual(
-    await read('application/json', '{"id":12345678901234567890,"n":1.5,"big":1e300,"neg":-9007199254740993}'),
+    await read(
+      'application/json',
+      '{"id":12345678901234567890,"n":1.5,"big":1e300,"mid":1e20,"neg":-9007199254740993}',
+    ),
     {
       id: '12345678901234567890',
       n: 1.5,
       big: '1e300',
+      mid: '1e20',
       neg: '-9007199254740993',
     },
   );
@@ -155,6 +159,7 @@ test('bodies are read by their content type', async () => {
   assert.deepEqual(await read('text/plain', '{"a":1}', { parse: 'json' }), { a: 1 });
   assert.deepEqual(await read('text/plain', 'ab', { parse: 'bytes' }), { $bytes: 'YWI=' });
   await failsWith('RESPONSE_INVALID', read('application/json', '{"a":'), false);
+  await failsWith('RESPONSE_INVALID', read('application/json', '['.repeat(50_000) + ']'.repeat(50_000)), false);
   const message = await failsWith('RESPONSE_INVALID', read('application/x-ndjson', '{"a":1}\n[2]\n'));
   assert.match(message, /line 2/);
 });

@@ -10,7 +10,6 @@ import type { HttpClient, HttpResponse } from './http-client.ts';
 import { type Hop, locationOf, type Plan, planOf, redirected } from './plan.ts';
 import { HttpPools, type PoolLimits } from './pool.ts';
 import { retryAfterMs } from './retry-after.ts';
-import { shownOrigin } from './url.ts';
 
 export interface HttpClientOptions extends PoolLimits {
   egress: Egress;
@@ -23,8 +22,7 @@ export function createHttpClient({ egress, ...limits }: HttpClientOptions): Http
     async exchange(request, context, read) {
       const plan = planOf(request, context);
       const { options } = plan;
-      const where = shownOrigin(plan.first.url);
-      const deadline = deadlineOf(context, options.timeoutMs, 'NETWORK_TIMEOUT', `the request to ${where}`);
+      const deadline = deadlineOf(context, options.timeoutMs, 'NETWORK_TIMEOUT', `the request to ${plan.where}`);
       const endMs = Date.now() + deadline.ms;
       const state = { sent: false, answered: false };
       try {
@@ -109,7 +107,7 @@ class Try {
   ): Promise<T> {
     const { plan } = this.#parts;
     const { tryTimeoutMs } = plan.options;
-    const what = `one try at the request to ${shownOrigin(plan.first.url)}`;
+    const what = `one try at the request to ${plan.where}`;
     const limit = deadlineOf({ signal: outer.signal, deadline_ms: undefined }, tryTimeoutMs, 'NETWORK_TIMEOUT', what);
     try {
       return await this.#follow(limit.signal, retryUntilMs, read);
@@ -151,7 +149,7 @@ class Try {
     if (redirects >= redirectsMax)
       throw new StepError(
         'TOO_MANY_REDIRECTS',
-        `${shownOrigin(plan.first.url)} redirects more than ${redirectsMax} times (options.max_redirects)`,
+        `${plan.where} redirects more than ${redirectsMax} times (options.max_redirects)`,
       );
     return redirected(hop, status, location, context.redact);
   }
@@ -189,7 +187,7 @@ class Try {
       },
       signal,
       onStart: this.#parts.onSent,
-      where: shownOrigin(url),
+      url,
     });
   }
 }

@@ -18,26 +18,44 @@ const zstdWindowLogMax = 23;
  * A body without its compression, and not larger than allowed.
  * @throws StepError RESPONSE_TOO_LARGE, RESPONSE_INVALID; what the source throws
  */
-export async function* decoded(
+export function decoded(
   source: AsyncIterable<Uint8Array>,
   contentEncoding: string | string[] | undefined,
   bytesMax: number,
-): AsyncGenerator<Uint8Array> {
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const codings = contentEncoding === undefined ? [] : codingsOf(contentEncoding);
+      return limited(decompressed(source, codings)[Symbol.asyncIterator](), bytesMax);
+    },
+  };
+}
+
+function limited(pieces: AsyncIterator<Uint8Array>, bytesMax: number): AsyncIterator<Uint8Array> {
   let bytes = 0;
-  for await (const piece of decompressed(source, codingsOf(contentEncoding))) {
-    bytes += piece.length;
-    if (bytes > bytesMax)
+  const end = async (): Promise<IteratorResult<Uint8Array>> => {
+    await pieces.return?.();
+    return { done: true, value: undefined };
+  };
+  return {
+    async next() {
+      const next = await pieces.next();
+      if (next.done === true) return next;
+      bytes += next.value.length;
+      if (bytes <= bytesMax) return next;
+      await end();
       throw new StepError(
         'RESPONSE_TOO_LARGE',
         `the response, decompressed, is larger than options.max_bytes (${bytesMax})`,
       );
-    yield piece;
-  }
+    },
+    return: end,
+  };
 }
 
 /** In the order in which they are to be undone. */
-function codingsOf(header: string | string[] | undefined): string[] {
-  const codings = String(header ?? '')
+function codingsOf(header: string | string[]): string[] {
+  const codings = String(header)
     .toLowerCase()
     .split(',')
     .map((coding) => coding.trim())

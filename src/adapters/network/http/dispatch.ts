@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { networkError } from './errors.ts';
 import type { HttpHeaders } from './http-client.ts';
+import { shownOrigin } from './url.ts';
 
 /** Bytes of a body that wait for whoever reads it; then the socket is left alone. */
 const waitingBytesMax = 256 * 1024;
@@ -23,7 +24,7 @@ export interface Sending {
   /** Called when a connection is there and the request is about to be written: from here on it may have been received. */
   onStart(): void;
   /** For errors. */
-  where: string;
+  url: URL;
 }
 
 /**
@@ -42,6 +43,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, AsyncIterable<Uint8
   readonly #resolve: (response: RawResponse) => void;
   readonly #reject: (thrown: unknown) => void;
   #controller: Dispatcher.DispatchController | undefined;
+  /** At most some dozens, so that taking the first away costs nothing. */
   #chunks: Uint8Array[] = [];
   #waitingBytes = 0;
   #state: 'open' | 'ended' | 'failed' = 'open';
@@ -96,29 +98,33 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, AsyncIterable<Uint8
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#fail(networkError(error, this.#sending.where));
+    this.#fail(networkError(error, shownOrigin(this.#sending.url)));
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    try {
-      for (;;) {
-        const chunks = this.#chunks;
-        if (chunks.length > 0) {
-          this.#chunks = [];
-          this.#waitingBytes = 0;
-          for (const chunk of chunks) yield chunk;
-          if (this.#controller?.paused === true && this.#chunks.length === 0) this.#controller.resume();
-          continue;
-        }
-        if (this.#state === 'failed') throw this.#error;
-        if (this.#state === 'ended') return;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    } finally {
-      this.#discard();
+  /** The iterator by hand: a generator takes several turns of the microtask queue for each piece. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.#discard();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  #next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) {
+      this.#waitingBytes -= chunk.length;
+      if (this.#chunks.length === 0 && this.#controller?.paused === true) this.#controller.resume();
+      return Promise.resolve({ done: false, value: chunk });
     }
+    if (this.#state === 'failed') return Promise.reject(this.#error);
+    if (this.#state === 'ended' || this.#discarded !== undefined)
+      return Promise.resolve({ done: true, value: undefined });
+    return new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    }).then(() => this.#next());
   }
 
   #discard(): void {

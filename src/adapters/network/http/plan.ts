@@ -7,7 +7,7 @@ import { authorization, checkedValue, type HeaderList, has, headerList, withoutC
 import type { HttpBody, HttpRequest } from './http-client.ts';
 import type { Tls } from './lane.ts';
 import { type HttpOptions, httpOptionsOf } from './options.ts';
-import { addQuery, httpSchemes, requireUrl } from './url.ts';
+import { addQuery, httpSchemes, requireUrl, shownOrigin } from './url.ts';
 
 /** One request on its way: the first, or one that a redirect asks for. */
 export interface Hop {
@@ -20,6 +20,8 @@ export interface Hop {
 
 export interface Plan {
   readonly first: Hop;
+  /** The first origin, for messages. */
+  readonly where: string;
   readonly options: HttpOptions;
   readonly proxy: URL | undefined;
   /** Whether the server may get the request twice. */
@@ -48,11 +50,11 @@ export function planOf(request: HttpRequest, context: Pick<AdapterContext, 'idem
   if (!has(headers, 'user-agent')) headers.push(['user-agent', `jsonflow/${productVersion}`]);
   if (!has(headers, 'accept-encoding')) headers.push(['accept-encoding', 'gzip, deflate, br, zstd']);
   const hop: Hop = { url, method, headers, body, tls: tlsOf(request.tls) };
-  const trusted = request.trustedOrigin === undefined ? url : new URL(request.trustedOrigin);
-  const kept = trusted.origin === url.origin ? hop : toOtherOrigin(hop, trusted, context.redact);
+  const kept = request.trustedOrigin === undefined ? hop : keptFor(hop, new URL(request.trustedOrigin), context.redact);
   const keyed = addKey(kept.headers, method, options, request.idempotencyKey ?? context.idempotency_key);
   return {
     first: kept,
+    where: shownOrigin(url),
     options,
     proxy: options.proxy === undefined ? undefined : proxyOf(options.proxy),
     repeatable: request.idempotent ?? (methodsIdempotent.has(method) || keyed),
@@ -89,6 +91,9 @@ function proxyOf(text: string): URL {
     throw new StepError('INVALID_PARAMS', 'params.options.proxy must be an http or https URL');
   return url;
 }
+
+const keptFor = (hop: Hop, trusted: URL, redact: (text: string) => string): Hop =>
+  trusted.origin === hop.url.origin ? hop : toOtherOrigin(hop, trusted, redact);
 
 /**
  * A hop to a place that a server named, and that nobody gave credentials for.
@@ -134,7 +139,7 @@ export function redirected(hop: Hop, status: number, location: string, redact: (
         headers: hop.headers.filter(([name]) => !name.startsWith('content-')),
       }
     : { ...hop, url };
-  return url.origin === hop.url.origin ? moved : toOtherOrigin(moved, hop.url, redact);
+  return keptFor(moved, hop.url, redact);
 }
 
 function targetOf(location: string, base: URL): URL {

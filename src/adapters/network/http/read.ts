@@ -26,28 +26,38 @@ export async function readJSON(response: Pick<HttpResponse, 'body'>, bytesMax: n
   return parseJSON((await readBytes(response, bytesMax)).toString());
 }
 
-/** Numbers that may not survive as a double. */
-const suspectNumber = /\d{16}|[eE]\+?\d{3}/;
-
 /**
  * JSON of a server. Whole numbers beyond 2^53 become texts, digit by digit, since a double would change them.
  * @throws StepError RESPONSE_INVALID, without a word of the text
  */
 export function parseJSON(text: string): JSONValue {
   const bare = text.startsWith('\ufeff') ? text.slice(1) : text;
-  if (bare.trim() === '') return null;
+  if (bare === '') return null;
   try {
-    if (!suspectNumber.test(bare)) return JSON.parse(bare) as JSONValue;
-    return JSON.parse(bare, keepDigits as Reviver) as JSONValue;
+    const value = JSON.parse(bare) as JSONValue;
+    return isExact(value) ? value : (JSON.parse(bare, keepDigits as Reviver) as JSONValue);
   } catch (cause) {
+    if (cause instanceof RangeError)
+      throw new StepError('RESPONSE_INVALID', 'the response is nested too deeply', { cause });
     throw new StepError('RESPONSE_INVALID', 'the response says that it is JSON, but it is not', { cause });
   }
 }
 
+/** Whether all numbers are what the text says, as far as that matters. */
+function isExact(value: JSONValue): boolean {
+  if (typeof value === 'number') return isExactNumber(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every(isExact);
+  for (const key in value) if (!isExact(value[key] ?? null)) return false;
+  return true;
+}
+
+const isExactNumber = (value: number): boolean =>
+  Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
+
 type Reviver = (key: string, value: unknown) => unknown;
 
 function keepDigits(_key: string, value: unknown, context: unknown): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  if (Number.isFinite(value) && !Number.isInteger(value)) return value;
+  if (typeof value !== 'number' || isExactNumber(value)) return value;
   return isObject(context) && typeof context.source === 'string' ? context.source : String(value);
 }
