@@ -57,9 +57,9 @@ export function mysqlDialect(facts: MysqlFacts): Dialect {
           'output LONGTEXT CHARACTER SET utf8mb4, created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, ' +
           'INDEX _jsonflow_effects_created_at (created_at)) ENGINE=InnoDB',
       ],
-      insert: 'INSERT INTO _jsonflow_effects (effect_key, params_digest) VALUES (?, ?)',
+      insert: "INSERT INTO _jsonflow_effects (effect_key, params_digest) VALUES (?, '')",
       select: 'SELECT params_digest, output FROM _jsonflow_effects WHERE effect_key = ?',
-      update: 'UPDATE _jsonflow_effects SET output = ? WHERE effect_key = ?',
+      update: 'UPDATE _jsonflow_effects SET output = ?, params_digest = ? WHERE effect_key = ?',
       prune: 'DELETE FROM _jsonflow_effects WHERE created_at < NOW() - INTERVAL 30 DAY ORDER BY created_at LIMIT 1000',
     },
     migrations: {

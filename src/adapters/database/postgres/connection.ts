@@ -48,6 +48,8 @@ export class PgConnection {
   /** By text, the least recently used first. */
   readonly #prepared = new Map<string, Prepared>();
   readonly #forgotten: string[] = [];
+  /** What the session's limits were set to last. */
+  limitSeconds = 0;
   #current: Exchange | undefined;
   #broken = false;
   #running = 0;

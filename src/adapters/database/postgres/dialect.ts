@@ -31,9 +31,9 @@ export const postgresDialect: Dialect = {
         'effect_key text PRIMARY KEY, params_digest text NOT NULL, output text, created_at timestamptz NOT NULL DEFAULT now())',
       'CREATE INDEX IF NOT EXISTS _jsonflow_effects_created_at ON _jsonflow_effects (created_at)',
     ],
-    insert: 'INSERT INTO _jsonflow_effects (effect_key, params_digest) VALUES ($1, $2)',
+    insert: "INSERT INTO _jsonflow_effects (effect_key, params_digest) VALUES ($1, '')",
     select: 'SELECT params_digest, output FROM _jsonflow_effects WHERE effect_key = $1',
-    update: 'UPDATE _jsonflow_effects SET output = $1 WHERE effect_key = $2',
+    update: 'UPDATE _jsonflow_effects SET output = $1, params_digest = $2 WHERE effect_key = $3',
     prune:
       'DELETE FROM _jsonflow_effects WHERE effect_key IN (SELECT effect_key FROM _jsonflow_effects ' +
       "WHERE created_at < now() - interval '30 days' ORDER BY created_at LIMIT 1000 FOR UPDATE SKIP LOCKED)",

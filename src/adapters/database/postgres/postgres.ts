@@ -14,10 +14,10 @@ import { pgFailure } from './failure.ts';
 import { PgSession } from './session.ts';
 import { TypeCatalogue } from './types.ts';
 
-/** Whatever the server's defaults are: values have one text form, and times do not depend on anybody's zone. */
+/** Whatever the server's defaults are: values have one text form, times do not depend on anybody's zone, and only what is begun to write writes. */
 const settings =
   "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'UTC'; " +
-  "SET bytea_output = 'hex'; SET extra_float_digits = 1; SET standard_conforming_strings = on";
+  "SET bytea_output = 'hex'; SET extra_float_digits = 1; SET standard_conforming_strings = on; SET default_transaction_read_only = on";
 
 interface Plan {
   endpoint: Endpoint;

@@ -2,13 +2,15 @@ import type { JSONObject } from '../../../lib/json.ts';
 import { SqlFailure } from '../errors.ts';
 import type { Field, Mode, Outcome, Session, Statement, TakeRows } from '../sql/session.ts';
 import type { PgConnection, Run } from './connection.ts';
+import type { Prepared } from './exchange.ts';
 
 type Text = Pick<Statement, 'text' | 'reuse' | 'values'>;
 
-const limitsText =
-  "SELECT set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true)";
+const limitSecondsMax = 2 ** 20;
+/** A query that could change what later ones of the session do is undone with its transaction. */
+const lasting = /set_config/i;
 
-/** The server's end of a session: begins with its limits in the same exchange, and commits with what goes before in another. */
+/** A session in which whatever is not begun to write only reads (`settings` of postgres.ts). */
 export class PgSession implements Session {
   readonly #connection: PgConnection;
   readonly #signal: AbortSignal;
@@ -19,7 +21,8 @@ export class PgSession implements Session {
   }
 
   async begin(mode: Mode, then: readonly Statement[]): Promise<void> {
-    await this.#runAll([...beginning(mode), ...then]);
+    await this.#limit(mode);
+    await this.#runAll([beginning(mode), ...then]);
   }
 
   async run(statement: Statement): Promise<Outcome> {
@@ -62,29 +65,21 @@ export class PgSession implements Session {
 
   async read(mode: Mode, statement: Statement, batchRows: number, take: TakeRows): Promise<Field[]> {
     this.#signal.throwIfAborted();
-    const prefix = beginning(mode);
+    await this.#limit(mode);
+    const alone = mode.isolation === undefined && !lasting.test(statement.text);
     // A serializable transaction is certain of what it read only once it has committed.
-    const end = mode.isolation === 'serializable' ? 'COMMIT' : 'ROLLBACK';
-    const prepared = await this.#connection.prepare([...prefix, { text: end, reuse: true }, statement]);
-    const main = prepared.at(-1);
-    const last = prepared.at(-2);
-    if (main === undefined || last === undefined) throw new Error('nothing was prepared');
+    const end = { text: mode.isolation === 'serializable' ? 'COMMIT' : 'ROLLBACK', values: [], reuse: true };
+    const around = alone ? [] : [beginning(mode), end];
+    const [main, first, last] = await this.#connection.prepare([statement, ...around]);
+    if (main === undefined) throw new Error('nothing was prepared');
     const values = await this.#connection.bind(main, statement.values);
     this.#signal.throwIfAborted();
-    const before = prefix.map(
-      (one, index): Run => ({ prepared: prepared[index] ?? main, values: one.values as string[] }),
-    );
+    const of = (prepared: Prepared | undefined): Run[] => (prepared === undefined ? [] : [{ prepared, values: [] }]);
     try {
-      await this.#connection.read(
-        before,
-        { prepared: main, values },
-        [{ prepared: last, values: [] }],
-        batchRows,
-        (rows: JSONObject[]) => {
-          this.#signal.throwIfAborted();
-          return take(rows);
-        },
-      );
+      await this.#connection.read(of(first), { prepared: main, values }, of(last), batchRows, (rows: JSONObject[]) => {
+        this.#signal.throwIfAborted();
+        return take(rows);
+      });
     } catch (thrown) {
       await this.rollback();
       throw thrown;
@@ -94,8 +89,28 @@ export class PgSession implements Session {
 
   async script(text: string): Promise<boolean> {
     this.#signal.throwIfAborted();
-    await this.#connection.script(text);
-    return this.#connection.inTransaction;
+    if (this.#connection.inTransaction) {
+      await this.#connection.script(text);
+      return this.#connection.inTransaction;
+    }
+    await this.#connection.script('SET default_transaction_read_only = off');
+    try {
+      await this.#connection.script(text);
+    } finally {
+      await this.#connection.script('SET default_transaction_read_only = on').catch(() => this.#connection.destroy());
+    }
+    return false;
+  }
+
+  /** The server's own limits, for when this node is gone; the adapter is more exact. They are set only where they change. */
+  async #limit({ timeoutMs }: Mode): Promise<void> {
+    this.#signal.throwIfAborted();
+    const seconds = Math.min(2 ** Math.ceil(Math.log2(Math.max(1, timeoutMs / 1_000))), limitSecondsMax);
+    if (seconds === this.#connection.limitSeconds) return;
+    await this.#connection.script(
+      `SET statement_timeout = '${seconds}s'; SET idle_in_transaction_session_timeout = '${seconds}s'`,
+    );
+    this.#connection.limitSeconds = seconds;
   }
 
   async #runAll(statements: readonly Text[]): Promise<void> {
@@ -112,16 +127,11 @@ export class PgSession implements Session {
   }
 }
 
-/** Both are kept prepared: there are few modes, and the limits are bound. */
-function beginning({ readOnly, isolation, timeoutMs }: Mode): Text[] {
-  const level = isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`;
-  const begin = `BEGIN${level} ${readOnly ? 'READ ONLY' : 'READ WRITE'}`;
-  const limit = String(Math.min(timeoutMs, 2_147_483_647));
-  return [
-    { text: begin, values: [], reuse: true },
-    { text: limitsText, values: [limit], reuse: true },
-  ];
-}
+const beginning = ({ readOnly, isolation }: Mode): Text => ({
+  text: `BEGIN${isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`} READ ${readOnly ? 'ONLY' : 'WRITE'}`,
+  values: [],
+  reuse: true,
+});
 
 /** The count at the end of `INSERT 0 3`, `UPDATE 2`, `SELECT 5`; statements that change nothing have none. */
 function affectedOf(tag: string): number {

@@ -10,9 +10,27 @@ const pruneEveryMs = 3_600_000;
 const turnsMax = 5;
 
 /** What identifies an effect besides its key: the params without what may change between two attempts, such as a password. */
-export function paramsDigest(type: string, params: JSONObject): string {
-  const { connection: _connection, options: _options, ...rest } = params;
-  return digestOf({ type, params: rest });
+export class Digest {
+  readonly #type: string;
+  readonly #params: JSONObject;
+  #value: string | undefined;
+
+  constructor(type: string, params: JSONObject) {
+    this.#type = type;
+    this.#params = params;
+  }
+
+  get value(): string {
+    if (this.#value !== undefined) return this.#value;
+    const { connection: _connection, options: _options, ...rest } = this.#params;
+    this.#value = digestOf({ type: this.#type, params: rest });
+    return this.#value;
+  }
+
+  /** Works it out while the server is busy. */
+  prepare(): void {
+    setImmediate(() => this.value);
+  }
 }
 
 /**
@@ -32,7 +50,7 @@ export class Effects {
    * @returns the output of the attempt that had its effect; then there is no transaction
    * @throws SqlFailure
    */
-  async begin(session: Session, call: Call, mode: Mode, digest: string, turn = 1): Promise<JSONObject | undefined> {
+  async begin(session: Session, call: Call, mode: Mode, digest: Digest, turn = 1): Promise<JSONObject | undefined> {
     const { effectKey } = call;
     if (effectKey === undefined) {
       await session.begin(mode, []);
@@ -40,7 +58,7 @@ export class Effects {
     }
     const { insert } = this.#server.dialect.effects;
     try {
-      await session.begin(mode, [{ text: insert, values: [effectKey, digest], reuse: true }]);
+      await session.begin(mode, [{ text: insert, values: [effectKey], reuse: true }]);
       return undefined;
     } catch (thrown) {
       await session.rollback();
@@ -57,10 +75,12 @@ export class Effects {
   }
 
   /** Stores the output and commits. */
-  async commit(session: Session, call: Call, output: JSONObject): Promise<void> {
+  async commit(session: Session, call: Call, output: JSONObject, digest: Digest): Promise<void> {
     const { update } = this.#server.dialect.effects;
     if (call.effectKey === undefined) return session.commit([]);
-    await session.commit([{ text: update, values: [JSON.stringify(output), call.effectKey], reuse: true }]);
+    await session.commit([
+      { text: update, values: [JSON.stringify(output), digest.value, call.effectKey], reuse: true },
+    ]);
   }
 
   /** Removes a bounded number of old rows, now and then. Failures don't matter: the next time will do. */
@@ -78,21 +98,21 @@ export class Effects {
     }
   }
 
-  async #answer(session: Session, effectKey: string, digest: string): Promise<JSONObject | undefined> {
+  async #answer(session: Session, effectKey: string, digest: Digest): Promise<JSONObject | undefined> {
     const { select } = this.#server.dialect.effects;
     const { rows } = await session.run({ text: select, values: [effectKey], reuse: true });
     const [row] = rows;
     // The attempt that was in the way has given up meanwhile.
     if (row === undefined) return undefined;
-    if (row.params_digest !== digest)
-      throw new StepError(
-        'EFFECT_CONFLICT',
-        'this step of this run has had its effect already, with other params; nothing was changed',
-      );
     if (typeof row.output !== 'string')
       throw new StepError(
         'EFFECT_INTERRUPTED',
         'an earlier attempt at this step ended its transaction by itself, so it is not known what it did; look at the data, then delete its row from _jsonflow_effects',
+      );
+    if (row.params_digest !== digest.value)
+      throw new StepError(
+        'EFFECT_CONFLICT',
+        'this step of this run has had its effect already, with other params; nothing was changed',
       );
     return JSON.parse(row.output) as JSONObject;
   }

@@ -4,7 +4,7 @@ import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import type { Call, Driver } from '../driver.ts';
 import { SqlFailure } from '../errors.ts';
-import { Effects, paramsDigest } from './effects.ts';
+import { Digest, Effects } from './effects.ts';
 import { migrate } from './migrate.ts';
 import type { FileAccess } from './migrations.ts';
 import { insertWithin, queryOutput, queryStatement, type Scope, updateWithin } from './operations.ts';
@@ -34,27 +34,27 @@ export function createSqlDriver(server: SqlServer, access: FileAccess): Driver {
   function write(type: string, params: JSONObject, call: Call, body: Body): Promise<JSONObject> {
     if (call.options.read_only === true)
       return Promise.reject(new SqlFailure('READ_ONLY', `${type} changes data, but options.read_only is true`));
-    let digest: string | undefined;
+    const digest = new Digest(type, params);
     return again(call, call.effectKey !== undefined, () =>
       within(call, async (session) => {
         call.reached?.('start');
-        digest ??= call.effectKey === undefined ? '' : paramsDigest(type, params);
         const known = await effects.begin(session, call, modeOf(call, false), digest);
         if (known !== undefined) return known;
-        const output = await finish(session, call, body);
+        const output = await finish(session, call, digest, body);
         if (call.effectKey !== undefined) await effects.prune(session);
         return output;
       }),
     );
   }
 
-  async function finish(session: Session, call: Call, body: Body): Promise<JSONObject> {
+  async function finish(session: Session, call: Call, digest: Digest, body: Body): Promise<JSONObject> {
     try {
       call.reached?.('key');
+      if (call.effectKey !== undefined) digest.prepare();
       const output = await body(session);
       call.signal.throwIfAborted();
       call.reached?.('before commit');
-      await effects.commit(session, call, output);
+      await effects.commit(session, call, output, digest);
       call.reached?.('after commit');
       return output;
     } catch (thrown) {

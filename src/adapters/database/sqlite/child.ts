@@ -159,8 +159,11 @@ function read({ statement, batchRows, busyMs }: ChildRequest & { op: 'read' }): 
   db().exec('BEGIN');
   const prepared = prepare(statement);
   pending = batchesOf(prepared, argumentsOf(statement), batchRows);
-  ahead = pending.next().value;
-  return { ...next(false), columns: columnsOf(prepared) } as ChildAnswer;
+  const rows = pending.next().value ?? [];
+  const columns = columnsOf(prepared);
+  if (rows.length === batchRows) return answer({ columns, rows, more: true });
+  next(true);
+  return answer({ columns, rows, more: false });
 }
 
 function next(stop: boolean): ChildAnswer {

@@ -37,9 +37,9 @@ export const sqliteDialect: Dialect = {
         'WITHOUT ROWID',
       'CREATE INDEX IF NOT EXISTS _jsonflow_effects_created_at ON _jsonflow_effects (created_at)',
     ],
-    insert: 'INSERT INTO _jsonflow_effects (effect_key, params_digest) VALUES (?, ?)',
+    insert: "INSERT INTO _jsonflow_effects (effect_key, params_digest) VALUES (?, '')",
     select: 'SELECT params_digest, output FROM _jsonflow_effects WHERE effect_key = ?',
-    update: 'UPDATE _jsonflow_effects SET output = ? WHERE effect_key = ?',
+    update: 'UPDATE _jsonflow_effects SET output = ?, params_digest = ? WHERE effect_key = ?',
     prune:
       'DELETE FROM _jsonflow_effects WHERE effect_key IN (SELECT effect_key FROM _jsonflow_effects ' +
       'WHERE created_at < unixepoch() - 30 * 86400 ORDER BY created_at LIMIT 1000)',

@@ -55,13 +55,14 @@ export class SqliteSession implements Session {
       let answer = await this.#connection.ask({ op: 'read', statement, batchRows, busyMs: timeoutMs });
       const columns = answer.columns ?? [];
       const make = rowMaker(columns);
-      while (answer.more === true) {
-        const { rows = [] } = answer;
+      for (;;) {
+        const { rows = [], more } = answer;
         this.#signal.throwIfAborted();
         // The next ones are on their way meanwhile.
-        const next = this.#connection.ask({ op: 'next', stop: false });
-        next.catch(() => undefined);
-        await take(rows.map(make));
+        const next = more === true ? this.#connection.ask({ op: 'next', stop: false }) : undefined;
+        next?.catch(() => undefined);
+        if (rows.length > 0) await take(rows.map(make));
+        if (next === undefined) break;
         answer = await next;
       }
       return columns.map(fieldOf);
