@@ -62,8 +62,14 @@ function contextOf(): AdapterContext {
   };
 }
 
-/** Calls per second, with so many at once. */
-async function rate(ms: number, concurrency: number, call: () => Promise<unknown>): Promise<number> {
+interface Measured {
+  perSecond: number;
+  cpuMicros: number;
+}
+
+/** Calls per second, with so many at once, and what each took of this process's time: a busy machine changes that less. */
+async function rate(ms: number, concurrency: number, call: () => Promise<unknown>): Promise<Measured> {
+  const cpu = process.cpuUsage();
   const end = performance.now() + ms;
   let calls = 0;
   const start = performance.now();
@@ -75,7 +81,8 @@ async function rate(ms: number, concurrency: number, call: () => Promise<unknown
       }
     }),
   );
-  return (calls * 1000) / (performance.now() - start);
+  const { user, system } = process.cpuUsage(cpu);
+  return { perSecond: (calls * 1000) / (performance.now() - start), cpuMicros: (user + system) / calls };
 }
 
 function median(values: number[]): number {
@@ -117,22 +124,20 @@ async function measure(perRound: number): Promise<void> {
     ['GET, 32 at a time', 32, () => own({ url }), () => bare('GET')],
     ['POST, 32 at a time', 32, () => own({ url, method: 'POST', body: { a: 1 } }), () => bare('POST')],
   ] as const) {
-    const results: { own: number; bare: number }[] = [];
+    const results: { own: Measured; bare: Measured }[] = [];
     // One after the other, so that a busy machine slows both.
     for (let round = 0; round <= rounds; round += 1) {
-      const one = {
-        bare: await rate(perRound * 1000, concurrency, theirs),
-        own: await rate(perRound * 1000, concurrency, ours),
-      };
-      if (round > 0) results.push(one);
+      const bareResult = await rate(perRound * 1000, concurrency, theirs);
+      const ownResult = await rate(perRound * 1000, concurrency, ours);
+      if (round > 0) results.push({ own: ownResult, bare: bareResult });
     }
-    const [mine, undici] = [median(results.map((one) => one.own)), median(results.map((one) => one.bare))];
-    const ratio = median(results.map((one) => one.own / one.bare));
+    const of = (get: (one: { own: Measured; bare: Measured }) => number): number => median(results.map(get));
     table.push({
       what: name,
-      'network_request/s': Math.round(mine),
-      'undici/s': Math.round(undici),
-      ratio: ratio.toFixed(2),
+      'network_request/s': Math.round(of(({ own: { perSecond } }) => perSecond)),
+      'undici/s': Math.round(of(({ bare: { perSecond } }) => perSecond)),
+      ratio: of((one) => one.own.perSecond / one.bare.perSecond).toFixed(2),
+      'ratio of CPU time': of((one) => one.bare.cpuMicros / one.own.cpuMicros).toFixed(2),
     });
   }
   console.table(table);

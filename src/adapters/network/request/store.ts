@@ -23,20 +23,14 @@ export async function storeBytes(
   { blobs, redact }: StoreContext,
 ): Promise<StoredData> {
   const chunks: StoredChunk[] = [];
-  let rest = '';
+  const take = decoder === undefined ? bytesTaker(redact) : textTaker(decoder, redact);
   let pieces: Uint8Array[] = [];
   let waiting = 0;
   const flush = async (last: boolean): Promise<void> => {
-    const data = Buffer.concat(pieces);
+    const bytes = take(Buffer.concat(pieces, waiting), last);
     pieces = [];
     waiting = 0;
-    // Latin-1 keeps each byte as it is, and secrets are mostly ASCII.
-    const text = redact(rest + (decoder?.decode(data, { stream: !last }) ?? data.toString('latin1')));
-    const cut = last ? text.length : wholeCharacters(text, Math.max(0, text.length - overlap));
-    rest = text.slice(cut);
-    if (cut === 0) return;
-    const bytes = Buffer.from(text.slice(0, cut), decoder === undefined ? 'latin1' : 'utf8');
-    chunks.push({ digest: await blobs.put(bytes), bytes: bytes.length });
+    if (bytes.length > 0) chunks.push({ digest: await blobs.put(bytes), bytes: bytes.length });
   };
   for await (const piece of source) {
     pieces.push(piece);
@@ -46,6 +40,33 @@ export async function storeBytes(
   await flush(true);
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
   return { stored: 'bytes', bytes, ...(mediaType === '' ? {} : { media_type: mediaType }), chunks };
+}
+
+/** Takes a piece of data; gives what can be stored of it and of what came before: all but the end, which a secret may begin in. */
+type Taker = (data: Buffer, last: boolean) => Uint8Array;
+
+function textTaker(decoder: TextDecoder, redact: (text: string) => string): Taker {
+  let rest = '';
+  return (data, last) => {
+    const text = redact(rest + decoder.decode(data, { stream: !last }));
+    const cut = last ? text.length : wholeCharacters(text, Math.max(0, text.length - overlap));
+    rest = text.slice(cut);
+    return Buffer.from(text.slice(0, cut));
+  };
+}
+
+/** Latin-1 keeps each byte as it is, and secrets are mostly ASCII. */
+function bytesTaker(redact: (text: string) => string): Taker {
+  let rest: Buffer = Buffer.alloc(0);
+  return (data, last) => {
+    const whole = rest.length === 0 ? data : Buffer.concat([rest, data]);
+    const text = whole.toString('latin1');
+    const redacted = redact(text);
+    const bytes = redacted === text ? whole : Buffer.from(redacted, 'latin1');
+    const cut = last ? bytes.length : Math.max(0, bytes.length - overlap);
+    rest = bytes.subarray(cut);
+    return bytes.subarray(0, cut);
+  };
 }
 
 /** The place itself, or one before where that would part a surrogate pair. */
