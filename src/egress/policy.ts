@@ -13,7 +13,7 @@ export interface EgressRules {
 }
 
 /** `undefined`: allowed; else why not, in words. */
-export type Verdict = string | undefined;
+type Verdict = string | undefined;
 
 export interface Policy {
   judge(destination: Destination, address: string, reach: Reach): Verdict;

@@ -4,7 +4,7 @@ import type { AdapterContext } from '../ports/adapter.ts';
 import type { StoredChunk, StoredData } from '../protocol/stored-data.ts';
 
 /** Rows that an output holds itself where a step does not say otherwise. */
-export const rowsInlineMaxDefault = 10_000;
+const rowsInlineMaxDefault = 10_000;
 /** What they may take, roughly, in bytes of JSON. */
 const inlineBytesMax = 32 * 1024 * 1024;
 const chunkBytes = 4 * 1024 * 1024;

@@ -67,6 +67,13 @@ test('a path that leads nowhere is an error, not a silent miss', async () => {
     );
 });
 
+test('the password of a URL is found by itself', () => {
+  const redact = redactor([{ pointer: 'vault://db', value: 'postgres://me:c4n%26ry-7f3a9d@localhost/shop' }]);
+  for (const form of ['c4n%26ry-7f3a9d', 'c4n&ry-7f3a9d', 'postgres://me:c4n%26ry-7f3a9d@localhost/shop'])
+    assert.equal(redact(`no ${form}!`), 'no vault://db!');
+  assert.equal(redact('me at localhost, in shop'), 'me at localhost, in shop');
+});
+
 test('a canary is found in every form', () => {
   const secret = 'c4n&ry/+?"\\ü \n-7f3a9d';
   const redact = redactor([{ pointer: 'vault://canary', value: secret }]);

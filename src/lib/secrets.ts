@@ -109,8 +109,8 @@ const unchanged = (text: string): string => text;
 
 /**
  * A function that replaces every secret in a text by its pointer: as it is, in base64 (also inside a longer encoded text, as
- * in HTTP basic authentication), base64url, hexadecimal, URL-encoded and escaped as in JSON. Values under 4 characters are
- * not looked for. One pass over the text for each form.
+ * in HTTP basic authentication), base64url, hexadecimal, URL-encoded and escaped as in JSON; of a URL also its password alone.
+ * Values under 4 characters, passwords of URLs under 8, are not looked for. One pass over the text for each form.
  */
 export function redactor(secrets: readonly Secret[]): (text: string) => string {
   const pointers = new Map<string, string>();
@@ -143,6 +143,7 @@ function formsOf(secret: string): Set<string> {
     secret,
     JSON.stringify(secret).slice(1, -1),
     ...linesOf(secret),
+    ...passwordOf(secret),
     hex,
     hex.toUpperCase(),
     percent,
@@ -160,6 +161,17 @@ function formsOf(secret: string): Set<string> {
 /** The lines of a key in PEM and the like: a log may break the text there. */
 const linesOf = (secret: string): string[] =>
   secret.includes('\n') ? secret.split(/\r?\n/).filter((line) => line.length >= 16 && !line.startsWith('-----')) : [];
+
+/** The password of a secret that is a URL, as it stands there and decoded: drivers and servers see it apart from the rest. */
+function passwordOf(secret: string): string[] {
+  const { password } = URL.parse(secret) ?? { password: '' };
+  if (password.length < EMBEDDED_LENGTH_MIN) return [];
+  try {
+    return [password, decodeURIComponent(password)];
+  } catch {
+    return [password];
+  }
+}
 
 /** The characters that the bytes alone decide when base64 holds them at any of its three alignments. */
 function embeddedBase64(bytes: Buffer): string[] {

@@ -6,7 +6,7 @@ import { findReferences } from './references.ts';
 import { quoted, type Report } from './report.ts';
 
 /** The step type whose params a trigger's are. */
-export const triggerStepTypes: Readonly<Record<MqTrigger['type'], string>> = { mq: 'mq_consume' };
+const triggerStepTypes: Readonly<Record<MqTrigger['type'], string>> = { mq: 'mq_consume' };
 
 export const triggerIdOf = (trigger: MqTrigger): string => trigger.id ?? trigger.type;
 
