@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
 import type { Server } from '../hosts.ts';
@@ -111,10 +112,11 @@ export class Connections {
   }
 
   /** Connected to by address; the certificate must be that of the name that this broker advertises. */
-  async #tlsOf(host: string): Promise<TlsOptions> {
+  async #tlsOf(host: string): Promise<ConnectionOptions> {
     this.#tls ??= tlsOptions(this.#egress);
     const { servername, ...options } = await this.#tls;
     if (this.#egress.url.searchParams.has('servername') && servername !== undefined) return { ...options, servername };
-    return isIP(host) === 0 ? { ...options, servername: host } : options;
+    if (isIP(host) === 0) return { ...options, servername: host };
+    return { ...options, checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate) };
   }
 }

@@ -42,8 +42,8 @@ export const openKafka: OpenBroker = async (target) => {
 const pingMs = 15_000;
 const setAsideMs = 30_000;
 const consumersMax = 64;
-/** A member that nobody uses leaves its group after so long, so that members elsewhere get its partitions. */
-const consumerIdleMs = 5000;
+/** A member that nobody uses leaves its group after so long: it would keep its partitions from members elsewhere. */
+const consumerIdleMs = 1000;
 const bytesMaxDefault = 32 * 1024 * 1024;
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 

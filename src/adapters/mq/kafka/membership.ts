@@ -58,10 +58,7 @@ export class Membership {
   async ensure(signal: AbortSignal): Promise<void> {
     if (this.active) return;
     if (this.#rebalancing) return abortable(this.#settledSoon(signal), signal);
-    this.#joining ??= this.#join().finally(() => {
-      this.#joining = undefined;
-    });
-    await abortable(this.#joining, signal);
+    await abortable(this.#joined(), signal);
   }
 
   /** @throws StepError CONSUME_FAILED where somebody else may have the partitions */
@@ -129,6 +126,13 @@ export class Membership {
     await this.#cluster
       .once({ group }, 'LeaveGroup', [group, [{ memberId, groupInstanceId: null, reason: null }]])
       .catch(() => undefined);
+  }
+
+  #joined(): Promise<void> {
+    this.#joining ??= this.#join().finally(() => {
+      this.#joining = undefined;
+    });
+    return this.#joining;
   }
 
   async #settledSoon(signal: AbortSignal): Promise<void> {
@@ -219,7 +223,7 @@ export class Membership {
   #beatLater(): void {
     clearTimeout(this.#beating);
     if (this.#stopped.signal.aborted) return;
-    this.#beating = setTimeout(() => void this.#beat(), Math.min(3000, this.#options.sessionMs / 4));
+    this.#beating = setTimeout(() => void this.#beat(), Math.min(1000, this.#options.sessionMs / 4));
     this.#beating.unref();
   }
 
@@ -227,6 +231,8 @@ export class Membership {
     const { group, sessionMs } = this.#options;
     const generation = this.#generation;
     if (generation < 0) return;
+    // Joining is a sign of life itself, and the old generation may be over.
+    if (this.#joining !== undefined) return this.#beatLater();
     try {
       await this.#cluster.once({ group }, 'Heartbeat', [group, generation, this.#memberId, null]);
       this.#lastBeatMs = Date.now();
@@ -243,12 +249,13 @@ export class Membership {
 
   /** Others join or leave: lets what is held be settled, then joins anew. Heartbeats go on meanwhile. */
   #rebalance(): void {
-    if (this.#rebalancing || this.#generation < 0) return;
+    if (this.#rebalancing || this.#joining !== undefined || this.#generation < 0) return;
     this.#rebalancing = true;
     const again = async () => {
       await this.#options.quiesce(quiesceMs);
+      const joined = this.#generation >= 0 ? this.#joined() : undefined;
       this.#rebalancing = false;
-      if (this.#generation >= 0) await this.ensure(this.#stopped.signal);
+      await joined;
     };
     again().catch(() => this.#drop());
   }
