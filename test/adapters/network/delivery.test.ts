@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
-import { StepError } from '../../../src/lib/errors.ts';
+import { JSONFlowError, StepError } from '../../../src/lib/errors.ts';
 import type { JSONObject } from '../../../src/lib/json.ts';
 import { client, failsWith, json, listening, serve, stepContext } from './support.ts';
 
@@ -315,4 +315,28 @@ test('closing ends idle connections and what still runs', async () => {
   await failsWith('CONNECTION_FAILED', hanging, true);
   await closed;
   await failsWith('STEP_CANCELLED', net.request({ url: server.url }));
+});
+
+test('a body that can not be read any more fails as that, and is not tried again', async () => {
+  await using server = await serve((_, response) => json(response, {}));
+  await using net = client();
+  const gone = { stored: 'bytes', bytes: 10, chunks: [{ digest: 'f'.repeat(64), bytes: 10 }] };
+  await assert.rejects(
+    net.request({ url: server.url, method: 'PUT', body: gone, options: { retry: { attempts: 3, ...quick } } }),
+    (thrown) => thrown instanceof JSONFlowError && thrown.code === 'NOT_FOUND',
+  );
+  assert.equal(server.requests.length, 0);
+});
+
+test('a server that answers before it has read a large body is heard', async () => {
+  const { createServer: createHttpServer } = await import('node:http');
+  const http = createHttpServer((_, response) => {
+    response.writeHead(413, { connection: 'close' }).end('too large');
+  });
+  await using server = await listening(http, 'http');
+  await using net = client();
+  const error = await net
+    .request({ url: server.url, method: 'PUT', body: 'x'.repeat(20_000_000) })
+    .catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof StepError && ['HTTP_STATUS', 'CONNECTION_FAILED'].includes(error.code), String(error));
 });

@@ -1,4 +1,4 @@
-import { StepError } from '../../../lib/errors.ts';
+import { JSONFlowError, StepError } from '../../../lib/errors.ts';
 import { isObject } from '../../../lib/json.ts';
 
 const tlsCode =
@@ -13,7 +13,8 @@ const http2Closed =
  * @param where the origin, for the message
  */
 export function networkError(thrown: unknown, where: string): unknown {
-  if (thrown instanceof StepError) return thrown;
+  // A body that can't be read from the blob store ends up here as well.
+  if (thrown instanceof StepError || thrown instanceof JSONFlowError) return thrown;
   // Not all of undici's have a code.
   if (thrown instanceof Error && thrown.name === 'HTTPParserError') return unsound('HPE', where, thrown);
   const codes = codesOf(thrown);

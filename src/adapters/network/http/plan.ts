@@ -99,7 +99,7 @@ const keptFor = (hop: Hop, trusted: URL, redact: (text: string) => string): Hop 
  * A hop to a place that a server named, and that nobody gave credentials for.
  * @throws StepError EGRESS_DENIED where it would be less safe than before
  */
-export function toOtherOrigin(hop: Hop, from: URL, redact: (text: string) => string): Hop {
+function toOtherOrigin(hop: Hop, from: URL, redact: (text: string) => string): Hop {
   if (from.protocol === 'https:' && hop.url.protocol !== 'https:')
     throw new StepError('EGRESS_DENIED', `${from.host} leads from https to http, which is not followed`);
   if (hop.body !== undefined && holdsSecret(hop.body, redact))

@@ -6,7 +6,7 @@ import type { HttpResponse } from './http-client.ts';
  * A whole body in memory.
  * @throws StepError RESPONSE_TOO_LARGE; what reading the body throws
  */
-export async function readBytes({ body }: Pick<HttpResponse, 'body'>, bytesMax: number): Promise<Buffer> {
+async function readBytes({ body }: Pick<HttpResponse, 'body'>, bytesMax: number): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of body) {

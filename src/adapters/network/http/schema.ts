@@ -66,7 +66,7 @@ export const tlsSchema: JSONObject = strict(
   },
 );
 
-export const retrySchema: JSONObject = strict('More tries after a failure that may pass.', {
+const retrySchema: JSONObject = strict('More tries after a failure that may pass.', {
   attempts: whole(0, 20, 'Tries after the first. Default 0.'),
   backoff: { enum: ['exponential', 'fixed'], description: 'How the waits grow. Default exponential.' },
   base_ms: whole(0, 600_000, 'Wait before the second try. Default 100.'),

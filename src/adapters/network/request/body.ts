@@ -23,7 +23,7 @@ export function bodyOf({ body, form, multipart }: JSONObject, context: Blobs): H
 }
 
 /** Of `{ "$bytes": base64 }`; undefined where it is something else. @throws StepError INVALID_PARAMS */
-export function bytesOf(value: JSONValue | undefined, name: string): Buffer | undefined {
+function bytesOf(value: JSONValue | undefined, name: string): Buffer | undefined {
   if (!isObject(value) || Object.keys(value).length !== 1 || typeof value.$bytes !== 'string') return undefined;
   const text = value.$bytes;
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text))
