@@ -82,6 +82,7 @@ describeWith('kafka', 'Kafka', (text) => {
     },
     extra: { create: { partitions: 1 }, consume: { session_timeout_ms: sessionMs } },
     redeliveryMs: 15_000,
+    emptyMs: 100,
     dropsRepetitions: false,
     countsDeliveries: true,
     countsPurged: true,
