@@ -14,7 +14,7 @@ import { optionsOf } from './params.ts';
 /** Messages that are encoded and sent at once. */
 const batchMax = 1_000;
 const timeoutMsDefault = 30_000;
-const attemptsDefault = 3;
+const attemptsDefault = 2;
 /** Ids that an output lists. */
 const idsMax = 10_000;
 /** Identifiers of AMQP have up to 255 bytes. */
@@ -51,7 +51,7 @@ async function publishBatch(
   const deadline = deadlineOf(context, timeoutMs, 'MQ_TIMEOUT', 'publishing');
   const confirmed = new Set<OutgoingMessage>();
   const options = {
-    attempts: Number(retry_attempts),
+    attempts: 1 + Number(retry_attempts),
     signal: deadline.signal,
     again: (thrown: unknown) => thrown instanceof StepError && thrown.retryable && thrown.code !== 'MQ_TIMEOUT',
   };

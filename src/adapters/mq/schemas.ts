@@ -79,9 +79,9 @@ const publishOptions: JSONObject = {
     timeout: ms('How long a batch of up to 1,000 messages may take, in ms. Default 30,000.', 3_600_000, 1),
     retry_attempts: {
       type: 'integer',
-      minimum: 1,
+      minimum: 0,
       maximum: 20,
-      description: 'Tries in all, where the connection fails or the broker is busy. Default 3.',
+      description: 'Tries after the first, where the connection fails or the broker is busy. Default 2.',
     },
   },
   additionalProperties: false,

@@ -72,6 +72,9 @@ class Receiver {
   readonly #reading: Reading;
   readonly #retryMs: number;
   readonly #inWork = new Set<Promise<void>>();
+  /** Ends the subscription, which gives back what it holds. */
+  readonly #end = new AbortController();
+  #broken: unknown;
   #draining = false;
 
   constructor({ params, prefetch }: SourceConfig, deliver: Deliver) {
@@ -83,10 +86,9 @@ class Receiver {
   }
 
   async receive(broker: Broker, signal: AbortSignal, onConnected: () => void): Promise<void> {
-    const end = new AbortController();
     const onAbort = (): void => {
       this.#draining = true;
-      void this.#settled().then(() => end.abort(signal.reason));
+      void this.#settled().then(() => this.#end.abort(signal.reason));
     };
     if (signal.aborted) return;
     signal.addEventListener('abort', onAbort, { once: true });
@@ -95,10 +97,11 @@ class Receiver {
         params: this.#params,
         prefetch: this.#prefetch,
         onMessage: (incoming) => this.#take(incoming),
-        signal: end.signal,
+        signal: this.#end.signal,
       });
       onConnected();
       await subscription.ended;
+      if (this.#broken !== undefined) throw this.#broken;
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
@@ -107,8 +110,11 @@ class Receiver {
   #take(incoming: Incoming): void {
     // What comes while the trigger ends goes back to the broker with the subscription.
     if (this.#draining) return;
-    // A message that can't be settled has lost its connection: it comes again.
-    const work = this.#handle(incoming).catch(() => undefined);
+    // A message that can't be settled would stay in its place for good: with the subscription, it goes back.
+    const work = this.#handle(incoming).catch((thrown) => {
+      this.#broken = thrown;
+      this.#end.abort(thrown);
+    });
     this.#inWork.add(work);
     void work.then(() => this.#inWork.delete(work));
   }

@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
+import { retrying } from '../../../kit/retry.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { deadLetterHeaders, headerNames } from '../headers.ts';
 import { copyOptions, deliveriesBefore } from './delivery.ts';
@@ -7,6 +8,10 @@ import type { Link } from './link.ts';
 import { publishCopy } from './publish.ts';
 
 const settleTimeoutMs = 30_000;
+const attempts = 8;
+/** Declaring a retry queue again puts its own end off, so that it never goes with messages in it. */
+const redeclareMs = 60_000;
+const declaredMax = 10_000;
 /** How long a retry queue that nobody needs any more stays, beyond its delay. */
 const retryQueueIdleMs = 600_000;
 const delayMsMax = 7 * 24 * 3_600_000;
@@ -19,8 +24,6 @@ export class Aside {
   readonly #link: Link;
   readonly #queue: string;
   readonly #deadQueue: string;
-  /** Queues that this process has seen or made. */
-  readonly #known = new Set<string>();
 
   constructor(link: Link, queue: string, deadQueue: string) {
     this.#link = link;
@@ -40,8 +43,6 @@ export class Aside {
     const ttl = roundedUp(Math.min(Math.max(delayMs, 1), delayMsMax));
     const queue = `${this.#queue}.retry.${ttl}`;
     const about = { [headerNames.deliveredBefore]: deliveriesBefore(message) + 1 };
-    // Declaring it again each time puts its own end off, so that it never goes with messages in it.
-    this.#known.delete(queue);
     await this.#copy(queue, message, about, (channel) =>
       channel.assertQueue(queue, {
         durable: true,
@@ -71,39 +72,45 @@ export class Aside {
     headers: Record<string, unknown>,
     declare: (channel: Channel) => Promise<unknown>,
   ): Promise<void> {
-    const signal = timeLimit();
-    if (!this.#known.has(queue)) await this.#ensure(queue, declare, signal);
+    const signal = AbortSignal.timeout(settleTimeoutMs);
     const options = copyOptions(message, headers, { keepExpiration: false });
-    try {
-      await publishCopy(this.#link, queue, message.content, options, signal);
-    } catch (thrown) {
-      if (!(thrown instanceof StepError && thrown.code === 'QUEUE_NOT_FOUND')) throw thrown;
-      // It was there once.
-      this.#known.delete(queue);
+    // While somebody else declares the same quorum queue, RabbitMQ refuses messages to it.
+    await retrying({ attempts, baseMs: 50, signal, again: mayHelp }, async () => {
       await this.#ensure(queue, declare, signal);
-      await publishCopy(this.#link, queue, message.content, options, signal);
-    }
+      try {
+        await publishCopy(this.#link, queue, message.content, options, signal);
+      } catch (thrown) {
+        this.#link.declared.delete(queue);
+        throw thrown;
+      }
+    });
   }
 
-  /** A queue of that name that somebody made another way will do. */
+  /** Declares a queue, though not often, and not twice at once. One of that name that somebody made another way will do. */
   async #ensure(queue: string, declare: (channel: Channel) => Promise<unknown>, signal: AbortSignal): Promise<void> {
-    try {
-      await onChannel(this.#link, signal, declare);
-    } catch (thrown) {
+    const { declared } = this.#link;
+    const known = declared.get(queue);
+    if (known !== undefined && performance.now() - known.at < redeclareMs) return known.done;
+    if (declared.size >= declaredMax) declared.clear();
+    const done = onChannel(this.#link, signal, declare).catch((thrown) => {
       const failed = channelError(thrown, `declaring the queue ${queue}`, 'CONSUME_FAILED');
-      if (failed.code !== 'QUEUE_MISMATCH') throw failed;
-    }
-    this.#known.add(queue);
+      if (failed.code === 'QUEUE_MISMATCH') return;
+      declared.delete(queue);
+      throw failed;
+    });
+    declared.set(queue, { at: performance.now(), done });
+    return done;
   }
 }
+
+const mayHelp = (thrown: unknown): boolean =>
+  thrown instanceof StepError && (thrown.retryable || thrown.code === 'QUEUE_NOT_FOUND');
 
 async function onChannel(link: Link, signal: AbortSignal, body: (channel: Channel) => Promise<unknown>): Promise<void> {
   const channel = await link.channel(signal);
   await body(channel);
   await channel.close();
 }
-
-const timeLimit = (): AbortSignal => AbortSignal.timeout(settleTimeoutMs);
 
 /** Two significant digits: each delay is a queue of its own, and there must not be thousands. */
 function roundedUp(ms: number): number {

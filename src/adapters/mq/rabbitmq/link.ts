@@ -21,6 +21,8 @@ export class Link {
   #closed = false;
   /** Whether the broker takes no messages at present, because its memory or disk is nearly full. */
   blocked = false;
+  /** Queues that were declared on the way, and when. */
+  readonly declared = new Map<string, { at: number; done: Promise<void> }>();
 
   constructor(target: BrokerTarget, purpose: string) {
     this.#target = target;
@@ -75,6 +77,7 @@ export class Link {
     const forget = (): void => {
       if (this.#model === opening) this.#model = undefined;
       this.#idle = [];
+      this.declared.clear();
       this.blocked = false;
     };
     opening.then((model) => {

@@ -7,6 +7,8 @@ import { optionalQueue, optionsOf, queueOf, refuseParams } from '../params.ts';
 import { channelError } from './errors.ts';
 import type { Link } from './link.ts';
 
+/** How amqplib says that the broker refused a message. */
+const nacked = 'message nacked';
 /** Messages that may wait for their confirmation at once. */
 const unconfirmedMax = 1_000;
 
@@ -68,7 +70,7 @@ export async function publishCopy(
     channel.on('return', onReturn);
     try {
       channel.publish('', queue, content, { ...options, mandatory: true }, (error) =>
-        error ? reject(failure() ?? error) : resolve(),
+        error ? reject(failure() ?? refused(error, what)) : resolve(),
       );
       await abortable(promise, signal);
     } finally {
@@ -77,6 +79,12 @@ export async function publishCopy(
     if (returned) throw new StepError('QUEUE_NOT_FOUND', `${what}: there is no such queue`);
   });
 }
+
+/** @param error of a confirmation that was refused, or that never came */
+const refused = (error: Error, what: string): Error =>
+  error.message === nacked
+    ? new StepError('PUBLISH_FAILED', `${what}: the broker did not take it; the queue may be full`, { retryable: true })
+    : error;
 
 /** A channel is kept for the next use unless anything at all went wrong on it. */
 async function onConfirmChannel(
@@ -140,7 +148,7 @@ class Flight {
     if (error === undefined) {
       const message = this.#request.messages[index];
       if (message !== undefined && !this.#returned.has(message.id)) this.#request.onConfirmed?.(message);
-    } else if (error.message === 'message nacked') this.#refused += 1;
+    } else if (error.message === nacked) this.#refused += 1;
     else this.#lost = error;
     if (this.pending === 0 || this.pending === unconfirmedMax >> 1 || this.#lost !== undefined) this.#wake?.();
   }

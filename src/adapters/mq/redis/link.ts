@@ -97,10 +97,12 @@ export class Link {
   async #connect(signal: AbortSignal): Promise<Client> {
     if (this.#closed) throw new StepError('CONNECTION_FAILED', 'the connection to Redis has been closed');
     const client = await newClient(this.#target);
+    signal.throwIfAborted();
     this.#all.add(client);
     client.on('terminated', () => this.#drop(client));
     try {
-      await abortable(client.connect(), signal);
+      // Destroying a client that connects leaves it the socket that comes: it has to be destroyed again.
+      await abortable(client.connect(), signal, () => client.destroy());
     } catch (thrown) {
       this.#drop(client);
       signal.throwIfAborted();
