@@ -1,9 +1,10 @@
-import type { Collection, Db } from 'mongodb';
+import type { Collection } from 'mongodb';
 import { canonicalize } from '../../../lib/canonical.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { sha256 } from '../../../lib/hash.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import { isDuplicate } from './errors.ts';
+import type { Session } from './session.ts';
 
 /** In documents that a keyed write changed: the marks of the last effects. */
 export const effectField = '_jsonflow';
@@ -39,8 +40,7 @@ export interface Effect {
  * @param params what the write depends on @throws StepError EFFECT_CONFLICT
  */
 export async function once(
-  db: Db,
-  effectKey: string | undefined,
+  { db, call: { effectKey }, wait }: Session,
   params: JSONValue,
   body: (effect: Effect | undefined) => Promise<JSONObject>,
 ): Promise<JSONObject> {
@@ -48,7 +48,7 @@ export async function once(
   const records: Collection<EffectRecord> = db.collection(effectsCollection);
   const _id = sha256(effectKey);
   const digest = sha256(canonicalize(params));
-  const known = await begin(records, { _id, digest, state: 'begun', at: new Date() });
+  const known = await wait(begin(records, { _id, digest, state: 'begun', at: new Date() }));
   if (known !== undefined && known.digest !== digest)
     throw new StepError(
       'EFFECT_CONFLICT',
@@ -61,11 +61,11 @@ export async function once(
     idOf: (index) => sha256(`${effectKey}/${index}`),
     noted: known?.note,
     async note(value) {
-      await records.updateOne({ _id }, { $set: { note: value } });
+      await wait(records.updateOne({ _id }, { $set: { note: value } }));
     },
   };
   const output = await body(effect);
-  await records.updateOne({ _id }, { $set: { state: 'done', output: JSON.stringify(output) } });
+  await wait(records.updateOne({ _id }, { $set: { state: 'done', output: JSON.stringify(output) } }));
   return output;
 }
 

@@ -24,13 +24,13 @@ interface Batch {
 
 /** `db_insert`: `document`, `documents` or `data`; with `on_conflict` as upserts. */
 export async function insert(params: JSONObject, session: Session): Promise<JSONObject> {
-  const { db, call } = session;
+  const { call } = session;
   const collection = collectionName(params.collection);
   const conflict = conflictOf(params.on_conflict);
   const source = sourceOf(params);
   call.reached?.('start');
   const identity = { insert: collection, source: source.value, on_conflict: params.on_conflict ?? null };
-  const output = await once(db, call.effectKey, identity, async (effect) => {
+  const output = await once(session, identity, async (effect) => {
     call.reached?.('key');
     let inserted = 0;
     const ids: JSONValue[] = [];
@@ -149,13 +149,12 @@ function failedIndex(thrown: unknown): number {
 async function ownIds(
   documents: readonly Document[],
   name: string,
-  { db, call }: Session,
+  { db, call: { signal }, wait }: Session,
   { mark }: Effect,
 ): Promise<Set<string>> {
-  const found = await db
-    .collection(name)
-    .find({ _id: { $in: documents.map(({ _id }) => _id) } }, { projection: { [effectField]: 1 }, signal: call.signal })
-    .toArray();
+  const ids = documents.map(({ _id }) => _id);
+  const cursor = db.collection(name).find({ _id: { $in: ids } }, { projection: { [effectField]: 1 }, signal });
+  const found = await wait(cursor.toArray());
   const marked = new Set(documents.filter((one) => one[effectField] !== undefined).map(({ _id }) => idText(_id)));
   const isOwn = (one: Document): boolean =>
     !marked.has(idText(one._id)) || (Array.isArray(one[effectField]) && one[effectField].includes(mark));

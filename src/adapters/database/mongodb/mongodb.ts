@@ -1,3 +1,4 @@
+import type { MongoClient } from 'mongodb';
 import { retrying } from '../../../kit/retry.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
@@ -10,6 +11,19 @@ import { migrate } from './migrate.ts';
 import { query } from './query.ts';
 import { type Session, sessionOf } from './session.ts';
 import { update } from './update.ts';
+
+/** Ms that a client may take to say goodbye. */
+const goodbyeMs = 1_000;
+
+/** The driver would wait for a server that is gone, to end its sessions there. */
+async function closeSoon(client: MongoClient): Promise<void> {
+  const timer = setTimeout(() => (client as { topology?: { close?(): void } }).topology?.close?.(), goodbyeMs);
+  try {
+    await client.close(true);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 type Operation = (params: JSONObject, session: Session) => Promise<JSONObject>;
 
@@ -79,7 +93,7 @@ export const openMongo: OpenDriver = async (target): Promise<Driver> => {
     stats: () => ({ size: busy, idle: 0, waiting: permits.waiting }),
     async close() {
       permits.fail(new StepError('STEP_CANCELLED', 'the node is closing'));
-      await client.close(true);
+      await closeSoon(client);
     },
   };
 };

@@ -19,12 +19,12 @@ interface Change {
 
 /** `db_update`: `filter` with `update`, `upsert`, `multi`; or with `delete: true`. */
 export async function update(params: JSONObject, session: Session): Promise<JSONObject> {
-  const { db, call } = session;
+  const { call } = session;
   const change = changeOf(params, session);
   const { filter = {}, update: given = null, upsert = false, multi = true, delete: remove = false } = params;
   const identity = { update: change.collection, filter, given, upsert, multi, remove };
   call.reached?.('start');
-  const output = await once(db, call.effectKey, identity, async (effect) => {
+  const output = await once(session, identity, async (effect) => {
     call.reached?.('key');
     const done = await (change.update === undefined
       ? removeBy(change, session, effect)
@@ -150,7 +150,7 @@ async function removeBy(
   const found =
     noted ?? (await session.wait(collection.findOne(filter, { projection: { _id: 1 }, signal: session.call.signal })));
   if (found === null) return removed(0);
-  if (noted === undefined) await session.wait(effect.note({ _id: found._id }));
+  if (noted === undefined) await effect.note({ _id: found._id });
   session.call.reached?.('batch');
   const { deletedCount } = await session.wait(collection.deleteOne({ _id: found._id }, options));
   return removed(noted === undefined ? deletedCount : 1);
