@@ -117,7 +117,8 @@ export class PgConnection {
 
   async bind(prepared: Prepared, values: readonly JSONValue[]): Promise<(string | Buffer | null)[]> {
     const { types } = this.#parts;
-    if (values.some(needsType)) await this.#learnTypes(types.unknown(prepared.parameters));
+    if (!values.some(needsType)) return values.map((value) => encode(value, undefined));
+    await this.#learnTypes(types.unknown(prepared.parameters));
     return values.map((value, index) => encode(value, types.get(prepared.parameters[index] ?? 0)));
   }
 

@@ -6,8 +6,26 @@ import { columnsSql } from './select.ts';
 import type { Statement } from './session.ts';
 import type { Convert } from './tables.ts';
 
-/** Texts kept for their shapes; few differ within a step. */
-const textsMax = 16;
+/** Texts of statements by their shape: a text of 1,000 rows takes longer to write than to look up. */
+export class InsertTexts {
+  readonly #texts = new Map<string, string>();
+  #length = 0;
+
+  get(shape: string, make: () => string): string {
+    const known = this.#texts.get(shape);
+    if (known !== undefined) return known;
+    const text = make();
+    if (this.#length + text.length > textsLengthMax) {
+      this.#texts.clear();
+      this.#length = 0;
+    }
+    this.#length += text.length;
+    this.#texts.set(shape, text);
+    return text;
+  }
+}
+
+const textsLengthMax = 4_000_000;
 
 export interface InsertPlan {
   table: readonly string[];
@@ -16,15 +34,18 @@ export interface InsertPlan {
   returning: string | undefined;
   dialect: Dialect;
   convert: Convert;
+  texts: InsertTexts;
 }
 
 /** Makes the statements of one insert, batch by batch. */
 export class InsertBuilder {
   readonly #plan: InsertPlan;
-  readonly #texts = new Map<string, string>();
+  /** What shapes the texts of this insert besides their rows and columns. */
+  readonly #shape: string;
 
   constructor(plan: InsertPlan) {
     this.#plan = plan;
+    this.#shape = JSON.stringify([plan.table, plan.conflict ?? null, plan.returning ?? null]);
   }
 
   /** Rows of one statement at most, with so many values to bind. */
@@ -58,13 +79,8 @@ export class InsertBuilder {
   }
 
   #text(columns: readonly string[], rows: number): string {
-    const shape = `${rows}\0${columns.join('\0')}`;
-    const known = this.#texts.get(shape);
-    if (known !== undefined) return known;
-    const text = insertText(this.#plan, columns, rows, new Set());
-    if (this.#texts.size >= textsMax) this.#texts.clear();
-    this.#texts.set(shape, text);
-    return text;
+    const shape = `${rows}\0${columns.join('\0')}\0${this.#shape}`;
+    return this.#plan.texts.get(shape, () => insertText(this.#plan, columns, rows, new Set()));
   }
 }
 

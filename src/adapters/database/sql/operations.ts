@@ -4,7 +4,7 @@ import type { Call } from '../driver.ts';
 import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { tableParts } from './identifier.ts';
-import { columnsOf, conflictOf, InsertBuilder, returningSql } from './insert.ts';
+import { columnsOf, conflictOf, InsertBuilder, type InsertTexts, returningSql } from './insert.ts';
 import { readStatement, writeStatement } from './raw.ts';
 import { selectStatement } from './select.ts';
 import type { Outcome, Session, SqlServer, Statement } from './session.ts';
@@ -15,6 +15,7 @@ import { updateStatement } from './update.ts';
 export interface Scope {
   server: SqlServer;
   tables: Tables;
+  texts: InsertTexts;
 }
 
 /** The statement of a `db_query`. @throws StepError INVALID_PARAMS, READ_ONLY */
@@ -108,6 +109,7 @@ class Insert {
   readonly #call: Call;
   readonly #server: SqlServer;
   readonly #tables: Tables;
+  readonly #texts: InsertTexts;
   readonly #sink: RowSink;
   readonly #parts: string[];
   #builder: InsertBuilder | undefined;
@@ -117,12 +119,13 @@ class Insert {
   #inserted = 0;
   #running: Promise<void> | undefined;
 
-  constructor(session: Session, params: JSONObject, call: Call, { server, tables }: Scope) {
+  constructor(session: Session, params: JSONObject, call: Call, { server, tables, texts }: Scope) {
     this.#session = session;
     this.#params = params;
     this.#call = call;
     this.#server = server;
     this.#tables = tables;
+    this.#texts = texts;
     this.#sink = new RowSink(call.context, call.options.max_rows);
     this.#parts = tableParts(params.table, server.dialect);
     if (params.on_conflict !== undefined) conflictOf(params.on_conflict, server.dialect);
@@ -177,7 +180,14 @@ class Insert {
     const { key, convert } = await this.#tables.get(this.#session, this.#parts);
     this.#key = key;
     if (columns === undefined && this.#key !== undefined && this.#returnsKey) columns = dialect.quote(this.#key);
-    return new InsertBuilder({ table: this.#parts, conflict: on_conflict, returning: columns, dialect, convert });
+    return new InsertBuilder({
+      table: this.#parts,
+      conflict: on_conflict,
+      returning: columns,
+      dialect,
+      convert,
+      texts: this.#texts,
+    });
   }
 
   async #run(statement: Statement, batch: readonly JSONObject[]): Promise<void> {

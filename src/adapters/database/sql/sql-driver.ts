@@ -5,6 +5,7 @@ import type { JSONObject } from '../../../lib/json.ts';
 import type { Call, Driver } from '../driver.ts';
 import { SqlFailure } from '../errors.ts';
 import { Digest, Effects } from './effects.ts';
+import { InsertTexts } from './insert.ts';
 import { migrate } from './migrate.ts';
 import type { FileAccess } from './migrations.ts';
 import { insertWithin, queryOutput, queryStatement, type Scope, updateWithin } from './operations.ts';
@@ -20,7 +21,7 @@ type Body = (session: Session) => Promise<JSONObject>;
 /** The operations of an SQL database, the same for each server. */
 export function createSqlDriver(server: SqlServer, access: FileAccess): Driver {
   const effects = new Effects(server);
-  const scope: Scope = { server, tables: new Tables(server.dialect) };
+  const scope: Scope = { server, tables: new Tables(server.dialect), texts: new InsertTexts() };
 
   const modeOf = ({ options, timeoutMs }: Call, readOnly: boolean): Mode => ({
     readOnly,

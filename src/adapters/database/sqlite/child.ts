@@ -7,7 +7,7 @@ import type { Cell, ChildAnswer, ChildColumn, ChildRequest, ChildStatement } fro
 const statementsMax = 100;
 
 let database: DatabaseSync | undefined;
-let pending: Iterator<Cell[][], undefined> | undefined;
+let pending: Reader | undefined;
 /** Rows that were read ahead while the last ones were under way. */
 let ahead: Cell[][] | undefined;
 /** Of rows that were read ahead: told with the next answer. */
@@ -72,48 +72,66 @@ function cellOf(value: unknown): Cell {
   return value instanceof Uint8Array ? bytesValue(value) : (value as Cell);
 }
 
-const cellsOf = (row: unknown): Cell[] => (row as unknown[]).map(cellOf);
+/** In place: most cells are as JSON has them. */
+function cellsOf(row: unknown): Cell[] {
+  const cells = row as unknown[];
+  for (let index = 0; index < cells.length; index += 1) {
+    const cell = cells[index];
+    if (typeof cell !== 'string' && cell !== null) cells[index] = cellOf(cell);
+  }
+  return cells as Cell[];
+}
 
 const columnsOf = (statement: StatementSync): ChildColumn[] =>
   statement.columns().map(({ name, type }) => ({ name, type }));
 
 const isTooLarge = (thrown: unknown): boolean => isObject(thrown) && thrown.code === 'ERR_OUT_OF_RANGE';
 
-/** Rows, at first without BigInt, which is quicker; where a number needs it, once more from the same row. The snapshot is the same. */
-function* rowsOf(statement: StatementSync, values: SQLInputValue[]): Generator<Cell[], undefined> {
-  let seen = 0;
-  statement.setReadBigInts(false);
-  try {
-    for (const row of statement.iterate(...values)) {
-      yield cellsOf(row);
-      seen += 1;
-    }
-    return undefined;
-  } catch (thrown) {
-    if (!isTooLarge(thrown)) throw thrown;
-  }
-  statement.setReadBigInts(true);
-  for (const row of statement.iterate(...values)) {
-    seen -= 1;
-    if (seen < 0) yield cellsOf(row);
-  }
-  return undefined;
-}
+/** Rows in batches: at first without BigInt, which is quicker; where a number needs it, once more from the same row. The snapshot is the same. */
+class Reader {
+  readonly #statement: StatementSync;
+  readonly #values: SQLInputValue[];
+  readonly #batchRows: number;
+  #rows: Iterator<unknown>;
+  #seen = 0;
+  #exact = false;
 
-function* batchesOf(
-  statement: StatementSync,
-  values: SQLInputValue[],
-  batchRows: number,
-): Generator<Cell[][], undefined> {
-  let batch: Cell[][] = [];
-  for (const row of rowsOf(statement, values)) {
-    batch.push(row);
-    if (batch.length < batchRows) continue;
-    yield batch;
-    batch = [];
+  constructor(statement: StatementSync, values: SQLInputValue[], batchRows: number) {
+    this.#statement = statement;
+    this.#values = values;
+    this.#batchRows = batchRows;
+    statement.setReadBigInts(false);
+    this.#rows = statement.iterate(...values);
   }
-  if (batch.length > 0) yield batch;
-  return undefined;
+
+  /** Fewer than asked for: these were the last. */
+  next(): Cell[][] {
+    const batch: Cell[][] = [];
+    try {
+      this.#fill(batch);
+    } catch (thrown) {
+      if (this.#exact || !isTooLarge(thrown)) throw thrown;
+      this.#exact = true;
+      this.#statement.setReadBigInts(true);
+      this.#rows = this.#statement.iterate(...this.#values);
+      for (let skipped = 0; skipped < this.#seen; skipped += 1) this.#rows.next();
+      this.#fill(batch);
+    }
+    return batch;
+  }
+
+  #fill(batch: Cell[][]): void {
+    while (batch.length < this.#batchRows) {
+      const { done, value } = this.#rows.next();
+      if (done === true) return;
+      batch.push(cellsOf(value));
+      this.#seen += 1;
+    }
+  }
+
+  close(): void {
+    this.#rows.return?.();
+  }
 }
 
 const answer = (more: Partial<ChildAnswer & { ok: true }> = {}): ChildAnswer => ({
@@ -158,8 +176,8 @@ function read({ statement, batchRows, busyMs }: ChildRequest & { op: 'read' }): 
   limits(true, busyMs);
   db().exec('BEGIN');
   const prepared = prepare(statement);
-  pending = batchesOf(prepared, argumentsOf(statement), batchRows);
-  const rows = pending.next().value ?? [];
+  pending = new Reader(prepared, argumentsOf(statement), batchRows);
+  const rows = pending.next();
   const columns = columnsOf(prepared);
   if (rows.length === batchRows) return answer({ columns, rows, more: true });
   next(true);
@@ -175,7 +193,7 @@ function next(stop: boolean): ChildAnswer {
   }
   const rows = stop ? undefined : ahead;
   if (rows === undefined) {
-    pending?.return?.(undefined);
+    pending?.close();
     pending = undefined;
     ahead = undefined;
     rollback();
@@ -231,7 +249,8 @@ process.on('message', (request: ChildRequest) => {
   process.send?.(result);
   if (!result.ok || pending === undefined || result.more !== true) return;
   try {
-    ahead = pending.next().value;
+    const rows = pending.next();
+    ahead = rows.length === 0 ? undefined : rows;
   } catch (thrown) {
     failed = thrown;
   }
