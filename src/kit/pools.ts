@@ -1,5 +1,4 @@
 import { StepError } from '../lib/errors.ts';
-import { sha256 } from '../lib/hash.ts';
 
 export interface PoolCacheOptions {
   /** Pools that may be open at once. Default 100. */
@@ -22,7 +21,7 @@ interface Entry<T> {
 export class PoolCache<T extends Closable> {
   readonly #poolsMax: number;
   readonly #idleMs: number;
-  /** By a digest: keys hold passwords. In the order of their last use, the oldest first. */
+  /** In the order of their last use, the oldest first. Keys hold passwords: they go nowhere. */
   readonly #entries = new Map<string, Entry<T>>();
   #closed = false;
 
@@ -43,39 +42,38 @@ export class PoolCache<T extends Closable> {
    */
   async use<R>(key: string, open: () => Promise<T>, body: (pool: T) => Promise<R>): Promise<R> {
     if (this.#closed) throw new StepError('STEP_CANCELLED', 'the node is closing');
-    const name = sha256(key);
-    const entry = this.#entries.get(name) ?? this.#open(name, open);
-    this.#entries.delete(name);
-    this.#entries.set(name, entry);
+    const entry = this.#entries.get(key) ?? this.#open(key, open);
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     entry.users += 1;
     clearTimeout(entry.reap);
     try {
       return await body(await entry.ready);
     } finally {
       entry.users -= 1;
-      if (entry.users === 0 && this.#entries.get(name) === entry) this.#reapLater(name, entry);
+      if (entry.users === 0 && this.#entries.get(key) === entry) this.#reapLater(key, entry);
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     const entries = [...this.#entries];
-    await Promise.allSettled(entries.map(([name, entry]) => this.#discard(name, entry)));
+    await Promise.allSettled(entries.map(([key, entry]) => this.#discard(key, entry)));
   }
 
-  #open(name: string, open: () => Promise<T>): Entry<T> {
+  #open(key: string, open: () => Promise<T>): Entry<T> {
     this.#makeRoom();
     const entry: Entry<T> = { ready: open(), users: 0, reap: undefined };
     entry.ready.catch(() => {
-      if (this.#entries.get(name) === entry) this.#entries.delete(name);
+      if (this.#entries.get(key) === entry) this.#entries.delete(key);
     });
     return entry;
   }
 
   #makeRoom(): void {
     if (this.#entries.size < this.#poolsMax) return;
-    for (const [name, entry] of this.#entries)
-      if (entry.users === 0) return void this.#discard(name, entry).catch(() => undefined);
+    for (const [key, entry] of this.#entries)
+      if (entry.users === 0) return void this.#discard(key, entry).catch(() => undefined);
     throw new StepError(
       'POOLS_EXHAUSTED',
       `all ${this.#poolsMax} connection pools of this node are in use; use fewer different connections at once`,
@@ -83,14 +81,14 @@ export class PoolCache<T extends Closable> {
     );
   }
 
-  #reapLater(name: string, entry: Entry<T>): void {
-    entry.reap = setTimeout(() => void this.#discard(name, entry).catch(() => undefined), this.#idleMs);
+  #reapLater(key: string, entry: Entry<T>): void {
+    entry.reap = setTimeout(() => void this.#discard(key, entry).catch(() => undefined), this.#idleMs);
     entry.reap.unref();
   }
 
-  async #discard(name: string, entry: Entry<T>): Promise<void> {
+  async #discard(key: string, entry: Entry<T>): Promise<void> {
     clearTimeout(entry.reap);
-    if (this.#entries.get(name) === entry) this.#entries.delete(name);
+    if (this.#entries.get(key) === entry) this.#entries.delete(key);
     const pool = await entry.ready;
     await pool.close();
   }
