@@ -74,6 +74,3 @@ export const kafkaCreateParams: Record<string, JSONObject> = {
     description: 'Kafka: settings of the topic, such as { "retention.ms": 86400000, "cleanup.policy": "compact" }.',
   },
 };
-
-/** Params of `mq_purge` for Kafka alone. */
-export const kafkaPurgeParams: Record<string, JSONObject> = { topic };

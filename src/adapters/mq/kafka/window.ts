@@ -15,7 +15,7 @@ interface Run extends Returned {
 const metadataLengthMax = 3500;
 const prefix = 'jsonflow1';
 /** Offsets that may be pending or behind one that is: beyond it the oldest must be settled first. */
-export const windowMax = 20_000;
+const windowMax = 20_000;
 /** Stretches of pending offsets with different counts. Their text must fit. */
 const runsMax = 150;
 

@@ -59,7 +59,7 @@ export interface RecordsBatch {
   records: KafkaRecord[];
 }
 
-export interface KafkaRecord {
+interface KafkaRecord {
   timestampDelta: bigint;
   offsetDelta: number;
   key: Buffer | null;

@@ -23,7 +23,7 @@ type From = Pick<ConsumerConfig, 'deliver_policy' | 'opt_start_seq' | 'opt_start
 type DeliverPolicy = ConsumerConfig['deliver_policy'];
 
 /** Where a new consumer, or a replay, begins. @throws StepError INVALID_PARAMS */
-export function fromOf(params: JSONObject): From {
+function fromOf(params: JSONObject): From {
   const from = paramOf(params, 'from');
   const policy = (name: string) => name as DeliverPolicy;
   if (from === undefined || from === 'earliest' || from === 'all') return { deliver_policy: policy('all') };

@@ -9,7 +9,7 @@ import { tlsOptions } from '../tls.ts';
 import { natsError } from './errors.ts';
 
 export type NatsModule = typeof import('@nats-io/transport-node');
-export type JetStreamModule = typeof import('@nats-io/jetstream');
+
 type JetStreamManager = import('@nats-io/jetstream').JetStreamManager;
 type JetStreamClient = import('@nats-io/jetstream').JetStreamClient;
 

@@ -132,7 +132,7 @@ function checkSizes({ connection }: Session, messages: readonly OutgoingMessage[
 }
 
 /** @throws StepError INVALID_PARAMS */
-export function headersOf({ headers: make }: NatsModule, message: OutgoingMessage, dedupe: boolean): MsgHdrs {
+function headersOf({ headers: make }: NatsModule, message: OutgoingMessage, dedupe: boolean): MsgHdrs {
   const headers = make();
   for (const name of Object.keys(message.headers)) {
     // Headers of this kind are orders to JetStream: one of them deletes everything before the message.

@@ -104,6 +104,3 @@ export const natsCreateParams: Record<string, JSONObject> = {
       'NATS: for so long a repetition of a message id is left out. Default 24 hours, or max_age_ms if that is less.',
   },
 };
-
-/** Params of `mq_purge` for NATS alone. */
-export const natsPurgeParams: Record<string, JSONObject> = { subject, stream };

@@ -12,7 +12,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 const largest = Number.MAX_SAFE_INTEGER;
 
 /** What a step wants of a stream. Defaults are left out of `asked`: they are not compared with what is there. @throws StepError INVALID_PARAMS */
-export function streamWish(params: JSONObject): { wish: Wish; asked: Partial<StreamConfig> } {
+function streamWish(params: JSONObject): { wish: Wish; asked: Partial<StreamConfig> } {
   const subjects = subjectsOf(params);
   const name = nameOf(params, 'stream') ?? plainName(subjects[0] ?? '');
   const retention = oneOf(params, 'retention', ['limits', 'workqueue', 'interest']);
