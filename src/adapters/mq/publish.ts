@@ -11,8 +11,9 @@ import type { Broker, OutgoingMessage, PublishRequest } from './broker.ts';
 import type { Brokers } from './connect.ts';
 import { optionsOf } from './params.ts';
 
-/** Messages that are encoded and sent at once. */
-const batchMax = 1_000;
+/** Messages, and bytes of their bodies, that are encoded at once and tried again together. */
+const batchMax = 5_000;
+const batchBytesMax = 8 * 1024 * 1024;
 const timeoutMsDefault = 30_000;
 const attemptsDefault = 2;
 /** Ids that an output lists. */
@@ -26,14 +27,10 @@ export async function publish(brokers: Brokers, params: JSONObject, context: Ada
   const known: JSONObject = {};
   let count = 0;
   const name = { text: String(params.broker), reach: reachOf(context), tenantId: context.tenant_id };
-  for await (const batch of batchesOf(params, context)) {
+  for await (const messages of batchesOf(params, context, idPrefix)) {
     context.signal.throwIfAborted();
-    if (batch.length === 0) continue;
-    const firstIndex = count;
-    const messages = batch.map((message, index) => outgoing(message, params, `${idPrefix}/`, firstIndex + index));
-    const output = await brokers.use(name, (broker) =>
-      publishBatch(broker, { params, messages, idPrefix, firstIndex }, context),
-    );
+    const batch = { params, messages, idPrefix, firstIndex: count };
+    const output = await brokers.use(name, (broker) => publishBatch(broker, batch, context));
     merge(known, output);
     count += messages.length;
     context.progress(totalOf(params) === undefined ? null : count / (totalOf(params) ?? count), `${count} published`);
@@ -71,17 +68,36 @@ async function publishBatch(
   }
 }
 
-async function* batchesOf(params: JSONObject, context: AdapterContext): AsyncGenerator<readonly JSONValue[]> {
-  const { message, messages } = params;
-  if (message !== undefined) {
-    yield [message];
-    return;
+async function* batchesOf(
+  params: JSONObject,
+  context: AdapterContext,
+  idPrefix: string,
+): AsyncGenerator<OutgoingMessage[]> {
+  let batch: OutgoingMessage[] = [];
+  let bytes = 0;
+  let index = 0;
+  for await (const list of listsOf(params, context)) {
+    for (const message of list) {
+      const encoded = outgoing(message, params, idPrefix, index);
+      index += 1;
+      bytes += encoded.body.length;
+      batch.push(encoded);
+      if (batch.length < batchMax && bytes < batchBytesMax) continue;
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
   }
-  const lists: AsyncIterable<readonly JSONValue[]> | readonly JSONValue[][] = isStoredData(messages)
-    ? readRows(messages, 'params.messages', context)
-    : [Array.isArray(messages) ? messages : [messages ?? null]];
-  for await (const list of lists)
-    for (let index = 0; index < list.length; index += batchMax) yield list.slice(index, index + batchMax);
+  if (batch.length > 0) yield batch;
+}
+
+function listsOf(
+  { message, messages }: JSONObject,
+  context: AdapterContext,
+): AsyncIterable<readonly JSONValue[]> | Iterable<readonly JSONValue[]> {
+  if (message !== undefined) return [[message]];
+  if (isStoredData(messages)) return readRows(messages, 'params.messages', context);
+  return [Array.isArray(messages) ? messages : [messages ?? null]];
 }
 
 function totalOf({ message, messages }: JSONObject): number | undefined {
@@ -90,13 +106,13 @@ function totalOf({ message, messages }: JSONObject): number | undefined {
   return Array.isArray(messages) ? messages.length : 1;
 }
 
-function outgoing(message: JSONValue, params: JSONObject, idStart: string, index: number): OutgoingMessage {
+function outgoing(message: JSONValue, params: JSONObject, idPrefix: string, index: number): OutgoingMessage {
   const { content_type, key, key_field } = optionsOf(params);
   const where = params.message === undefined ? `params.messages[${index}]` : 'params.message';
   const { body, contentType } = encodeBody(message, typeof content_type === 'string' ? content_type : undefined, where);
   const ownKey = typeof key_field === 'string' ? keyIn(message, key_field, where) : undefined;
   const found = ownKey ?? (typeof key === 'string' ? key : undefined);
-  const base = { id: `${idStart}${index}`, body, contentType, headers: headersOf(params) };
+  const base = { id: `${idPrefix}/${index}`, body, contentType, headers: headersOf(params) };
   return found === undefined ? base : { ...base, key: found };
 }
 

@@ -76,7 +76,7 @@ const publishOptions: JSONObject = {
       maximum: 9_007_199_254_740_991,
       description: 'Redis: the stream is trimmed to about so many entries, the oldest first.',
     },
-    timeout: ms('How long a batch of up to 1,000 messages may take, in ms. Default 30,000.', 3_600_000, 1),
+    timeout: ms('How long a batch of up to 5,000 messages may take, in ms. Default 30,000.', 3_600_000, 1),
     retry_attempts: {
       type: 'integer',
       minimum: 0,

@@ -11,7 +11,7 @@ import { channelError } from './errors.ts';
 import type { Link } from './link.ts';
 
 /** Messages that a consumer is sent before anything is known about their size. */
-const firstRoundMax = 256;
+const firstRoundMax = 1_000;
 const roundMax = 4_096;
 const bytesMaxDefault = 32 * 1024 * 1024;
 /** How long to wait for more once something has come. */

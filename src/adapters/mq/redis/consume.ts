@@ -7,7 +7,7 @@ import type { Fetched, Group } from './group.ts';
 const waitSliceMs = 1_000;
 const lingerMs = 20;
 /** Entries of one call: Redis does nothing else meanwhile. */
-const fetchMax = 500;
+const fetchMax = 1_000;
 const bytesMaxDefault = 32 * 1024 * 1024;
 
 export async function consume(group: Group, { params, max, waitMs, signal }: ConsumeRequest): Promise<Batch> {

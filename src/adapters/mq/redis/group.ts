@@ -1,14 +1,16 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
+import { abortable } from '../abortable.ts';
 import { deadLetterQueue } from '../headers.ts';
 import { queueOf } from '../params.ts';
 import { deadFields, type Entry, entryOf } from './entry.ts';
 import { isReplyOf, redisError } from './errors.ts';
 import type { Link, Reply } from './link.ts';
-import { ackScript, fetchScript, laterScript, leaveScript, rejectScript, touchScript } from './scripts.ts';
+import { ackAndDeleteScript, claimScript, laterScript, leaveScript, rejectScript, touchScript } from './scripts.ts';
 
 const claimAfterMsDefault = 60_000;
 const settleTimeoutMs = 30_000;
+const fetchTimeoutMs = 20_000;
 /** Ids that one call of a script handles: Redis does nothing else meanwhile. */
 const idsPerCall = 1_000;
 /** Idle for longer than anybody waits: another consumer may take it at once. */
@@ -49,15 +51,12 @@ export class Group {
 
   /** Takes up to so many entries for this consumer. The group is made where the stream has none of that name. */
   async fetch(max: number, signal: AbortSignal): Promise<Fetched> {
-    const call = (): Promise<Reply> =>
-      this.#link.script(
-        fetchScript,
-        [this.stream, this.#later],
-        [this.#group, this.#consumer, String(max), String(this.claimAfterMs)],
-        signal,
-      );
     try {
-      return this.#read(await call().catch((thrown) => this.#createAfter(thrown, signal).then(call)));
+      signal.throwIfAborted();
+      // What comes after somebody has given up waiting must not stay with this consumer.
+      return await abortable(this.#fetch(max), signal, ({ entries }) => {
+        if (entries.length > 0) this.release(entries).catch(() => undefined);
+      });
     } catch (thrown) {
       signal.throwIfAborted();
       throw this.error(thrown);
@@ -75,7 +74,13 @@ export class Group {
   }
 
   ack(entries: readonly Entry[]): Promise<void> {
-    return this.#each(ackScript, [this.#group, this.#delete], entries);
+    return this.#inCalls(entries, (ids) =>
+      this.#delete === '1'
+        ? this.#settle(ackAndDeleteScript, [this.stream], [this.#group, ...ids])
+        : this.#settled(
+            this.#link.command(['XACK', this.stream, this.#group, ...ids], AbortSignal.timeout(settleTimeoutMs)),
+          ),
+    );
   }
 
   release(entries: readonly Entry[]): Promise<void> {
@@ -107,13 +112,33 @@ export class Group {
     return redisError(thrown, `consuming from the stream ${this.stream}`, 'CONSUME_FAILED');
   }
 
-  #read(reply: Reply): Fetched {
+  async #fetch(max: number): Promise<Fetched> {
+    const signal = AbortSignal.timeout(fetchTimeoutMs);
+    const claimed = await this.#claim(max, signal).catch((thrown) =>
+      this.#createAfter(thrown, signal).then(() => this.#claim(max, signal)),
+    );
+    if (claimed.entries.length < max) await this.#readNew(claimed, max - claimed.entries.length, signal);
+    return claimed;
+  }
+
+  async #claim(max: number, signal: AbortSignal): Promise<Fetched> {
+    const args = [this.#group, this.#consumer, String(max), String(this.claimAfterMs)];
+    const reply = await this.#link.script(claimScript, [this.stream, this.#later], args, signal);
     const [entries, lastId, dueMs] = reply as [Reply[], Buffer, number];
     return {
       entries: entries.map((one) => entryOf(one, this.stream)),
       lastId: lastId.toString(),
       dueMs: dueMs < 0 ? undefined : dueMs,
     };
+  }
+
+  async #readNew(into: Fetched, max: number, signal: AbortSignal): Promise<void> {
+    const consumer = ['XREADGROUP', 'GROUP', this.#group, this.#consumer];
+    const reply = await this.#link.command([...consumer, 'COUNT', String(max), 'STREAMS', this.stream, '>'], signal);
+    if (!Array.isArray(reply)) return;
+    const [, entries] = reply[0] as [Buffer, [Buffer, Reply][]];
+    for (const [id, fields] of entries) into.entries.push(entryOf([id, 1, fields], this.stream));
+    into.lastId = into.entries.at(-1)?.id ?? into.lastId;
   }
 
   async #createAfter(thrown: unknown, signal: AbortSignal): Promise<void> {
@@ -128,16 +153,22 @@ export class Group {
     });
   }
 
-  async #each(script: string, args: readonly string[], entries: readonly Entry[]): Promise<void> {
-    for (let index = 0; index < entries.length; index += idsPerCall) {
-      const ids = entries.slice(index, index + idsPerCall).map(({ id }) => id);
-      await this.#settle(script, [this.stream], [...args, ...ids]);
-    }
+  #each(script: string, args: readonly string[], entries: readonly Entry[]): Promise<void> {
+    return this.#inCalls(entries, (ids) => this.#settle(script, [this.stream], [...args, ...ids]));
   }
 
-  async #settle(script: string, keys: readonly string[], args: Parameters<Link['script']>[2]): Promise<void> {
+  async #inCalls(entries: readonly Entry[], call: (ids: string[]) => Promise<void>): Promise<void> {
+    for (let index = 0; index < entries.length; index += idsPerCall)
+      await call(entries.slice(index, index + idsPerCall).map(({ id }) => id));
+  }
+
+  #settle(script: string, keys: readonly string[], args: Parameters<Link['script']>[2]): Promise<void> {
+    return this.#settled(this.#link.script(script, keys, args, AbortSignal.timeout(settleTimeoutMs)));
+  }
+
+  async #settled(call: Promise<Reply>): Promise<void> {
     try {
-      await this.#link.script(script, keys, args, AbortSignal.timeout(settleTimeoutMs));
+      await call;
     } catch (thrown) {
       throw this.error(thrown);
     }

@@ -48,10 +48,10 @@ return { added, from or '', to or '' }`;
 
 /**
  * KEYS stream, later. ARGV: group, consumer, how many, ms after which a silent consumer's messages go to others. Takes what is due
- * for a retry, what was given back or abandoned, then what is new. Gives the entries as id, deliveries, fields; the last id that the
- * group was given; and ms until the next retry is due, or -1.
+ * for a retry, then what was given back or abandoned. Gives the entries as id, deliveries, fields; the last id that the group was
+ * given; and ms until the next retry is due, or -1.
  */
-export const fetchScript = `
+export const claimScript = `
 local stream, later = KEYS[1], KEYS[2]
 local group, consumer, max, silent = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
@@ -79,12 +79,6 @@ while #out < max and pages < 20 do
   from = '(' .. pending[#pending][1]
   pages = pages + 1
 end
-if #out < max then
-  local read = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', max - #out, 'STREAMS', stream, '>')
-  if read and read[1] then
-    for _, entry in ipairs(read[1][2]) do out[#out + 1] = { entry[1], 1, entry[2] } end
-  end
-end
 local last = '0-0'
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   local facts = {}
@@ -94,14 +88,10 @@ end
 local due = redis.call('ZRANGE', later, 0, 0, 'WITHSCORES')
 return { out, last, due[2] and math.max(0, tonumber(due[2]) - now) or -1 }`;
 
-/** KEYS stream. ARGV: group, whether to delete, ids. Gives how many were still pending. */
-export const ackScript = `
-local acked = 0
-for index = 3, #ARGV do
-  acked = acked + redis.call('XACK', KEYS[1], ARGV[1], ARGV[index])
-  if ARGV[2] == '1' then redis.call('XDEL', KEYS[1], ARGV[index]) end
-end
-return acked`;
+/** KEYS stream. ARGV: group, ids. Acknowledges and deletes. */
+export const ackAndDeleteScript = `
+redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
+return redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))`;
 
 /** KEYS stream. ARGV: group, consumer, idle ms, ids. Sets how long they count as idle, if the consumer still has them. */
 export const touchScript = `
