@@ -25,13 +25,15 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 const manyRows = Number(values.rows);
-const rowsPerInsert = 1_000;
+const rowsPerInsert = 10_000;
+const rowsPerStatement = 1_000;
 const rowsPerSelect = 10_000;
 const concurrency = 10;
 
 /** A driver without the adapter, doing the same work. */
 interface Bare {
-  insert(rows: readonly Row[]): Promise<void>;
+  /** All batches, in one transaction. */
+  insert(): Promise<void>;
   select(): Promise<number>;
   /** One row by its key, on a pool of `concurrency` connections. */
   lookup(id: number): Promise<void>;
@@ -68,13 +70,18 @@ const dataOf = (count: number): Row[] =>
     note: 'some text of a usual length, as notes are',
   }));
 const rows = dataOf(rowsPerInsert);
+const batches = Array.from({ length: rowsPerInsert / rowsPerStatement }, (_, batch) =>
+  rows.slice(batch * rowsPerStatement, (batch + 1) * rowsPerStatement),
+);
 const columns = 'name, n, price, at, note';
 const flat = (list: readonly Row[]): (string | number)[] =>
   list.flatMap(({ name, n, price, at, note }) => [name, n, price, at, note]);
 
 async function postgres(): Promise<Bench> {
   const { url, drop } = await freshDatabase('postgres');
-  const cells = rows.map((_, row) => `($${[1, 2, 3, 4, 5].map((at) => row * 5 + at).join(',$')})`).join(',');
+  const cells = (batches[0] ?? [])
+    .map((_, row) => `($${[1, 2, 3, 4, 5].map((at) => row * 5 + at).join(',$')})`)
+    .join(',');
   const many = `SELECT i AS id, 'name ' || i AS name, i / 4.0 AS price FROM generate_series(1, ${manyRows}) AS i`;
   return {
     name: 'PostgreSQL',
@@ -88,13 +95,14 @@ async function postgres(): Promise<Bench> {
       await client.connect();
       const pool = new pg.Pool({ connectionString: url, max: concurrency });
       return {
-        async insert(list) {
+        async insert() {
           await client.query('BEGIN');
-          await client.query({
-            name: 'i',
-            text: `INSERT INTO b (${columns}) VALUES ${cells} RETURNING id`,
-            values: flat(list),
-          });
+          for (const list of batches)
+            await client.query({
+              name: 'i',
+              text: `INSERT INTO b (${columns}) VALUES ${cells} RETURNING id`,
+              values: flat(list),
+            });
           await client.query('COMMIT');
         },
         select: async () =>
@@ -127,7 +135,7 @@ interface EventedConnection {
 
 async function mariadb(): Promise<Bench> {
   const { url, drop } = await freshDatabase('mysql');
-  const cells = rows.map(() => '(?,?,?,?,?)').join(',');
+  const cells = (batches[0] ?? []).map(() => '(?,?,?,?,?)').join(',');
   const many = `SELECT seq AS id, CONCAT('name ', seq) AS name, seq / 4.0 AS price FROM seq_1_to_${manyRows}`;
   return {
     name: 'MariaDB',
@@ -145,9 +153,10 @@ async function mariadb(): Promise<Bench> {
         supportBigNumbers: true,
       });
       return {
-        async insert(list) {
+        async insert() {
           await connection.query('START TRANSACTION');
-          await connection.execute(`INSERT INTO b (${columns}) VALUES ${cells} RETURNING id`, flat(list));
+          for (const list of batches)
+            await connection.execute(`INSERT INTO b (${columns}) VALUES ${cells} RETURNING id`, flat(list));
           await connection.query('COMMIT');
         },
         async select() {
@@ -192,9 +201,9 @@ async function sqlite(): Promise<Bench> {
       const select = db.prepare(`SELECT * FROM t ORDER BY id LIMIT ${rowsPerSelect}`);
       const one = db.prepare('SELECT * FROM t WHERE id = ?');
       return {
-        async insert(list) {
+        async insert() {
           db.exec('BEGIN IMMEDIATE');
-          for (const { name, n, price, at, note } of list) insert.get(name, n, price, at, note);
+          for (const { name, n, price, at, note } of rows) insert.get(name, n, price, at, note);
           db.exec('COMMIT');
         },
         select: async () => select.all().length,
@@ -302,12 +311,12 @@ async function measure(bench: Bench): Promise<JSONObject[]> {
     });
   };
   const insert = (idempotency: string) => () => run('db_insert', { table: 'b', data: list, idempotency });
-  add('db_insert of 1,000 rows, once', 'rows/s', rowsPerInsert, await compare(() => bare.insert(rows), insert('on')));
+  add('db_insert of 10,000 rows, once', 'rows/s', rowsPerInsert, await compare(() => bare.insert(), insert('on')));
   add(
-    'db_insert of 1,000 rows, idempotency off',
+    'db_insert of 10,000 rows, idempotency off',
     'rows/s',
     rowsPerInsert,
-    await compare(() => bare.insert(rows), insert('off')),
+    await compare(() => bare.insert(), insert('off')),
   );
   const select = () =>
     run('db_query', { table: 't', order_by: 'id', limit: rowsPerSelect, options: { batch_size: 10_000 } });
