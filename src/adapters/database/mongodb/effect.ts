@@ -28,7 +28,10 @@ export interface Effect {
   mark: string;
   /** Whether an earlier attempt may have done a part. */
   resuming: boolean;
-  /** Hexadecimal, the same for each attempt, different for each index. */
+  /**
+   * An ObjectId, hexadecimal: the same for each attempt, and rising with the index, as indexes of a server like it. 9 bytes of a digest,
+   * and 3 that count.
+   */
   idOf(index: number): string;
   /** What an earlier attempt has noted. */
   noted: unknown;
@@ -58,7 +61,7 @@ export async function once(
   const effect: Effect = {
     mark: Buffer.from(_id.slice(0, 24), 'hex').toString('base64url'),
     resuming: known !== undefined,
-    idOf: (index) => sha256(`${effectKey}/${index}`),
+    idOf: idsOf(effectKey),
     noted: known?.note,
     async note(value) {
       await wait(records.updateOne({ _id }, { $set: { note: value } }));
@@ -67,6 +70,21 @@ export async function once(
   const output = await body(effect);
   await wait(records.updateOne({ _id }, { $set: { state: 'done', output: JSON.stringify(output) } }));
   return output;
+}
+
+const idsPerDigest = 2 ** 24;
+
+function idsOf(effectKey: string): (index: number) => string {
+  let prefix = '';
+  let block = -1;
+  return (index) => {
+    const wanted = Math.floor(index / idsPerDigest);
+    if (wanted !== block) {
+      block = wanted;
+      prefix = sha256(`${effectKey}/ids/${block}`).slice(0, 18);
+    }
+    return prefix + (index % idsPerDigest).toString(16).padStart(6, '0');
+  };
 }
 
 /** The record of an earlier attempt, if there is one. */

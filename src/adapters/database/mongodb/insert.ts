@@ -2,6 +2,7 @@ import type { AnyBulkWriteOperation, Document } from 'mongodb';
 import { readRows } from '../../../kit/rows.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import { sendAhead } from '../ahead.ts';
 import { type Effect, effectField, marking, once, unmarked } from './effect.ts';
 import { isDuplicate } from './errors.ts';
 import { collectionName } from './guard.ts';
@@ -9,7 +10,7 @@ import type { Session } from './session.ts';
 import { fromBson } from './values.ts';
 
 /** Ids that an output lists. */
-const idsMax = 10_000;
+const idsMax = 1_000;
 
 interface Conflict {
   fields: string[];
@@ -32,20 +33,15 @@ export async function insert(params: JSONObject, session: Session): Promise<JSON
   const identity = { insert: collection, source: source.value, on_conflict: params.on_conflict ?? null };
   const output = await once(session, identity, async (effect) => {
     call.reached?.('key');
-    let inserted = 0;
     const ids: JSONValue[] = [];
-    for await (const batch of batches(source, session, effect)) {
+    const inserted = await sendAhead(batches(source, session, effect), async (batch) => {
       call.signal.throwIfAborted();
-      inserted += await (conflict === undefined ? insertBatch : upsertBatch)(
-        batch,
-        collection,
-        session,
-        effect,
-        conflict,
-      );
+      const send = conflict === undefined ? insertBatch : upsertBatch;
+      const count = await send(batch, collection, session, effect, conflict);
       for (const { _id } of batch.documents) if (ids.length < idsMax && _id !== undefined) ids.push(fromBson(_id));
       call.reached?.('batch');
-    }
+      return count;
+    });
     call.reached?.('before commit');
     const single = ids.length === 1 && params.data === undefined && params.documents === undefined;
     return {

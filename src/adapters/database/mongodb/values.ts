@@ -92,9 +92,9 @@ export class Codec {
     return document as JSONObject;
   }
 
-  /** The first 12 bytes of a digest, as an id. */
+  /** @param hex 24 digits */
   objectId(hex: string): Mongo.ObjectId {
-    return new this.#types.ObjectId(hex.slice(0, 24));
+    return new this.#types.ObjectId(hex);
   }
 }
 

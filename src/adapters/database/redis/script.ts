@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { sha256 } from '../../../lib/hash.ts';
 import { type Command, ruleOf } from './commands.ts';
 
@@ -172,11 +172,10 @@ export function programArguments(
   return [String(keyNames.length), ...keyNames, digest, String(effectTtlMs), program, ...values];
 }
 
-/** The program says how many arguments each command has, so that no two lists of commands look the same. */
+/** Of everything that is done. Bytes and text are told apart, and JSON says where each argument ends. */
 function digestOf(program: string, values: readonly (string | Buffer)[]): string {
-  const digest = createHash('sha256').update(program);
-  for (const value of values) digest.update(`:${Buffer.byteLength(value)}:`).update(value);
-  return digest.digest('hex');
+  const text = JSON.stringify(values.map((value) => (typeof value === 'string' ? value : [value.toString('base64')])));
+  return sha256(`${program}${text}`);
 }
 
 function spanOf(command: Command): [number, number] {

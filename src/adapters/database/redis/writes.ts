@@ -1,6 +1,7 @@
 import { readRows } from '../../../kit/rows.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import { sendAhead } from '../ahead.ts';
 import type { Call } from '../driver.ts';
 import { type Command, parseCommand, parseCommands, type Reference, storedValue } from './commands.ts';
 import { replyError } from './errors.ts';
@@ -136,34 +137,40 @@ async function rows(params: JSONObject, call: Call, link: Link, absent: Program[
     type: 'hash',
     ...(typeof ttl_ms === 'number' && { expireMs: ttl_ms }),
   } as const;
-  let count = 0;
-  let index = 0;
-  let batch: Command[] = [];
-  const flush = async (): Promise<void> => {
-    const from = index - batch.length;
+  const batches = hashes(params.data, call, (row, index) => hashCommand(row, key_field, String(key_prefix), index));
+  return sendAhead(batches, async ({ commands, from }) => {
+    call.signal.throwIfAborted();
+    if (absent === 'error') refuseTwice(commands, from);
     const effectKey = call.effectKey === undefined ? undefined : `${call.effectKey}/${from}`;
-    if (absent === 'error') refuseTwice(batch, from);
-    const replies = await run(
-      link,
-      { commands: batch, ...shape },
-      effectKey,
-      (at) => `params.data[${from + at}]`,
-      from,
-    );
-    count += replies.filter((reply) => reply !== null).length;
-    batch = [];
-  };
-  for await (const some of readRows(params.data, 'params.data', call.context)) {
+    const where = (index: number): string => `params.data[${from + index}]`;
+    const replies = await run(link, { commands, ...shape }, effectKey, where, from);
+    call.reached?.('batch');
+    return replies.filter((reply) => reply !== null).length;
+  });
+}
+
+interface Batch {
+  commands: Command[];
+  /** Index of the first row among all. */
+  from: number;
+}
+
+async function* hashes(
+  data: JSONValue | undefined,
+  { context, options }: Call,
+  commandOf: (row: JSONObject, index: number) => Command,
+): AsyncGenerator<Batch> {
+  let index = 0;
+  let commands: Command[] = [];
+  for await (const some of readRows(data, 'params.data', context))
     for (const row of some) {
-      batch.push(hashCommand(row, key_field, String(key_prefix), index));
+      commands.push(commandOf(row, index));
       index += 1;
-      if (batch.length < call.options.batch_size) continue;
-      await flush();
-      call.signal.throwIfAborted();
+      if (commands.length < options.batch_size) continue;
+      yield { commands, from: index - commands.length };
+      commands = [];
     }
-  }
-  if (batch.length > 0) await flush();
-  return count;
+  if (commands.length > 0) yield { commands, from: index - commands.length };
 }
 
 function hashCommand(row: JSONObject, keyField: string, prefix: string, index: number): Command {
