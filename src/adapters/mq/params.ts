@@ -27,3 +27,19 @@ export function refuseParams(params: JSONObject, names: readonly string[], syste
   const name = names.find((one) => params[one] !== undefined);
   if (name !== undefined) throw new StepError('UNSUPPORTED', `params.${name} has no meaning for ${system}`);
 }
+
+/** What only topics of Kafka and streams of NATS are made with. */
+export const streamParams = [
+  'partitions',
+  'replicas',
+  'config',
+  'subjects',
+  'retention',
+  'storage',
+  'discard',
+  'max_age_ms',
+  'max_length',
+  'max_length_bytes',
+  'max_message_bytes',
+  'duplicate_window_ms',
+] as const;

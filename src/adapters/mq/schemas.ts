@@ -1,6 +1,7 @@
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import { kafkaConsumeParams, kafkaCreateParams, kafkaFrom, kafkaPublishParams } from './kafka/schema.ts';
+import { natsConsumeParams, natsCreateParams, natsFrom, natsPublishParams } from './nats/schema.ts';
 
 const ms = (description: string, maximum = 3_600_000, minimum = 0): JSONObject => ({
   type: 'integer',
@@ -38,6 +39,7 @@ const publishOptions: JSONObject = {
   type: 'object',
   properties: {
     ...kafkaPublishParams,
+    ...natsPublishParams,
     persistent: {
       type: 'boolean',
       description: 'RabbitMQ: whether messages outlive a restart of the broker. Default true.',
@@ -95,6 +97,7 @@ const messages: JSONObject = {
 
 const publishParams: Record<string, JSONObject> = {
   ...kafkaPublishParams,
+  ...natsPublishParams,
   broker,
   ...queues,
   exchange: {
@@ -119,13 +122,16 @@ const publishParams: Record<string, JSONObject> = {
 
 const consumeParams: Record<string, JSONObject> = {
   ...kafkaConsumeParams,
+  ...natsConsumeParams,
   broker,
   ...queues,
   max_messages: { type: 'integer', minimum: 1, maximum: 50_000, description: 'At most so many messages. Default 100.' },
   wait_ms: ms('How long to wait for the first message, in ms. Default 1,000.'),
-  group: name('Kafka, NATS, Redis: consumers of one group share the messages. Default jsonflow.'),
+  group: name(
+    'Kafka, NATS, Redis: consumers of one group share the messages. Default: jsonflow, in Kafka jsonflow. and the topic.',
+  ),
   from: {
-    description: `Where a new group begins, where the broker keeps messages: earliest (default), latest, a position, or a time. ${kafkaFrom.description}`,
+    description: `Where a new group begins, where the broker keeps messages: earliest (default), latest, a position, or a time. ${kafkaFrom.description} ${natsFrom.description}`,
     anyOf: [{ type: 'string', minLength: 1, maxLength: 64 }, { type: 'integer', minimum: 0 }, { type: 'object' }],
   },
   max_deliveries: {
@@ -166,6 +172,7 @@ const consumeParams: Record<string, JSONObject> = {
 
 const createParams: Record<string, JSONObject> = {
   ...kafkaCreateParams,
+  ...natsCreateParams,
   broker,
   ...queues,
   type: { enum: ['quorum', 'classic', 'stream'], description: 'RabbitMQ: the type of queue. Default quorum.' },

@@ -2,13 +2,13 @@ import type { Channel } from 'amqplib';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject } from '../../../lib/json.ts';
 import { abortable } from '../abortable.ts';
-import { optionalQueue, queueOf, refuseParams } from '../params.ts';
+import { optionalQueue, queueOf, refuseParams, streamParams } from '../params.ts';
 import { channelError } from './errors.ts';
 import type { Link } from './link.ts';
 
 /** Declares what is missing of a queue, an exchange and the bindings between them. */
 export async function createQueue(link: Link, params: JSONObject, signal: AbortSignal): Promise<JSONObject> {
-  refuseParams(params, ['partitions', 'replicas', 'subjects', 'group'], 'RabbitMQ');
+  refuseParams(params, [...streamParams, 'group', 'from'], 'RabbitMQ');
   const queue = optionalQueue(params);
   const exchange = typeof params.exchange === 'string' ? params.exchange : undefined;
   if (queue === undefined && exchange === undefined)

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import type { Broker, BrokerTarget, OpenBroker } from '../broker.ts';
-import { queueOf, refuseParams } from '../params.ts';
+import { queueOf, refuseParams, streamParams } from '../params.ts';
 import { consume, subscribe } from './consume.ts';
 import { isReplyOf, redisError } from './errors.ts';
 import { Group, groupDefault, startOf } from './group.ts';
@@ -57,7 +57,7 @@ export const openRedisStreams: OpenBroker = async (target: BrokerTarget): Promis
 async function createStream(link: Link, params: JSONObject, signal: AbortSignal): Promise<JSONObject> {
   refuseParams(
     params,
-    ['exchange', 'exchange_type', 'bindings', 'arguments', 'partitions', 'replicas', 'subjects', 'dead_letter'],
+    [...streamParams, 'exchange', 'exchange_type', 'bindings', 'arguments', 'dead_letter'],
     'Redis Streams',
   );
   if (params.type !== undefined && params.type !== 'stream')
