@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { createServer, type Server } from 'node:tls';
 import { createClient } from 'redis';
 import type { Driver } from '../../../src/adapters/database/driver.ts';
 import { openRedis } from '../../../src/adapters/database/redis/redis.ts';
 import { effectKeyOf } from '../../../src/adapters/database/redis/script.ts';
 import type { StoredData } from '../../../src/protocol/stored-data.ts';
+import { type Certificate, makeCertificates } from '../../support/certificates.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { describeWith, privateServer, privateSkipReason } from '../../support/services.ts';
 import { callOf, code, MemoryBlobs, targetOf } from './nosql.ts';
@@ -310,6 +317,86 @@ describeWith('redis', 'Redis', () => {
 
   test('a tenant reaches no private address', async () => {
     await assert.rejects(openRedis(targetOf(url, {}, 'public')), code('EGRESS_DENIED'));
+  });
+
+  test('TLS: the certificate must be by a known authority, and for the host', async () => {
+    const certificates = makeCertificates();
+    const folder = await mkdtemp(join(tmpdir(), 'jsonflow-redis-tls-'));
+    const ca = join(folder, 'ca.crt');
+    await writeFile(ca, certificates.ca.cert);
+    const { hostname, port } = new URL(url);
+    const at = async (certificate: Certificate): Promise<{ server: Server; through: string }> => {
+      const server = createServer({ ...certificate }, (near) => {
+        const far = connect(Number(port), hostname);
+        near.on('error', () => far.destroy());
+        far.on('error', () => near.destroy());
+        near.pipe(far).pipe(near);
+      }).listen(0, 'localhost');
+      server.on('tlsClientError', () => undefined);
+      await once(server, 'listening');
+      const own = new URL(url.replace('redis:', 'rediss:'));
+      own.hostname = 'localhost';
+      own.port = String((server.address() as AddressInfo).port);
+      return { server, through: own.href };
+    };
+    const good = await at(certificates.server);
+    const bad = await at(certificates.elsewhere);
+    try {
+      const ping = async (text: string): Promise<unknown> => {
+        const one = await openRedis(targetOf(text));
+        return one.query({ commands: [['PING']] }, callOf({ retry_attempts: 0 })).finally(() => one.close());
+      };
+      assert.deepEqual(await ping(`${good.through}?sslrootcert=${ca}`), { rows: ['PONG'], row_count: 1 });
+      await assert.rejects(ping(good.through), code('CONNECTION_FAILED', /UNABLE_TO_VERIFY|SELF_SIGNED/));
+      await assert.rejects(ping(`${bad.through}?sslrootcert=${ca}`), code('CONNECTION_FAILED', /ALTNAME/));
+      await assert.rejects(
+        openRedis(targetOf(`${good.through}?sslrootcert=${ca}`, {}, 'public')),
+        code('EGRESS_DENIED'),
+      );
+      await assert.rejects(ping(`${url}?sslrootcert=${ca}`), code('INVALID_PARAMS'));
+    } finally {
+      good.server.close();
+      bad.server.close();
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('an ACL user: what it may not do is refused, and nothing is done', async () => {
+    const own = new URL(url);
+    own.username = 'limited';
+    own.password = 'limited-password';
+    await bare.sendCommand([
+      'ACL',
+      'SETUSER',
+      'limited',
+      'on',
+      '>limited-password',
+      '+@all',
+      '~open:*',
+      '~jsonflow:effect:*',
+    ]);
+    const limited = await openRedis(targetOf(own.href));
+    try {
+      await limited.update({ commands: [['SET', 'open:a', '1']] }, callOf({ key: 'acl' }));
+      const commands = [
+        ['SET', 'open:b', '1'],
+        ['SET', 'closed', '1'],
+      ];
+      await assert.rejects(limited.update({ commands }, callOf({ key: 'acl2' })), code('PERMISSION_DENIED'));
+      assert.deepEqual(
+        (await bare.keys('*')).filter((key) => !key.startsWith('jsonflow')),
+        ['open:a'],
+      );
+      await bare.sendCommand(['ACL', 'SETUSER', 'limited', 'resetkeys', '~open:*']);
+      await assert.rejects(
+        limited.update({ commands: [['SET', 'open:c', '1']] }, callOf({ key: 'acl3' })),
+        code('PERMISSION_DENIED'),
+      );
+      assert.equal(await bare.exists('open:c'), 0);
+    } finally {
+      await limited.close();
+      await bare.sendCommand(['ACL', 'DELUSER', 'limited']);
+    }
   });
 
   test('no server: a retryable error; bad database numbers are refused', async () => {

@@ -29,7 +29,8 @@ const again = { retryable: true } as const;
 
 /** The failure behind an error reply. @param where which command, such as `params.commands[2] (INCR): ` */
 export function replyError(text: string, where = ''): StepError {
-  const kind = /^[A-Z]+/.exec(text)?.[0] ?? 'ERR';
+  // Within a script Redis has other words for NOPERM.
+  const kind = text.includes("The user executing the script can't") ? 'NOPERM' : (/^[A-Z]+/.exec(text)?.[0] ?? 'ERR');
   switch (kind) {
     case 'NOAUTH':
     case 'WRONGPASS':

@@ -1,6 +1,9 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { hostOf } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { Target } from '../driver.ts';
+import { tlsOptions } from '../endpoint.ts';
 import type { ConnectionKind } from '../pool.ts';
 import { connectionError, replyError } from './errors.ts';
 import type { Raw } from './replies.ts';
@@ -18,8 +21,8 @@ const connectTimeoutMs = 10_000;
 export async function linkKind(target: Target): Promise<ConnectionKind<Link>> {
   const { url, egress, reach } = target;
   const { createClient, RESP_TYPES } = await import('redis');
-  const tls = url.protocol === 'rediss:';
-  const scheme = tls ? 'rediss' : 'redis';
+  const scheme = url.protocol === 'rediss:' ? 'rediss' : 'redis';
+  const tls = tlsOf(target);
   const host = hostOf(url);
   const port = url.port === '' ? 6379 : Number(url.port);
   const server = `${host}:${port}`;
@@ -38,7 +41,8 @@ export async function linkKind(target: Target): Promise<ConnectionKind<Link>> {
       signal.throwIfAborted();
       const client = createClient({
         RESP: 2,
-        socket: tls ? { ...common, tls: true, servername: host } : common,
+        socket:
+          tls === undefined ? common : { ...common, ...tls, tls: true, ...(isIP(host) === 0 && { servername: host }) },
         ...(url.username !== '' && { username: decodeURIComponent(url.username) }),
         ...(url.password !== '' && { password: decodeURIComponent(url.password) }),
         database,
@@ -95,6 +99,22 @@ export class Refusal extends Error {}
 // The client's classes would have to be imported with it.
 const isReply = (thrown: unknown): thrown is Error =>
   thrown instanceof Error && ['ErrorReply', 'SimpleError', 'BlobError'].includes(thrown.constructor.name);
+
+const tlsParams = new Set(['sslrootcert', 'sslcert', 'sslkey']);
+
+/** `rediss` always checks the certificate; `sslrootcert`, `sslcert` and `sslkey` name files, as for SQL databases. */
+function tlsOf(target: Target): ConnectionOptions | undefined {
+  const secure = new URL(target.url);
+  for (const name of secure.searchParams.keys())
+    if (secure.protocol !== 'rediss:' || !tlsParams.has(name))
+      throw new StepError(
+        'INVALID_PARAMS',
+        'params.connection: a Redis URL has no parameters but sslrootcert, sslcert and sslkey of rediss://',
+      );
+  if (secure.protocol !== 'rediss:') return undefined;
+  secure.searchParams.set('sslmode', 'verify-full');
+  return tlsOptions({ ...target, url: secure });
+}
 
 function databaseOf({ pathname }: URL): number {
   const text = pathname.replace(/^\//, '');
