@@ -2,7 +2,7 @@ import type { JSONObject, JSONValue } from '../../lib/json.ts';
 import type { Egress, Reach } from '../../ports/egress.ts';
 
 /** The systems that the adapter speaks to. */
-export type System = 'rabbitmq' | 'kafka' | 'nats' | 'redis';
+type System = 'rabbitmq' | 'kafka' | 'nats' | 'redis';
 
 /** A message to publish, its body encoded. */
 export interface OutgoingMessage {

@@ -2,7 +2,7 @@ import type { JSONObject } from '../../lib/json.ts';
 import { decodeBody } from './bodies.ts';
 import type { Decoded, Delivery } from './broker.ts';
 
-export const maxDeliveriesDefault = 5;
+const maxDeliveriesDefault = 5;
 
 /** What the receiver decides on, of the params of `mq_consume`. */
 export interface Reading {

@@ -224,4 +224,4 @@ function baseOptions(params: JSONObject): Options.Publish {
   };
 }
 
-export const bufferOf = (body: Uint8Array): Buffer => Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+const bufferOf = (body: Uint8Array): Buffer => Buffer.from(body.buffer, body.byteOffset, body.byteLength);
