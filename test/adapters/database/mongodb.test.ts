@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { type Db, Long, MongoClient, ObjectId } from 'mongodb';
+import { createDatabaseAdapter } from '../../../src/adapters/database/adapter.ts';
 import type { Driver } from '../../../src/adapters/database/driver.ts';
 import { openMongo } from '../../../src/adapters/database/mongodb/mongodb.ts';
+import { createEgress } from '../../../src/egress/egress.ts';
 import type { JSONObject, JSONValue } from '../../../src/lib/json.ts';
 import type { StoredData } from '../../../src/protocol/stored-data.ts';
+import { AdapterRegistry } from '../../../src/worker/registry.ts';
+import { contextFor } from '../../compliance/adapter.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { describeWith, privateServer, privateSkipReason } from '../../support/services.ts';
 import { callOf, code, MemoryBlobs, targetOf } from './nosql.ts';
@@ -171,6 +175,28 @@ describeWith('mongodb', 'MongoDB', () => {
     );
     await assert.rejects(driver.insert({ collection, documents: [], document: {} }, callOf()), code('INVALID_PARAMS'));
     await assert.rejects(driver.insert({ collection, document: { _jsonflow: 1 } }, callOf()), code('INVALID_PARAMS'));
+  });
+
+  test('through the adapter: a step as the format documents it, with its result', async () => {
+    const registry = new AdapterRegistry();
+    registry.register(createDatabaseAdapter({ egress: createEgress() }));
+    const run = (type: string, params: JSONObject): Promise<JSONValue> => {
+      const step = { id: `${collection}-${type}`, type, params: { connection: url, collection, ...params } };
+      return registry.run(step, contextFor(step));
+    };
+    try {
+      const inserted = (await run('db_insert', { document: 'aW1hZ2U=' })) as JSONObject;
+      assert.deepEqual(inserted.result, inserted.inserted_id);
+      const queried = (await run('db_query', { filter: { _id: inserted.inserted_id ?? null } })) as JSONObject;
+      assert.deepEqual(queried.result, [{ _id: inserted.inserted_id, value: 'aW1hZ2U=' }]);
+      const updated = (await run('db_update', {
+        filter: { value: 'aW1hZ2U=' },
+        update: { $set: { seen: true } },
+      })) as JSONObject;
+      assert.equal(updated.result, 1);
+    } finally {
+      await registry.close();
+    }
   });
 
   test('a real duplicate is a violation that says which document; the values stay out of it', async () => {

@@ -8,9 +8,9 @@ import type { Session } from './session.ts';
 
 /** In documents that a keyed write changed: the marks of the last effects. */
 export const effectField = '_jsonflow';
-export const effectsCollection = '_jsonflow_effects';
+const effectsCollection = '_jsonflow_effects';
 /** Marks that a document keeps. */
-export const marksMax = 20;
+const marksMax = 20;
 
 interface EffectRecord {
   _id: string;

@@ -138,7 +138,7 @@ function bytesOf(base64: string, where: string): Buffer {
   return Buffer.from(base64, 'base64');
 }
 
-export function checkSize(commands: readonly Command[], where: string): void {
+function checkSize(commands: readonly Command[], where: string): void {
   let bytes = 0;
   for (const { args } of commands) for (const arg of args) bytes += arg.length;
   if (bytes > bytesMax)

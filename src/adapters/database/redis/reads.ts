@@ -40,11 +40,7 @@ function namesOf(keys: JSONValue | undefined): string[] {
 }
 
 /** All commands at once, and their replies in order. */
-export async function pipeline(
-  link: Link,
-  commands: readonly Command[],
-  where: (index: number) => string,
-): Promise<Raw[]> {
+async function pipeline(link: Link, commands: readonly Command[], where: (index: number) => string): Promise<Raw[]> {
   return Promise.all(
     commands.map(async ({ name, args }, index) => {
       try {

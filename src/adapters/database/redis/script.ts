@@ -3,7 +3,7 @@ import { sha256 } from '../../../lib/hash.ts';
 import { type Command, ruleOf } from './commands.ts';
 
 /** How long a finished effect is remembered, and so a retry recognized. Ms. */
-export const effectTtlMs = 7 * 24 * 3600 * 1000;
+const effectTtlMs = 7 * 24 * 3600 * 1000;
 /** What a call of several commands may have to keep to be able to undo them. */
 const undoBytesMax = 16 * 1024 * 1024;
 
