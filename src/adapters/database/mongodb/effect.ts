@@ -51,7 +51,7 @@ export async function once(
   const records: Collection<EffectRecord> = db.collection(effectsCollection);
   const _id = sha256(effectKey);
   const digest = sha256(canonicalize(params));
-  const known = await wait(begin(records, { _id, digest, state: 'begun', at: new Date() }));
+  const known = await wait(() => begin(records, { _id, digest, state: 'begun', at: new Date() }));
   if (known !== undefined && known.digest !== digest)
     throw new StepError(
       'EFFECT_CONFLICT',
@@ -64,11 +64,11 @@ export async function once(
     idOf: idsOf(effectKey),
     noted: known?.note,
     async note(value) {
-      await wait(records.updateOne({ _id }, { $set: { note: value } }));
+      await wait(() => records.updateOne({ _id }, { $set: { note: value } }));
     },
   };
   const output = await body(effect);
-  await wait(records.updateOne({ _id }, { $set: { state: 'done', output: JSON.stringify(output) } }));
+  await wait(() => records.updateOne({ _id }, { $set: { state: 'done', output: JSON.stringify(output) } }));
   return output;
 }
 

@@ -117,7 +117,7 @@ async function insertBatch(
   let left = documents;
   while (left.length > 0) {
     try {
-      await session.wait(collection.insertMany(left, { ordered: true, maxTimeMS: session.maxTimeMS() }));
+      await session.wait(() => collection.insertMany(left, { ordered: true, maxTimeMS: session.maxTimeMS() }));
       break;
     } catch (thrown) {
       if (!isDuplicate(thrown)) throw thrown;
@@ -150,7 +150,7 @@ async function ownIds(
 ): Promise<Set<string>> {
   const ids = documents.map(({ _id }) => _id);
   const cursor = db.collection(name).find({ _id: { $in: ids } }, { projection: { [effectField]: 1 }, signal });
-  const found = await wait(cursor.toArray());
+  const found = await wait(() => cursor.toArray());
   const marked = new Set(documents.filter((one) => one[effectField] !== undefined).map(({ _id }) => idText(_id)));
   const isOwn = (one: Document): boolean =>
     !marked.has(idText(one._id)) || (Array.isArray(one[effectField]) && one[effectField].includes(mark));
@@ -171,14 +171,14 @@ async function upsertBatch(
   if (conflict === undefined) return 0;
   const collection = session.db.collection(name);
   const operations = documents.flatMap((one, index) => upsertOf(one, from + index, conflict, effect));
-  const result = await session.wait(
+  const result = await session.wait(() =>
     collection.bulkWrite(operations, { ordered: true, maxTimeMS: session.maxTimeMS() }),
   );
   if (conflict.action === 'update') return documents.length;
   if (effect?.resuming !== true) return result.upsertedCount;
   // Some of those that were there may be from an earlier attempt.
   const keys = documents.map((one) => keyOf(one, conflict.fields));
-  return session.wait(collection.countDocuments({ $or: keys, [effectField]: effect.mark }));
+  return session.wait(() => collection.countDocuments({ $or: keys, [effectField]: effect.mark }));
 }
 
 /** Inserts the document if it is not there; then, for `update`, changes it if this effect has not touched it. */

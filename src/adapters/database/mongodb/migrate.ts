@@ -114,7 +114,7 @@ async function compare(
   wanted: Migration[],
   { wait }: Session,
 ): Promise<{ pending: Migration[]; known: string[] }> {
-  const records = await wait(
+  const records = await wait(() =>
     table
       .find({ _id: { $ne: lockId } })
       .sort({ position: 1 })
@@ -146,7 +146,7 @@ async function apply(
 ): Promise<void> {
   const { id, checksum, commands } = migration;
   const { db, wait, call, maxTimeMS } = session;
-  const record = await wait(
+  const record = await wait(() =>
     table.findOneAndUpdate(
       { _id: id },
       { $setOnInsert: { checksum, position, done: 0, state: 'begun' } },
@@ -156,11 +156,11 @@ async function apply(
   for (let index = record?.done ?? 0; index < commands.length; index += 1) {
     call.signal.throwIfAborted();
     await renew(table, owner, session);
-    await wait(run(db, commands[index] ?? {}, maxTimeMS(), `the migration "${id}", command ${index}`));
-    await wait(table.updateOne({ _id: id }, { $set: { done: index + 1 } }));
+    await wait(() => run(db, commands[index] ?? {}, maxTimeMS(), `the migration "${id}", command ${index}`));
+    await wait(() => table.updateOne({ _id: id }, { $set: { done: index + 1 } }));
     call.reached?.('batch');
   }
-  await wait(table.updateOne({ _id: id }, { $set: { state: 'done', applied_at: new Date() } }));
+  await wait(() => table.updateOne({ _id: id }, { $set: { state: 'done', applied_at: new Date() } }));
 }
 
 async function run(db: Db, command: Document, maxTimeMS: number, where: string): Promise<void> {
@@ -183,21 +183,21 @@ async function lock(table: Collection<Applied>, session: Session): Promise<strin
     session.call.signal.throwIfAborted();
     const until = new Date(Date.now() + lockMs);
     try {
-      await session.wait(table.insertOne({ _id: lockId, owner, until }));
+      await session.wait(() => table.insertOne({ _id: lockId, owner, until }));
       return owner;
     } catch (thrown) {
       if (!isDuplicate(thrown)) throw thrown;
     }
-    const taken = await session.wait(
+    const taken = await session.wait(() =>
       table.updateOne({ _id: lockId, until: { $lt: new Date() } }, { $set: { owner, until } }),
     );
     if (taken.matchedCount === 1) return owner;
-    await session.wait(new Promise((resolve) => setTimeout(resolve, lockRetryMs)));
+    await session.wait(() => new Promise((resolve) => setTimeout(resolve, lockRetryMs)));
   }
 }
 
 async function renew(table: Collection<Applied>, owner: string, { wait }: Session): Promise<void> {
-  const { matchedCount } = await wait(
+  const { matchedCount } = await wait(() =>
     table.updateOne({ _id: lockId, owner }, { $set: { until: new Date(Date.now() + lockMs) } }),
   );
   if (matchedCount === 0)

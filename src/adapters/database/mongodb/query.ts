@@ -15,7 +15,7 @@ export async function query(params: JSONObject, session: Session): Promise<JSONO
   const cursor = cursorOf(params, session, maxTimeMS());
   try {
     if (params.explain === true) {
-      const plan = await session.wait((cursor as unknown as Explainable).explain('queryPlanner'));
+      const plan = await session.wait(() => (cursor as unknown as Explainable).explain('queryPlanner'));
       const rows = [fromBson(plan) as JSONObject];
       return { rows, row_count: 1, fields: Object.keys(rows[0] ?? {}), plan: rows[0] ?? null };
     }

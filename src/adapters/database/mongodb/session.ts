@@ -9,8 +9,8 @@ export interface Session {
   call: Call;
   /** Ms that the server may take for one command from now. */
   maxTimeMS(): number;
-  /** What the promise gives, unless the signal aborts before. The server ends the command by `maxTimeMS`. */
-  wait<T>(promise: Promise<T>): Promise<T>;
+  /** What `start` gives, unless the signal aborts before; after that nothing starts. The server ends the command by `maxTimeMS`. */
+  wait<T>(start: () => Promise<T>): Promise<T>;
 }
 
 export function sessionOf(db: Db, codec: Codec, call: Call): Session {
@@ -21,13 +21,13 @@ export function sessionOf(db: Db, codec: Codec, call: Call): Session {
     codec,
     call,
     maxTimeMS: () => Math.round(Math.min(2_147_483_647, Math.max(1, endMs - performance.now()))),
-    async wait(promise) {
+    async wait(start) {
+      signal.throwIfAborted();
       const { promise: aborted, reject } = Promise.withResolvers<never>();
       const abort = (): void => reject(signal.reason);
-      if (signal.aborted) abort();
-      else signal.addEventListener('abort', abort, { once: true });
+      signal.addEventListener('abort', abort, { once: true });
       try {
-        return await Promise.race([aborted, promise]);
+        return await Promise.race([aborted, start()]);
       } finally {
         signal.removeEventListener('abort', abort);
       }

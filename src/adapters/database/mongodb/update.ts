@@ -78,7 +78,7 @@ async function apply(change: Change, session: Session, effect: Effect | undefine
   if (before !== undefined && before.count > 0 && !change.multi) return counts(before.count, before.upsertedId);
   const filter = effect === undefined ? change.filter : { ...change.filter, ...unmarked(effect) };
   const options = { upsert: change.upsert && (before?.count ?? 0) === 0, maxTimeMS: session.maxTimeMS() };
-  const result = await session.wait(send(collection, filter, change, effect, options, session));
+  const result = await session.wait(() => send(collection, filter, change, effect, options, session));
   const upsertedId = before?.upsertedId ?? (result.upsertedCount > 0 ? fromBson(result.upsertedId) : undefined);
   return counts((before?.count ?? 0) + result.matchedCount + result.upsertedCount, upsertedId);
 }
@@ -120,9 +120,9 @@ async function marked(
   effect: Effect,
 ): Promise<{ count: number; upsertedId: JSONValue | undefined }> {
   const { signal } = call;
-  const count = await wait(collection.countDocuments({ [effectField]: effect.mark }, { signal }));
+  const count = await wait(() => collection.countDocuments({ [effectField]: effect.mark }, { signal }));
   const own = codec.objectId(effect.idOf(0));
-  const upserted = await wait(collection.findOne({ _id: own }, { projection: { _id: 1 }, signal }));
+  const upserted = await wait(() => collection.findOne({ _id: own }, { projection: { _id: 1 }, signal }));
   return { count, upsertedId: upserted === null ? undefined : fromBson(own) };
 }
 
@@ -143,16 +143,18 @@ async function removeBy(
 ): Promise<JSONObject> {
   const collection = session.db.collection(name);
   const options = { maxTimeMS: session.maxTimeMS() };
-  if (multi) return removed((await session.wait(collection.deleteMany(filter, options))).deletedCount);
-  if (effect === undefined) return removed((await session.wait(collection.deleteOne(filter, options))).deletedCount);
+  if (multi) return removed((await session.wait(() => collection.deleteMany(filter, options))).deletedCount);
+  if (effect === undefined)
+    return removed((await session.wait(() => collection.deleteOne(filter, options))).deletedCount);
   // Which one it is gets noted first: another attempt must not take a second.
   const noted = effect.noted as { _id: Document['_id'] } | undefined;
   const found =
-    noted ?? (await session.wait(collection.findOne(filter, { projection: { _id: 1 }, signal: session.call.signal })));
+    noted ??
+    (await session.wait(() => collection.findOne(filter, { projection: { _id: 1 }, signal: session.call.signal })));
   if (found === null) return removed(0);
   if (noted === undefined) await effect.note({ _id: found._id });
   session.call.reached?.('batch');
-  const { deletedCount } = await session.wait(collection.deleteOne({ _id: found._id }, options));
+  const { deletedCount } = await session.wait(() => collection.deleteOne({ _id: found._id }, options));
   return removed(noted === undefined ? deletedCount : 1);
 }
 
