@@ -13,7 +13,11 @@ const runs: Record<string, [command: string, code: number, output: RegExp]> = {
   'hello.json': ['jsonflow run FILE --input name=Ada', 0, /"Hello, Ada! Hello, Ada!"/],
   'fan-out.json': ['jsonflow run FILE', 0, /report: \{"result":\{"total":500,"best":200\}\}/],
   'retry.json': ['jsonflow run FILE', 1, /1 failed, 1 skipped, 2 retries\nCause: step slow: STEP_TIMEOUT/],
-  'database.json': ['jsonflow run FILE', 0, /balances: \{"rows":\[\{"name":"Ada","balance":70\},\{"name":"Bo","balance":30\}\]/],
+  'database.json': [
+    'jsonflow run FILE',
+    0,
+    /balances: \{"rows":\[\{"name":"Ada","balance":70\},\{"name":"Bo","balance":30\}\]/,
+  ],
   'etl.json': [
     `jsonflow run FILE --input @${path('data/orders.json')} --json`,
     0,

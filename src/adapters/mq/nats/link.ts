@@ -2,11 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import type { Authenticator, ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
 import { StepError } from '../../../lib/errors.ts';
+import type { Address } from '../../../ports/egress.ts';
 import { abortable } from '../abortable.ts';
 import type { BrokerTarget } from '../broker.ts';
 import { credentialsOf, knownParameters, type Server, serversOf } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
 import { natsError } from './errors.ts';
+import { awaitGreeting } from './greeting.ts';
 
 export type NatsModule = typeof import('@nats-io/transport-node');
 
@@ -37,7 +39,7 @@ export class Link {
   readonly #target: BrokerTarget;
   readonly #servers: Server[];
   #session: Promise<Session> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   /** @throws StepError INVALID_PARAMS */
   constructor(target: BrokerTarget) {
@@ -59,13 +61,14 @@ export class Link {
   /** @throws StepError CONNECTION_FAILED, AUTHENTICATION_FAILED, EGRESS_DENIED; the signal's reason */
   async session(signal: AbortSignal): Promise<Session> {
     signal.throwIfAborted();
-    if (this.#closed) throw new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true });
+    if (this.#closing.signal.aborted)
+      throw new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true });
     this.#session ??= this.#open();
     return abortable(this.#session, signal);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     const session = await this.#session?.catch(() => undefined);
     await session?.connection.close().catch(() => undefined);
   }
@@ -86,7 +89,7 @@ export class Link {
     for (const server of this.#servers) {
       try {
         const connection = await nats.connect(await this.#optionsFor(server, authenticator));
-        if (this.#closed) {
+        if (this.#closing.signal.aborted) {
           await connection.close();
           throw new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true });
         }
@@ -109,8 +112,12 @@ export class Link {
     const { url, egress, reach } = this.#target;
     const scheme = url.protocol.slice(0, -1);
     const addresses = await egress.addresses({ scheme, host, port }, reach);
+    const { address, family } =
+      url.searchParams.get('tls_first') === 'true'
+        ? first(addresses)
+        : await greeting(addresses, port, this.#closing.signal);
     return {
-      servers: addresses.map(({ address, family }) => (family === 6 ? `[${address}]:${port}` : `${address}:${port}`)),
+      servers: [family === 6 ? `[${address}]:${port}` : `${address}:${port}`],
       resolve: false,
       noRandomize: true,
       ignoreClusterUpdates: true,
@@ -142,6 +149,27 @@ export class Link {
       ...(key === undefined ? {} : { key }),
     };
   }
+}
+
+function first(addresses: readonly Address[]): Address {
+  const [address] = addresses;
+  if (address === undefined)
+    throw new StepError('HOST_NOT_FOUND', 'the NATS server has no address', { retryable: true });
+  return address;
+}
+
+/** The first of the addresses at which a server answers. @throws StepError CONNECTION_FAILED of the last one */
+async function greeting(addresses: readonly Address[], port: number, signal: AbortSignal): Promise<Address> {
+  let thrown: unknown;
+  for (const address of addresses) {
+    try {
+      await awaitGreeting(address, port, connectTimeoutMs, signal);
+      return address;
+    } catch (failure) {
+      thrown = failure;
+    }
+  }
+  throw thrown;
 }
 
 /** User and password, a token (a user alone), an nkey's seed, a JWT with it, or a file of both. */
