@@ -147,8 +147,8 @@ export const bugs: readonly Bug[] = [
   {
     name: 'commit-though-refused',
     file: 'src/worker/worker.ts',
-    find: 'if (message.accepted && held.attempt.result.error === undefined) void',
-    replace: 'void',
+    find: 'message.accepted ? held.attempt.committed() : held.attempt.abandoned()',
+    replace: 'held.attempt.committed()',
     why: 'an adapter acts on a commit of an attempt that did not count',
   },
   {

@@ -81,7 +81,11 @@ export async function nodeConfigOf(args: Args, terminal: Terminal): Promise<Engi
   const file = args.get('config');
   const fromFile = file === undefined ? {} : await readConfig(file, terminal);
   const merged: EngineConfig = { ...fromFile, ...(await flagsOf(args, terminal)) };
-  if (merged.egress !== undefined) merged.egress = { ...fromFile.egress, ...merged.egress };
+  if (merged.egress !== undefined) {
+    // A flag adds to what the file denies: nobody must open a door by closing another.
+    const deny = [...new Set([...(fromFile.egress?.deny ?? []), ...(merged.egress.deny ?? [])])];
+    merged.egress = { ...fromFile.egress, ...merged.egress, ...(deny.length === 0 ? {} : { deny }) };
+  }
   const capabilities = { ...fromFile.capabilities, ...capabilitiesOf(args) };
   if (Object.keys(capabilities).length > 0) merged.capabilities = capabilities;
   merged.role ??= merged.connect === undefined ? 'coordinator' : 'worker';

@@ -1,4 +1,5 @@
 import { StepError } from '../lib/errors.ts';
+import { abortable } from './abortable.ts';
 
 export interface PoolCacheOptions {
   /** Pools that may be open at once. Default 100. */
@@ -38,9 +39,10 @@ export class PoolCache<T extends Closable> {
 
   /**
    * @param key everything that makes a pool another one: target, credentials, options, and for whom it was opened
-   * @throws StepError POOLS_EXHAUSTED (retryable); what `open` and `body` throw
+   * @param signal ends the wait for a pool that is being opened; that goes on, for whoever comes next
+   * @throws StepError POOLS_EXHAUSTED (retryable); what `open` and `body` throw; the signal's reason
    */
-  async use<R>(key: string, open: () => Promise<T>, body: (pool: T) => Promise<R>): Promise<R> {
+  async use<R>(key: string, open: () => Promise<T>, body: (pool: T) => Promise<R>, signal: AbortSignal): Promise<R> {
     if (this.#closed) throw new StepError('STEP_CANCELLED', 'the node is closing');
     const entry = this.#entries.get(key) ?? this.#open(key, open);
     this.#entries.delete(key);
@@ -48,7 +50,7 @@ export class PoolCache<T extends Closable> {
     entry.users += 1;
     clearTimeout(entry.reap);
     try {
-      return await body(await entry.ready);
+      return await body(await abortable(entry.ready, signal));
     } finally {
       entry.users -= 1;
       if (entry.users === 0 && this.#entries.get(key) === entry) this.#reapLater(key, entry);

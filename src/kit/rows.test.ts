@@ -30,10 +30,13 @@ it('few rows stand in the output, more go to the blob store; both read the same'
 });
 
 it('rows that are stored come in chunks of bounded size, and without secrets', async () => {
-  const at = { ...context(), redact: (text: string) => text.replaceAll('hunter2', 'vault://pass') };
+  const at = {
+    ...context(),
+    redact: (text: string) => text.replaceAll('hunter2', 'vault://pass').replaceAll('4711', 'vault://pin'),
+  };
   const sink = new RowSink(at, 0);
   for (let index = 0; index < 100; index += 1)
-    await sink.add([{ index, text: 'x'.repeat(100_000), secret: 'hunter2' }]);
+    await sink.add([{ index, text: 'x'.repeat(100_000), secret: 'hunter2', number: 47110 }]);
   const kept = await sink.end();
   assert.ok('stored' in kept);
   assert.ok(kept.stored.chunks.length > 1 && kept.stored.chunks.every(({ bytes }) => bytes < 5_000_000));
@@ -42,7 +45,7 @@ it('rows that are stored come in chunks of bounded size, and without secrets', a
     100,
   );
   const rows = await all(kept.stored as unknown as JSONValue, at);
-  assert.ok(rows.every(({ secret }) => secret === 'vault://pass'));
+  assert.ok(rows.every(({ secret, number }) => secret === 'vault://pass' && number === 47110));
 });
 
 it('what is no row is named with its place', async () => {

@@ -1,5 +1,6 @@
 import { StepError } from '../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../lib/json.ts';
+import { redactJSON } from '../lib/secrets.ts';
 import type { AdapterContext } from '../ports/adapter.ts';
 import type { StoredChunk, StoredData } from '../protocol/stored-data.ts';
 
@@ -60,18 +61,24 @@ export class RowSink {
 
   async #write(rows: readonly JSONObject[]): Promise<void> {
     for (const row of rows) {
-      const line = JSON.stringify(row);
+      const line = this.#lineOf(row);
       this.#lines.push(line);
       this.#linesLength += line.length + 1;
       if (this.#linesLength >= chunkBytes) await this.#flush();
     }
   }
 
+  /** What leaves the step beside its output is searched for secrets here: in texts and keys, as in the output. */
+  #lineOf(row: JSONObject): string {
+    const line = JSON.stringify(row);
+    const { redact } = this.#context;
+    return redact(line) === line ? line : JSON.stringify(redactJSON(row, redact));
+  }
+
   async #flush(): Promise<void> {
     if (this.#lines.length === 0) return;
     const rows = this.#lines.length;
-    // What leaves the step beside its output is searched for secrets here.
-    const bytes = Buffer.from(this.#context.redact(`${this.#lines.join('\n')}\n`));
+    const bytes = Buffer.from(`${this.#lines.join('\n')}\n`);
     this.#lines = [];
     this.#linesLength = 0;
     this.#chunks.push({ digest: await this.#context.blobs.put(bytes), bytes: bytes.length, rows });

@@ -48,6 +48,8 @@ export class Attempt {
   readonly #hooks: { fn: Hook; otherwise: Hook | undefined }[] = [];
   /** Whether the attempt counts, as far as it is known. */
   #fate: 'open' | 'committed' | 'abandoned' = 'open';
+  /** What is done about the fate, one after the other. */
+  #settled: Promise<void> = Promise.resolve();
   /** All that were resolved for this attempt: none of them may leave it. */
   readonly #secrets: Secret[] = [];
   /** For the first so many secrets. */
@@ -90,30 +92,36 @@ export class Attempt {
   }
 
   /** Runs what the adapter left for after the receipt is durable. Failures there can't change the result any more; they are logged. */
-  async committed(): Promise<void> {
-    if (this.#fate !== 'open') return;
-    this.#fate = 'committed';
-    for (const { fn } of this.#hooks) await this.#settle(fn, 'after the commit');
+  committed(): Promise<void> {
+    if (this.#fate === 'open') {
+      this.#fate = 'committed';
+      for (const { fn } of this.#hooks) this.#settle(fn, 'after the commit');
+    }
+    return this.#settled;
   }
 
   /** Runs what the adapter left for the case that the attempt does not count. */
-  async abandoned(): Promise<void> {
-    if (this.#fate !== 'open') return;
-    this.#fate = 'abandoned';
-    for (const { otherwise } of this.#hooks) await this.#settle(otherwise, 'after an attempt that does not count');
+  abandoned(): Promise<void> {
+    if (this.#fate === 'open') {
+      this.#fate = 'abandoned';
+      for (const { otherwise } of this.#hooks) this.#settle(otherwise, 'after an attempt that does not count');
+    }
+    return this.#settled;
   }
 
-  async #settle(hook: Hook | undefined, when: string): Promise<void> {
-    try {
-      await hook?.();
-    } catch (thrown) {
-      this.#link.log('error', `${when}: ${clip(this.#redact(wordsOf(thrown)), limits.errorLengthMax)}`);
-    }
+  #settle(hook: Hook | undefined, when: string): void {
+    this.#settled = this.#settled.then(async () => {
+      try {
+        await hook?.();
+      } catch (thrown) {
+        this.#link.log('error', `${when}: ${clip(this.#redact(wordsOf(thrown)), limits.errorLengthMax)}`);
+      }
+    });
   }
 
   #afterCommit(fn: Hook, otherwise: Hook | undefined): void {
     // An adapter that was left behind goes on, and may take hold of something when nobody waits for it any more.
-    if (this.#fate === 'abandoned') void this.#settle(otherwise, 'after an attempt that does not count');
+    if (this.#fate === 'abandoned') this.#settle(otherwise, 'after an attempt that does not count');
     else this.#hooks.push({ fn, otherwise });
   }
 

@@ -110,7 +110,7 @@ async function onBroker<T>(
     again: (thrown: unknown) => thrown instanceof StepError && thrown.code === 'CONNECTION_FAILED' && thrown.retryable,
   };
   try {
-    return await retrying(options, () => brokers.use(name, (broker) => body(broker, deadline.signal)));
+    return await retrying(options, () => brokers.use(name, (broker) => body(broker, deadline.signal), deadline.signal));
   } finally {
     deadline.done();
   }

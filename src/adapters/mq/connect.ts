@@ -66,9 +66,10 @@ export class Brokers {
     this.#egress = egress;
   }
 
-  use<R>(name: BrokerName, body: (broker: Broker) => Promise<R>): Promise<R> {
+  /** @param signal ends the wait for a broker that is being connected to */
+  use<R>(name: BrokerName, body: (broker: Broker) => Promise<R>, signal: AbortSignal): Promise<R> {
     const key = JSON.stringify([name.text, name.reach, name.tenantId]);
-    return this.#pools.use(key, () => openBroker(name, this.#egress), body);
+    return this.#pools.use(key, () => openBroker(name, this.#egress), body, signal);
   }
 
   opened(): Promise<Broker[]> {

@@ -21,7 +21,7 @@ const settledAtOnce = 16;
 export async function consume(brokers: Brokers, params: JSONObject, context: AdapterContext): Promise<JSONValue> {
   const queue = queueOf(params);
   const name = { text: String(params.broker), reach: reachOf(context), tenantId: context.tenant_id };
-  const { batch, letGo } = await hold(brokers, name, (broker) => takeBatch(broker, params, context));
+  const { batch, letGo } = await hold(brokers, name, (broker) => takeBatch(broker, params, context), context.signal);
   try {
     const reading = readingOf(params);
     const all = batch.deliveries.map((delivery) => read(delivery, reading));
@@ -52,14 +52,19 @@ async function hold(
   brokers: Brokers,
   name: BrokerName,
   take: (broker: Broker) => Promise<Batch>,
+  signal: AbortSignal,
 ): Promise<{ batch: Batch; letGo: () => void }> {
   const taken = Promise.withResolvers<Batch>();
   const done = Promise.withResolvers<void>();
   brokers
-    .use(name, async (broker) => {
-      taken.resolve(await take(broker));
-      await done.promise;
-    })
+    .use(
+      name,
+      async (broker) => {
+        taken.resolve(await take(broker));
+        await done.promise;
+      },
+      signal,
+    )
     .catch(taken.reject);
   return { batch: await taken.promise, letGo: () => done.resolve() };
 }

@@ -8,7 +8,7 @@ import { isObject, type JSONObject, type JSONValue, setOwn } from '../../lib/jso
 import type { AdapterContext } from '../../ports/adapter.ts';
 import { encodeBody } from './bodies.ts';
 import type { Broker, OutgoingMessage, PublishRequest } from './broker.ts';
-import type { Brokers } from './connect.ts';
+import type { BrokerName, Brokers } from './connect.ts';
 import { optionsOf } from './params.ts';
 
 /** Messages, and bytes of their bodies, that are encoded at once and tried again together. */
@@ -30,7 +30,7 @@ export async function publish(brokers: Brokers, params: JSONObject, context: Ada
   for await (const messages of batchesOf(params, context, idPrefix)) {
     context.signal.throwIfAborted();
     const batch = { params, messages, idPrefix, firstIndex: count };
-    const output = await brokers.use(name, (broker) => publishBatch(broker, batch, context));
+    const output = await publishBatch(brokers, name, batch, context);
     merge(known, output);
     count += messages.length;
     context.progress(totalOf(params) === undefined ? null : count / (totalOf(params) ?? count), `${count} published`);
@@ -39,7 +39,8 @@ export async function publish(brokers: Brokers, params: JSONObject, context: Ada
 }
 
 async function publishBatch(
-  broker: Broker,
+  brokers: Brokers,
+  name: BrokerName,
   batch: Pick<PublishRequest, 'params' | 'messages' | 'idPrefix' | 'firstIndex'>,
   context: AdapterContext,
 ): Promise<JSONObject> {
@@ -53,7 +54,7 @@ async function publishBatch(
     again: (thrown: unknown) => thrown instanceof StepError && thrown.retryable && thrown.code !== 'MQ_TIMEOUT',
   };
   try {
-    return await retrying(options, () =>
+    const once = (broker: Broker) =>
       broker.publish({
         ...batch,
         messages: confirmed.size === 0 ? batch.messages : batch.messages.filter((message) => !confirmed.has(message)),
@@ -61,8 +62,8 @@ async function publishBatch(
         dedupe: batch.params.idempotency !== 'off',
         signal: deadline.signal,
         timeoutMs,
-      }),
-    );
+      });
+    return await retrying(options, () => brokers.use(name, once, deadline.signal));
   } finally {
     deadline.done();
   }

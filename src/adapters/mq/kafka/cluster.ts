@@ -1,7 +1,7 @@
 import type { API } from '@platformatic/kafka';
+import { abortable } from '../../../kit/abortable.ts';
 import { retrying } from '../../../kit/retry.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { abortable } from '../abortable.ts';
 import type { BrokerTarget } from '../broker.ts';
 import type { Server } from '../hosts.ts';
 import { type Connection, Connections, type ConnectionsOptions, type KafkaModule } from './connections.ts';

@@ -1,5 +1,5 @@
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { abortable } from '../abortable.ts';
 import { pauseMs } from '../waiting.ts';
 import type { Cluster, Topic } from './cluster.ts';
 import { type Fetched, fetchFrom, type ReadRecord, requireTopic } from './fetch.ts';

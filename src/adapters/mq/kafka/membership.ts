@@ -1,5 +1,5 @@
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { abortable } from '../abortable.ts';
 import { pauseMs } from '../waiting.ts';
 import { assignPartitions, type Member } from './assignment.ts';
 import type { Cluster } from './cluster.ts';

@@ -1,6 +1,6 @@
 import type { MessageToProduce, ProduceResult, Producer } from '@platformatic/kafka';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { abortable } from '../abortable.ts';
 import type { BrokerTarget, OutgoingMessage } from '../broker.ts';
 import type { Cluster, Topic } from './cluster.ts';
 import { type Connection, Connections } from './connections.ts';

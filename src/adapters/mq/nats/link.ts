@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import type { Authenticator, ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { Address } from '../../../ports/egress.ts';
-import { abortable } from '../abortable.ts';
 import type { BrokerTarget } from '../broker.ts';
 import { credentialsOf, knownParameters, type Server, serversOf } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';

@@ -1,8 +1,8 @@
 import type { PubAck } from '@nats-io/jetstream';
 import type { MsgHdrs } from '@nats-io/transport-node';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import { abortable } from '../abortable.ts';
 import type { OutgoingMessage, PublishRequest } from '../broker.ts';
 import { headerNames } from '../headers.ts';
 import { isNoResponders, natsError } from './errors.ts';

@@ -1,7 +1,7 @@
 import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import { abortable } from '../abortable.ts';
 import { jetStreamCode, jetStreamCodes, natsError } from './errors.ts';
 import type { Session } from './link.ts';
 import { integerOf, nameOf, nanosOf, optionalSubject, paramOf, plainName } from './names.ts';

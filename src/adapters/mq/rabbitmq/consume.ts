@@ -1,7 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import { abortable } from '../abortable.ts';
 import type { Batch, ConsumeRequest, Delivery, Incoming, SubscribeRequest, Subscription } from '../broker.ts';
 import { deadLetterQueue } from '../headers.ts';
 import { queueOf, refuseParams } from '../params.ts';

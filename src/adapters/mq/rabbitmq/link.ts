@@ -1,7 +1,7 @@
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import { abortable } from '../../../kit/abortable.ts';
 import { hostOf, shownUrl } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { abortable } from '../abortable.ts';
 import type { BrokerTarget } from '../broker.ts';
 import { tlsOptions } from '../tls.ts';
 import { channelError, connectError } from './errors.ts';

@@ -1,7 +1,7 @@
 import type { ConfirmChannel, Message, Options } from 'amqplib';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import { abortable } from '../abortable.ts';
 import type { OutgoingMessage, PublishRequest } from '../broker.ts';
 import { optionalQueue, optionsOf, queueOf, refuseParams } from '../params.ts';
 import { channelError } from './errors.ts';

@@ -1,7 +1,7 @@
 import type { Channel } from 'amqplib';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject } from '../../../lib/json.ts';
-import { abortable } from '../abortable.ts';
 import { optionalQueue, queueOf, refuseParams, streamParams } from '../params.ts';
 import { channelError } from './errors.ts';
 import type { Link } from './link.ts';

@@ -1,6 +1,6 @@
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import { abortable } from '../abortable.ts';
 import { deadLetterQueue } from '../headers.ts';
 import { queueOf } from '../params.ts';
 import { deadFields, type Entry, entryOf } from './entry.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { createClient } from 'redis';
+import { abortable } from '../../../kit/abortable.ts';
 import { hostOf } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { abortable } from '../abortable.ts';
 import type { BrokerTarget } from '../broker.ts';
 import { tlsOptions } from '../tls.ts';
 import { redisError } from './errors.ts';

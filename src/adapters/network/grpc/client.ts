@@ -57,6 +57,7 @@ export class GrpcCaller {
         key,
         () => Promise.resolve(new Connection(target, this.#egress, options.max_bytes)),
         (connection) => this.#tries({ params, request, context, connection, call }),
+        context.signal,
       );
     } finally {
       deadline.done();

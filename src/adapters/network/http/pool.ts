@@ -25,13 +25,18 @@ export class HttpPools {
   }
 
   /** @throws StepError POOLS_EXHAUSTED; what `body` throws */
-  use<T>(lane: Lane, { tenant_id }: Pick<AdapterContext, 'tenant_id'>, body: (agent: Agent) => Promise<T>): Promise<T> {
+  use<T>(
+    lane: Lane,
+    { tenant_id, signal }: Pick<AdapterContext, 'tenant_id' | 'signal'>,
+    body: (agent: Agent) => Promise<T>,
+  ): Promise<T> {
     const { cert = '', key = '', ca = '', serverName = '' } = lane.tls;
     const name = JSON.stringify([tenant_id, lane.http2, cert, key, ca, serverName, lane.proxy?.href ?? '']);
     return this.#pools.use(
       name,
       () => this.#open(lane),
       ({ agent }) => body(agent),
+      signal,
     );
   }
 
