@@ -69,6 +69,7 @@ export function createDatabaseAdapter({ egress, poolsMax, idleMs, reached }: Dat
           const output = await run(driver, step, call);
           return { ...output, result: resultOf(step.type, output) };
         },
+        deadline.signal,
       );
     } finally {
       deadline.done();

@@ -19,8 +19,22 @@ const owned: Readonly<Record<Family, readonly string[]>> = {
     'update',
     'upsert',
     'multi',
+    'on_conflict',
+    'all',
   ],
-  redis: ['commands'],
+  redis: [
+    'commands',
+    'key',
+    'keys',
+    'pattern',
+    'key_type',
+    'values',
+    'value',
+    'ttl_ms',
+    'key_field',
+    'key_prefix',
+    'if_exists',
+  ],
 };
 
 const familyOf = (protocol: string): Family =>

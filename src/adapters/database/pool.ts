@@ -39,7 +39,7 @@ export class ConnectionPool<C> {
   readonly #busy = new Set<C>();
   readonly #permits: Permits;
   readonly #closing = new AbortController();
-  #held = 0;
+  #opening = 0;
   /** Connections that were idle before must prove that they still work. */
   #suspectBeforeMs = 0;
   #reaper: NodeJS.Timeout | undefined;
@@ -51,7 +51,11 @@ export class ConnectionPool<C> {
   }
 
   stats(): { size: number; idle: number; waiting: number } {
-    return { size: this.#held + this.#idle.length, idle: this.#idle.length, waiting: this.#permits.waiting };
+    return {
+      size: this.#busy.size + this.#idle.length + this.#opening,
+      idle: this.#idle.length,
+      waiting: this.#permits.waiting,
+    };
   }
 
   /**
@@ -63,11 +67,9 @@ export class ConnectionPool<C> {
     const { waitingMax } = this.#options;
     if (this.#permits.waiting >= waitingMax) throw this.#exhausted(`${waitingMax} operations wait already`);
     await this.#permits.take(signal, acquireMs, () => this.#exhausted(`none became free in ${acquireMs} ms`));
-    this.#held += 1;
     try {
       return await this.#with(signal, body);
     } finally {
-      this.#held -= 1;
       this.#permits.give();
     }
   }
@@ -82,8 +84,7 @@ export class ConnectionPool<C> {
   }
 
   async #with<R>(signal: AbortSignal, body: (connection: C) => Promise<R>): Promise<R> {
-    const connection =
-      (await this.#reuse()) ?? (await this.#kind.open(AbortSignal.any([signal, this.#closing.signal])));
+    const connection = (await this.#reuse()) ?? (await this.#open(signal));
     this.#busy.add(connection);
     try {
       signal.throwIfAborted();
@@ -92,6 +93,15 @@ export class ConnectionPool<C> {
     } finally {
       this.#busy.delete(connection);
       this.#putBack(connection);
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<C> {
+    this.#opening += 1;
+    try {
+      return await this.#kind.open(AbortSignal.any([signal, this.#closing.signal]));
+    } finally {
+      this.#opening -= 1;
     }
   }
 

@@ -1,5 +1,7 @@
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
+import { mongoParams } from './mongodb/schema.ts';
+import { redisParams } from './redis/schema.ts';
 
 const connection: JSONObject = {
   type: 'string',
@@ -131,43 +133,6 @@ const updateSql: JSONObject = {
   params: values,
 };
 
-/** MongoDB's params, by step type. */
-const documents: JSONObject = { description: 'One document, or a list of them, or rows that another step stored.' };
-const anyObject = (description: string): JSONObject => ({ type: 'object', description });
-const collection = name('MongoDB: the collection.');
-const filter = anyObject('MongoDB: which documents.');
-const queryMongo: JSONObject = {
-  collection,
-  filter,
-  pipeline: {
-    type: 'array',
-    items: { type: 'object' },
-    description: 'MongoDB: an aggregation pipeline that only reads.',
-  },
-  projection: anyObject('MongoDB: fields to read.'),
-  sort: { type: ['object', 'array'], description: 'MongoDB: fields to sort by, 1 or -1 each.' },
-  skip: count('MongoDB: documents to skip.'),
-};
-const insertMongo: JSONObject = { collection, document: documents, documents };
-const updateMongo: JSONObject = {
-  collection,
-  filter,
-  update: { type: ['object', 'array'], description: 'MongoDB: an update document, or a pipeline.' },
-  upsert: { type: 'boolean', description: 'MongoDB: insert where nothing matches.' },
-  multi: { type: 'boolean', description: 'MongoDB: change all documents that match. Default true.' },
-};
-
-/** Redis' params. */
-const redis: JSONObject = {
-  commands: {
-    type: 'array',
-    minItems: 1,
-    maxItems: 100_000,
-    items: { type: 'array', minItems: 1 },
-    description: 'Redis: commands, such as ["GET", "key"].',
-  },
-};
-
 const schemaOf = (properties: JSONObject): JSONObject => ({
   type: 'object',
   properties: { connection, ...properties, options },
@@ -180,17 +145,17 @@ export const stepTypes: StepTypeManifest[] = [
   {
     type: 'db_query',
     description: 'Reads from a database.',
-    params_schema: schemaOf({ ...querySql, ...queryMongo, ...redis }),
+    params_schema: schemaOf({ ...mongoParams.db_query, ...redisParams.db_query, ...querySql }),
   },
   {
     type: 'db_insert',
     description: 'Inserts one row or many, once.',
-    params_schema: schemaOf({ ...insertSql, ...insertMongo, ...redis, idempotency }),
+    params_schema: schemaOf({ ...mongoParams.db_insert, ...redisParams.db_insert, ...insertSql, idempotency }),
   },
   {
     type: 'db_update',
     description: 'Changes or deletes rows, or runs a statement that writes, once.',
-    params_schema: schemaOf({ ...updateSql, ...updateMongo, ...redis, idempotency }),
+    params_schema: schemaOf({ ...mongoParams.db_update, ...redisParams.db_update, ...updateSql, idempotency }),
   },
   {
     type: 'db_transaction',
@@ -204,7 +169,7 @@ export const stepTypes: StepTypeManifest[] = [
         description:
           'The operations in their order: { id?, type: "query" | "insert" | "update", … } with the params of its step type.',
       },
-      ...redis,
+      commands: redisParams.db_transaction.commands,
       idempotency,
     }),
   },
@@ -221,6 +186,7 @@ export const stepTypes: StepTypeManifest[] = [
           properties: {
             id: name('Its name; the order is that of the list.'),
             sql: { type: 'string', minLength: 1, description: 'Statements.' },
+            ...mongoParams.migration,
             transaction: {
               type: 'boolean',
               description: 'false: outside of a transaction, for statements that can only run so. Default true.',

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Connection } from 'mysql2';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import { SqlFailure } from '../errors.ts';
@@ -40,6 +41,7 @@ export class MysqlConnection {
   readonly #kill: (threadId: number) => Promise<void>;
   /** The last limits that were set, so that they are set only where they change. */
   limits = '';
+  readonly #lost = Promise.withResolvers<never>();
   #broken = false;
   #running = 0;
   #open = false;
@@ -48,11 +50,9 @@ export class MysqlConnection {
   constructor(connection: Connection, kill: (threadId: number) => Promise<void>) {
     this.#connection = connection;
     this.#kill = kill;
-    const broken = (): void => {
-      this.#broken = true;
-    };
-    connection.on('error', broken);
-    connection.on('end', broken);
+    this.#lost.promise.catch(() => undefined);
+    connection.on('error', (thrown) => this.#lose(thrown));
+    this.#stream.once('close', () => this.#lose(new Error('the connection was closed')));
   }
 
   get usable(): boolean {
@@ -67,12 +67,16 @@ export class MysqlConnection {
   destroy(): void {
     this.#broken = true;
     this.#connection.destroy();
-    (this.#connection as unknown as { stream: { destroy(): void } }).stream.destroy();
+    this.#stream.destroy();
   }
 
   async end(): Promise<void> {
     this.#broken = true;
-    await new Promise<void>((resolve) => this.#connection.end(() => resolve()));
+    await new Promise<void>((resolve) => {
+      this.#stream.once('close', () => resolve());
+      if (this.#stream.destroyed) resolve();
+      this.#connection.end();
+    });
   }
 
   async cancel(): Promise<void> {
@@ -167,10 +171,20 @@ export class MysqlConnection {
     );
   }
 
+  /** What mysql2 does not tell commands without callbacks: that the connection is lost. */
+  #lose(thrown: unknown): void {
+    this.#broken = true;
+    this.#lost.reject(thrown);
+  }
+
+  get #stream(): Socket {
+    return (this.#connection as unknown as { stream: Socket }).stream;
+  }
+
   async #guarded<R>(body: () => Promise<R>): Promise<R> {
     this.#running += 1;
     try {
-      return await body();
+      return await Promise.race([body(), this.#lost.promise]);
     } catch (thrown) {
       const failure = mysqlFailure(thrown);
       if (failure.broken) this.#broken = true;
