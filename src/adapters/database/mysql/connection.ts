@@ -83,6 +83,16 @@ export class MysqlConnection {
     await this.#kill(this.#connection.threadId);
   }
 
+  /** Resolves when the server has let it in. */
+  async connected(): Promise<void> {
+    await this.#guarded(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          this.#connection.connect((error) => (error === null ? resolve() : reject(error)));
+        }),
+    );
+  }
+
   /** Statements of the adapter itself, or of a migration: in the text protocol. */
   async script(text: string): Promise<void> {
     let done = 0;

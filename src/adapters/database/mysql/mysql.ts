@@ -93,7 +93,7 @@ async function connect(create: Create, plan: Plan, facts: MysqlFacts, signal: Ab
   const stop = (): void => connection.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {
-    await connected(raw);
+    await connection.connected();
     await connection.script(settings);
     const { rows } = await connection.run({ text: aboutServer, values: [], reuse: false });
     await connection.script(readOnlyByDefault);
@@ -109,11 +109,6 @@ async function connect(create: Create, plan: Plan, facts: MysqlFacts, signal: Ab
   }
 }
 
-const connected = (raw: Connection): Promise<void> =>
-  new Promise((resolve, reject) => {
-    raw.connect((error) => (error === null ? resolve() : reject(error)));
-  });
-
 /** Ends the statement, not the connection: that the adapter ends itself. */
 async function kill(create: Create, plan: Plan, threadId: number): Promise<void> {
   try {
@@ -121,7 +116,7 @@ async function kill(create: Create, plan: Plan, threadId: number): Promise<void>
     const raw = create({ ...plan.options, connectTimeout: 5_000 });
     const killer = new MysqlConnection(raw, async () => undefined);
     try {
-      await connected(raw);
+      await killer.connected();
       await killer.script(`KILL QUERY ${Number(threadId)}`);
     } finally {
       killer.destroy();
