@@ -1,5 +1,6 @@
 import { createMqSource } from '../adapters/mq/trigger.ts';
 import type { CoordinatorDeps } from '../engine/coordinator.ts';
+import { abortable } from '../kit/abortable.ts';
 import { StepError } from '../lib/errors.ts';
 import { findPointers, redactor, resolvePointers } from '../lib/secrets.ts';
 import type { Egress } from '../ports/egress.ts';
@@ -19,9 +20,11 @@ export function sourcesFor(
 function withSecrets(source: MessageSource, vault: Vault): MessageSource {
   return {
     async start(config, deliver, signal) {
-      const { params, secrets } = await resolvePointers(config.params, findPointers(config.params), (name, version) =>
+      const resolving = resolvePointers(config.params, findPointers(config.params), (name, version) =>
         version === undefined ? vault.resolve(name) : vault.resolve(name, version),
       );
+      // A vault may hang.
+      const { params, secrets } = await abortable(resolving, signal);
       const redact = redactor(secrets);
       const onState: typeof config.onState = (state) =>
         config.onState(state.kind === 'disconnected' ? { ...state, why: redact(state.why) } : state);

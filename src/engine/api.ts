@@ -12,6 +12,8 @@ export interface SubmitRequest {
   idempotencyKey?: string;
   /** Names that the run takes for good; refused with CONFLICT where another run has one of them. For triggers. */
   claims?: readonly string[];
+  /** Id of the trigger that starts the run. */
+  trigger?: string;
   /** From the caller's credential; the workflow's `tenant_id` must agree with it where both are given. */
   tenantId?: string;
 }
@@ -88,7 +90,7 @@ export interface CoordinatorApi {
   submit(request: SubmitRequest): Promise<{ run_id: string; created: boolean }>;
   /**
    * Lets the workflow's triggers start runs, from now on and after every restart; replaces an earlier deployment of that name.
-   * @throws INVALID_WORKFLOW, INVALID_INPUT (no triggers), INVALID_CONFIG, LIMIT_EXCEEDED, CLOSED
+   * @throws INVALID_WORKFLOW, INVALID_INPUT (no triggers, or no adapter for them), LIMIT_EXCEEDED, CLOSED
    */
   deploy(workflow: unknown): Promise<DeploymentStatus>;
   /** Ends a deployment; its runs go on. @param tenantId of the workflow; default none @throws NOT_FOUND */

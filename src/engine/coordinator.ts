@@ -27,7 +27,7 @@ import { JoinTokens } from './join-tokens.ts';
 import { noSuchRun } from './no-such-run.ts';
 import { Records } from './records.ts';
 import { Runs } from './runs.ts';
-import { checkAvailable, Plans, startEvent } from './submission.ts';
+import { checkStartable, Plans, startEvent } from './submission.ts';
 import { Values } from './values.ts';
 
 export interface CoordinatorDeps {
@@ -106,6 +106,8 @@ export class Coordinator implements CoordinatorApi {
     this.#phase = 'running';
     await join?.();
     await this.#runs.recover();
+    // It may have failed meanwhile: another coordinator has taken over, and its triggers with it.
+    this.#running();
     this.#deployments = new Deployments({
       store,
       clock,
@@ -165,7 +167,7 @@ export class Coordinator implements CoordinatorApi {
 
   async deploy(workflow: unknown): Promise<DeploymentStatus> {
     const plan = this.#plans.checked(workflow, this.#running().stepTypes());
-    checkAvailable(plan.workflow);
+    checkStartable(plan);
     return this.#triggering().deploy({
       tenant_id: plan.workflow.tenant_id ?? null,
       name: plan.workflow.workflow,
@@ -276,13 +278,17 @@ export class Coordinator implements CoordinatorApi {
       suspected === 0
         ? { status: 'ok', message: `${connected} connected` }
         : { status: 'degraded', message: `${suspected} of ${connected + suspected} nodes do not answer` };
+    const lost = this.#deployments?.unreadable;
     const [damaged] = this.#runs.unreadable;
     const store: CoordinatorHealth['checks'][string] =
       damaged === undefined
         ? { status: 'ok' }
         : { status: 'degraded', message: `run ${damaged[0]} can't go on: ${damaged[1].message}` };
-    const status = nodes.status === 'ok' ? store.status : nodes.status;
-    return { status, timestamp, checks: { coordinator: { status: 'ok' }, store, nodes } };
+    const deployments: CoordinatorHealth['checks'][string] =
+      lost === undefined ? { status: 'ok' } : { status: 'degraded', message: `no trigger runs: ${lost.message}` };
+    const checks = { coordinator: { status: 'ok' as const }, store, nodes, deployments };
+    const status = [nodes, store, deployments].every((check) => check.status === 'ok') ? 'ok' : 'degraded';
+    return { status, timestamp, checks };
   }
 
   /** Runs that go on or wait for their turn. */

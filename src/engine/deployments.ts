@@ -1,12 +1,14 @@
-import { JSONFlowError } from '../lib/errors.ts';
+import { triggerIdOf } from '../core/workflow/triggers.ts';
+import { asError, JSONFlowError } from '../lib/errors.ts';
 import { isoTime } from '../lib/time.ts';
 import type { MessageSource } from '../ports/message-source.ts';
 import type { Deployment, Store } from '../ports/store.ts';
 import type { MqTrigger } from '../protocol/workflow.ts';
 import type { DeploymentStatus } from './api.ts';
-import { Trigger, type TriggerDeps } from './trigger.ts';
+import { Slots } from './slots.ts';
+import { concurrentRunsDefault, Trigger, type TriggerDeps } from './trigger.ts';
 
-export interface DeploymentsDeps extends Omit<TriggerDeps, 'store' | 'source'> {
+export interface DeploymentsDeps extends Omit<TriggerDeps, 'store' | 'source' | 'slots'> {
   store: Store;
   /** By type of trigger. */
   sources: Readonly<Partial<Record<MqTrigger['type'], MessageSource>>>;
@@ -24,6 +26,9 @@ const deploymentsMax = 1_000;
 export class Deployments {
   readonly #deps: DeploymentsDeps;
   readonly #live = new Map<string, Live>();
+  /** By deployment and trigger: runs of an earlier deployment, or of before a restart, count as well. */
+  readonly #slots = new Map<string, Slots>();
+  #unreadable: JSONFlowError | undefined;
   /** Changes come one after the other, so that of two of one name the later one stays. */
   #turn: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -32,9 +37,41 @@ export class Deployments {
     this.#deps = deps;
   }
 
-  /** Starts the triggers of all that was deployed before. */
+  /** Why what was deployed can't be read. */
+  get unreadable(): JSONFlowError | undefined {
+    return this.#unreadable;
+  }
+
+  /** Starts the triggers of all that was deployed before. Damage there must not stop the runs. */
   async recover(): Promise<void> {
-    for (const deployment of await this.#deps.store.deployments()) this.#begin(deployment);
+    const { store } = this.#deps;
+    const deployments = await store.deployments().catch((thrown: unknown) => {
+      this.#unreadable = asError(thrown);
+      return [];
+    });
+    if (deployments.length === 0) return;
+    for (const runId of await store.unfinished()) await this.#occupy(runId);
+    for (const deployment of deployments) this.#begin(deployment);
+  }
+
+  /** A run that a trigger started before takes one of its places. */
+  async #occupy(runId: string): Promise<void> {
+    const [started] = await this.#deps.store.read(runId, 0, 1).catch(() => []);
+    if (started?.kind !== 'run.started' || started.trigger === undefined) return;
+    const ending = this.#deps.ending(runId);
+    if (ending === undefined) return;
+    const slots = this.#slotsOf({ tenant_id: started.tenant_id, name: started.workflow.workflow }, started.trigger);
+    const done = slots.force();
+    void ending.then(done, done);
+  }
+
+  #slotsOf(deployment: Pick<Deployment, 'tenant_id' | 'name'>, trigger: string): Slots {
+    const key = JSON.stringify([deployment.tenant_id, deployment.name, trigger]);
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    const slots = new Slots(concurrentRunsDefault);
+    this.#slots.set(key, slots);
+    return slots;
   }
 
   /** Resolves when the deployment is durable and its triggers have begun. @throws JSONFlowError INVALID_INPUT, NOT_AVAILABLE_YET, LIMIT_EXCEEDED */
@@ -50,7 +87,7 @@ export class Deployments {
       );
     for (const { type } of triggers)
       if (this.#deps.sources[type] === undefined)
-        throw new JSONFlowError('INVALID_CONFIG', `this coordinator has no adapter for triggers of type ${type}`, {
+        throw new JSONFlowError('INVALID_INPUT', `this coordinator has no adapter for triggers of type ${type}`, {
           hint: 'Start it with that adapter (--adapters).',
         });
     return this.#inTurn(async () => {
@@ -94,9 +131,10 @@ export class Deployments {
     const { triggers = [] } = deployment.workflow;
     const live: Live = {
       deployment,
-      triggers: triggers.flatMap((trigger) => {
-        const source = this.#deps.sources[trigger.type];
-        return source === undefined ? [] : [new Trigger(deployment, trigger, { ...this.#deps, source })];
+      triggers: triggers.map((trigger) => {
+        const slots = this.#slotsOf(deployment, triggerIdOf(trigger));
+        slots.resize(trigger.max_concurrent_runs ?? concurrentRunsDefault);
+        return new Trigger(deployment, trigger, { ...this.#deps, source: this.#deps.sources[trigger.type], slots });
       }),
     };
     this.#live.set(keyOf(deployment), live);

@@ -84,8 +84,7 @@ export async function startEvent(request: SubmitRequest, plan: Plan, values: Val
       'UNAUTHORIZED',
       `the workflow is for tenant ${tenant}, the credential for ${request.tenantId}`,
     );
-  checkAvailable(workflow);
-  refuseWhatCannotBeSent(plan);
+  checkStartable(plan);
   const input: JSONValue = request.input ?? {};
   let text: string;
   try {
@@ -105,11 +104,18 @@ export async function startEvent(request: SubmitRequest, plan: Plan, values: Val
     input_digest,
     tenant_id: request.tenantId ?? tenant,
     ...(request.idempotencyKey === undefined ? {} : { idempotency_key: request.idempotencyKey }),
+    ...(request.trigger === undefined ? {} : { trigger: request.trigger }),
   };
 }
 
-/** Promises that this release can't keep are refused, not ignored. @throws JSONFlowError NOT_AVAILABLE_YET */
-export function checkAvailable(workflow: Workflow): void {
+/** What no run of the workflow could ever do. @throws JSONFlowError NOT_AVAILABLE_YET, LIMIT_EXCEEDED */
+export function checkStartable(plan: Plan): void {
+  refuseWhatComesLater(plan.workflow);
+  refuseWhatCannotBeSent(plan);
+}
+
+/** Promises that this release can't keep are refused, not ignored. */
+function refuseWhatComesLater(workflow: Workflow): void {
   const later = (field: string, what: string): never => {
     throw new JSONFlowError('NOT_AVAILABLE_YET', `${field} asks for ${what}, which this release does not have yet`, {
       hint: `Remove ${field} to run the workflow without it.`,

@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { seeded } from '../../test/store/history.ts';
 import { adapterOf, Cluster, type ClusterOptions, steps, until } from '../../test/support/cluster.ts';
 import { isObject, type JSONObject, type JSONValue } from '../lib/json.ts';
-import type { Disposition, MessageSource, SourceConfig, SourceMessage } from '../ports/message-source.ts';
+import type { Deliver, MessageSource, SourceConfig, SourceMessage } from '../ports/message-source.ts';
 import type { MqTrigger, Workflow } from '../protocol/workflow.ts';
 import { MemoryDisk, MemoryStore } from '../store/memory/memory-store.ts';
 
@@ -16,7 +16,8 @@ class Queue implements MessageSource {
   loses: () => boolean = () => false;
   held = 0;
   starts = 0;
-  #deliver: ((incoming: SourceMessage) => Promise<Disposition>) | undefined;
+  #deliver: Deliver | undefined;
+  #gone = new AbortController();
   #unanswered = new Set<SourceMessage>();
 
   /** The consumer is gone: what it says from now on reaches nobody. */
@@ -25,6 +26,16 @@ class Queue implements MessageSource {
     this.messages.push(...this.#unanswered);
     this.#unanswered = new Set();
     this.held = 0;
+    this.#gone.abort(new Error('disconnected'));
+    this.#gone = new AbortController();
+  }
+
+  /** Comes back at once, as after a break of the connection. */
+  reconnect(): void {
+    const deliver = this.#deliver;
+    this.disconnect();
+    this.#deliver = deliver;
+    this.pump();
   }
 
   add(...ids: string[]): void {
@@ -32,11 +43,7 @@ class Queue implements MessageSource {
     this.pump();
   }
 
-  async start(
-    config: SourceConfig,
-    deliver: (incoming: SourceMessage) => Promise<Disposition>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async start(config: SourceConfig, deliver: Deliver, signal: AbortSignal): Promise<void> {
     this.starts += 1;
     this.config = config;
     this.#deliver = deliver;
@@ -57,7 +64,7 @@ class Queue implements MessageSource {
       this.held += 1;
       const connection = this.#unanswered;
       connection.add(incoming);
-      void this.#deliver(incoming).then((disposition) => {
+      void this.#deliver(incoming, this.#gone.signal).then((disposition) => {
         if (this.#unanswered !== connection) return;
         connection.delete(incoming);
         this.held -= 1;
@@ -197,11 +204,50 @@ it('a deployment outlives the coordinator, can be replaced and removed', async (
   await assert.rejects(second.coordinator.deployments(), { code: 'CLOSED' });
 });
 
+it('what comes again while it waits for its turn has one run, and its old copy is forgotten', async () => {
+  const queue = new Queue();
+  const finish: (() => void)[] = [];
+  const cluster = await Cluster.start({ sources: { mq: queue } });
+  const adapter = adapterOf(() => new Promise<number>((resolve) => finish.push(() => resolve(1))));
+  await cluster.worker('w', [adapter], { slots: 100 }).join(await cluster.connect());
+  await cluster.coordinator.deploy(workflow({ max_concurrent_runs: 1 }));
+  queue.add('a', 'b');
+  await until(() => finish.length === 1 && queue.held === 1);
+  for (let times = 0; times < 20; times += 1) queue.reconnect();
+  finish[0]?.();
+  await until(() => finish.length === 2);
+  finish[1]?.();
+  await until(() => cluster.coordinator.underWay === 0 && queue.held + queue.messages.length === 0);
+  assert.deepEqual(idsOf(cluster.disk), ['a', 'b']);
+  const [deployment] = await cluster.coordinator.deployments();
+  assert.equal(deployment?.triggers[0]?.messages_repeated, 0, 'no copy was left to be taken for a repetition');
+  await cluster.close();
+});
+
+it('runs of an earlier deployment, or of before a restart, take places, too', async () => {
+  const disk = new MemoryDisk();
+  const queue = new Queue();
+  const first = await Cluster.start({ sources: { mq: queue }, store: new MemoryStore({ disk }) });
+  await first.coordinator.deploy(workflow({ max_concurrent_runs: 1 }));
+  queue.add('a', 'b');
+  await until(() => disk.runs.size === 1);
+  await first.coordinator.deploy({ ...workflow({ max_concurrent_runs: 1 }), description: 'again' });
+  await until(() => queue.held === 1);
+  assert.equal(disk.runs.size, 1);
+  await first.close();
+  const second = await Cluster.start({ sources: { mq: queue }, store: new MemoryStore({ disk }) });
+  await until(() => queue.held === 1);
+  assert.equal(disk.runs.size, 1);
+  await second.worker('w', [adapterOf(() => 1)]).join(await second.connect());
+  await until(() => disk.runs.size === 2 && queue.held + queue.messages.length === 0);
+  await second.close();
+});
+
 it('what nothing could ever start, or no adapter serves, is refused', async () => {
   const cluster = await Cluster.start();
   const { triggers: _, ...without } = workflow();
   await assert.rejects(cluster.coordinator.deploy(without), { code: 'INVALID_INPUT' });
-  await assert.rejects(cluster.coordinator.deploy(workflow()), { code: 'INVALID_CONFIG' });
+  await assert.rejects(cluster.coordinator.deploy(workflow()), { code: 'INVALID_INPUT' });
   await assert.rejects(cluster.coordinator.deploy({ workflow: 'x', steps: [] }), { code: 'INVALID_WORKFLOW' });
   await cluster.close();
 });
@@ -213,10 +259,15 @@ it('a coordinator that has too much to do takes the message later', async () => 
   queue.add('a', 'b');
   await until(() => queue.held + queue.messages.length === 0);
   queue.add('c');
-  await until(() => queue.messages.length === 1);
+  const why = async () => (await cluster.coordinator.deployments())[0]?.triggers[0]?.why ?? '';
+  await until(async () => (await why()).includes('no run can be started'));
+  assert.equal(queue.held, 1, 'it is held, and not sent back and forth');
   await cluster.worker('w', [adapterOf(() => 1)]).join(await cluster.connect());
+  await until(() => cluster.coordinator.underWay === 0);
+  cluster.manual.advance(200);
   await until(() => queue.held + queue.messages.length === 0);
   assert.deepEqual(idsOf(cluster.disk), ['a', 'b', 'c']);
+  assert.equal(await why(), '');
   await cluster.close();
 });
 

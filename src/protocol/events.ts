@@ -29,6 +29,8 @@ export interface RunStarted {
   input_digest: string;
   tenant_id: string | null;
   idempotency_key?: string;
+  /** Id of the workflow's trigger that started it. */
+  trigger?: string;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { abortable } from '../../kit/abortable.ts';
 import { messageOf, StepError } from '../../lib/errors.ts';
 import type { JSONObject } from '../../lib/json.ts';
 import type { Egress } from '../../ports/egress.ts';
-import type { Disposition, MessageSource, SourceConfig, SourceMessage } from '../../ports/message-source.ts';
+import type { Deliver, Disposition, MessageSource, SourceConfig } from '../../ports/message-source.ts';
 import type { Broker, Incoming } from './broker.ts';
 import { type BrokerName, checkedBroker, openBroker } from './connect.ts';
 import { type Reading, read, readingOf } from './incoming.ts';
@@ -11,11 +12,10 @@ import { queueOf } from './params.ts';
 const backoffMs = { first: 500, max: 30_000 };
 /** How long what is in work may take to be settled once the trigger ends. */
 const graceMs = 5_000;
-const retryMsDefault = 1_000;
+/** How long a message stays away that was released while others are taken. */
+const releaseMs = 1_000;
 /** What trying again can't mend. */
 const hopeless = new Set(['INVALID_PARAMS', 'EGRESS_DENIED', 'UNSUPPORTED']);
-
-type Deliver = (incoming: SourceMessage) => Promise<Disposition>;
 
 /** Where triggers of type `mq` get their messages: any broker that `mq_consume` speaks to, with the same params. */
 export function createMqSource({ egress }: { egress: Egress }): MessageSource {
@@ -45,7 +45,11 @@ async function runTrigger(config: SourceConfig, deliver: Deliver, signal: AbortS
   const name: BrokerName = { text: String(params.broker), reach: tenantId === null ? 'operator' : 'public', tenantId };
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
-      const broker = await openBroker(name, egress);
+      const broker = await abortable(
+        openBroker(name, egress),
+        signal,
+        (late) => void late.close().catch(() => undefined),
+      );
       try {
         await new Receiver(config, deliver).receive(broker, signal, () => {
           failures = 0;
@@ -70,7 +74,8 @@ class Receiver {
   readonly #prefetch: number;
   readonly #deliver: Deliver;
   readonly #reading: Reading;
-  readonly #retryMs: number;
+  /** Aborted when the subscription has ended: its messages go back, and come again. */
+  readonly #gone = new AbortController();
   readonly #inWork = new Set<Promise<void>>();
   /** Ends the subscription, which gives back what it holds. */
   readonly #end = new AbortController();
@@ -81,8 +86,8 @@ class Receiver {
     this.#params = params;
     this.#prefetch = prefetch;
     this.#deliver = deliver;
-    this.#reading = readingOf(params);
-    this.#retryMs = typeof params.retry_delay_ms === 'number' ? params.retry_delay_ms : retryMsDefault;
+    // However often it was delivered, a message that has had no run yet is no poison: the coordinator may have been away.
+    this.#reading = { ...readingOf(params), maxDeliveries: Number.POSITIVE_INFINITY };
   }
 
   async receive(broker: Broker, signal: AbortSignal, onConnected: () => void): Promise<void> {
@@ -104,6 +109,7 @@ class Receiver {
       if (this.#broken !== undefined) throw this.#broken;
     } finally {
       signal.removeEventListener('abort', onAbort);
+      this.#gone.abort(new StepError('CONNECTION_FAILED', 'the subscription has ended', { retryable: true }));
     }
   }
 
@@ -122,10 +128,11 @@ class Receiver {
   async #handle(incoming: Incoming): Promise<void> {
     const one = read(incoming.delivery, this.#reading);
     if ('poison' in one) return incoming.reject(one.poison);
-    const disposition = await this.#deliver(one).catch((): Disposition => ({ retry: this.#retryMs }));
+    const disposition = await this.#deliver(one, this.#gone.signal).catch((): Disposition => 'release');
     if (disposition === 'ack') return incoming.ack();
-    if ('reject' in disposition) return incoming.reject(disposition.reject);
-    return incoming.retryLater(disposition.retry);
+    if (disposition !== 'release') return incoming.reject(disposition.reject);
+    // What is left when the subscription ends goes back by itself.
+    if (!this.#draining && !this.#gone.signal.aborted) return incoming.retryLater(releaseMs);
   }
 
   async #settled(): Promise<void> {
