@@ -81,7 +81,8 @@ export const kafka: Recipe = {
         .map(([name, value]) => `${name}=${value}\n`)
         .join(''),
     );
-    const clusterId = randomBytes(16).toString('base64url');
+    // An id that begins with '-' would be taken for an option.
+    const clusterId = `J${randomBytes(16).toString('base64url').slice(1)}`;
     await runAs('java', java(home, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', config));
   },
   programs: (home, { dir }) => [{ command: 'java', args: java(home, 'kafka.Kafka', join(dir, 'server.properties')) }],

@@ -1,5 +1,6 @@
 import { SqlFailure } from '../errors.ts';
-import type { Field, Mode, Outcome, Session, Statement, TakeRows } from '../sql/session.ts';
+import type { Field, Mode, Outcome, Session, TakeRows } from '../sql/session.ts';
+import type { Statement } from '../sql/statement.ts';
 import type { MysqlConnection } from './connection.ts';
 import type { MysqlFacts } from './dialect.ts';
 

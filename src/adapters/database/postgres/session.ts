@@ -1,6 +1,7 @@
 import type { JSONObject } from '../../../lib/json.ts';
 import { SqlFailure } from '../errors.ts';
-import type { Field, Mode, Outcome, Session, Statement, TakeRows } from '../sql/session.ts';
+import type { Field, Mode, Outcome, Session, TakeRows } from '../sql/session.ts';
+import type { Statement } from '../sql/statement.ts';
 import type { PgConnection, Run } from './connection.ts';
 import type { Prepared } from './exchange.ts';
 

@@ -1,5 +1,5 @@
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
-import type { Statement } from './session.ts';
+import type { Statement } from './statement.ts';
 
 /** What differs in the SQL of the servers. */
 export interface Dialect {

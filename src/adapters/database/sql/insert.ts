@@ -3,7 +3,7 @@ import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { checkedName, quotedTable } from './identifier.ts';
 import { columnsSql } from './select.ts';
-import type { Statement } from './session.ts';
+import type { Statement } from './statement.ts';
 import type { Convert } from './tables.ts';
 
 /** Texts of statements by their shape: a text of 1,000 rows takes longer to write than to look up. */

@@ -3,7 +3,8 @@ import type { JSONObject } from '../../../lib/json.ts';
 import type { Call } from '../driver.ts';
 import { invalidParams, SqlFailure } from '../errors.ts';
 import { type FileAccess, type Migration, migrationsOf } from './migrations.ts';
-import type { Mode, Session, SqlServer, Statement } from './session.ts';
+import type { Mode, Session, SqlServer } from './session.ts';
+import type { Statement } from './statement.ts';
 
 interface Applied {
   id: string;

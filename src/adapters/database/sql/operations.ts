@@ -7,7 +7,8 @@ import { tableParts } from './identifier.ts';
 import { columnsOf, conflictOf, InsertBuilder, type InsertTexts, returningSql } from './insert.ts';
 import { readStatement, writeStatement } from './raw.ts';
 import { selectStatement } from './select.ts';
-import type { Outcome, Session, SqlServer, Statement } from './session.ts';
+import type { Outcome, Session, SqlServer } from './session.ts';
+import type { Statement } from './statement.ts';
 import type { Convert, Tables } from './tables.ts';
 import { updateStatement } from './update.ts';
 

@@ -2,7 +2,7 @@ import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { System } from '../driver.ts';
 import { invalidParams, SqlFailure } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
-import type { Statement } from './session.ts';
+import type { Statement } from './statement.ts';
 
 const textMax = 1024 * 1024;
 const reads = new Set(['SELECT', 'WITH', 'VALUES', 'TABLE', 'SHOW', 'EXPLAIN', 'DESCRIBE', 'DESC']);

@@ -2,7 +2,7 @@ import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts'
 import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { quotedName, quotedTable, tableParts } from './identifier.ts';
-import type { Statement } from './session.ts';
+import type { Statement } from './statement.ts';
 import type { Convert } from './tables.ts';
 import { Values, whereSql } from './where.ts';
 

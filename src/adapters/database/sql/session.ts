@@ -1,16 +1,7 @@
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { Options, System } from '../driver.ts';
 import type { Dialect } from './dialect.ts';
-
-/** SQL with its bound values, in the forms of docs/adapters/database.md (`{ "$bytes": … }`, `{ "$json": … }`). */
-export interface Statement {
-  text: string;
-  values: readonly JSONValue[];
-  /** Values by name, where the server takes them so. */
-  named?: JSONObject;
-  /** Whether the same text will come again, so that the server should keep it prepared. */
-  reuse: boolean;
-}
+import type { Statement } from './statement.ts';
 
 export interface Field {
   name: string;

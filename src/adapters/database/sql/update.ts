@@ -3,7 +3,7 @@ import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { quotedName, quotedTable, tableParts } from './identifier.ts';
 import { returningSql } from './insert.ts';
-import type { Statement } from './session.ts';
+import type { Statement } from './statement.ts';
 import { type Convert, unconverted } from './tables.ts';
 import { Values, whereSql } from './where.ts';
 

@@ -1,6 +1,7 @@
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import { SqlFailure } from '../errors.ts';
-import type { Field, Mode, Outcome, Session, Statement, TakeRows } from '../sql/session.ts';
+import type { Field, Mode, Outcome, Session, TakeRows } from '../sql/session.ts';
+import type { Statement } from '../sql/statement.ts';
 import { parseJson, rowKeys } from '../sql/values.ts';
 import type { SqliteConnection } from './connection.ts';
 import type { Cell, ChildColumn } from './messages.ts';
