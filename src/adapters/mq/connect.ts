@@ -3,6 +3,7 @@ import { parseUrl } from '../../kit/url.ts';
 import { StepError } from '../../lib/errors.ts';
 import type { Egress, Reach } from '../../ports/egress.ts';
 import type { Broker, OpenBroker } from './broker.ts';
+import { singleHostUrl } from './hosts.ts';
 
 /** Drivers by scheme. Each is loaded when a step first needs it. */
 const drivers: Record<string, () => Promise<OpenBroker>> = {
@@ -45,7 +46,7 @@ function driverOf(url: URL): () => Promise<OpenBroker> {
 }
 
 export function checkedBroker(text: string): URL {
-  const url = parseUrl(text, 'params.broker');
+  const url = parseUrl(singleHostUrl(text), 'params.broker');
   driverOf(url);
   return url;
 }

@@ -16,7 +16,11 @@ test('a URL names one server or several', () => {
     serversIn('nats://a,b:4222').map(({ host }) => host),
     ['a', 'b'],
   );
-  assert.equal(singleHostUrl('kafka://a:1/x?sasl=plain'), 'kafka://a:1/x?sasl=plain');
+  assert.deepEqual(
+    serversIn('nats://a:1,b:2?servers=c:3').map(({ port }) => port),
+    [1, 3, 2],
+  );
+  for (const text of ['kafka://a:1/x?sasl=plain', 'amqp://a:1,b:2']) assert.equal(singleHostUrl(text), text);
 });
 
 test('what is no server is refused without the URL', () => {

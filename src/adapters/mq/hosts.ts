@@ -6,11 +6,11 @@ export interface Server {
 }
 
 /**
- * The text of a URL with several hosts, as clusters are written (`kafka://a:9092,b:9092`), in a form that URL parsers read: the
- * others go to the parameter `servers`.
+ * The text of a URL with several hosts, as clusters of Kafka and NATS are written (`kafka://a:9092,b:9092`), in a form that URL parsers
+ * read: the others go to the parameter `servers`. URLs of other brokers name one host.
  */
 export function singleHostUrl(text: string): string {
-  const match = /^([a-z][a-z0-9+.-]*:\/\/(?:[^/?#]*@)?)([^/?#@]*)([^?#]*)(\?[^#]*)?/i.exec(text);
+  const match = /^((?:kafkas?|nats|tls):\/\/(?:[^/?#]*@)?)([^/?#@]*)([^?#]*)(\?[^#]*)?/i.exec(text);
   const [, head = '', hosts = '', path = '', query = ''] = match ?? [];
   const [first = '', ...others] = hosts.split(',');
   if (others.length === 0) return text;
@@ -19,7 +19,7 @@ export function singleHostUrl(text: string): string {
 
 /** The servers that a URL names, those of `?servers=` too. @throws StepError INVALID_PARAMS */
 export function serversOf(url: URL, defaultPort: number): Server[] {
-  const texts = [url.host, ...(url.searchParams.get('servers') ?? '').split(',')].flatMap((one) => one.split(','));
+  const texts = [url.host, ...url.searchParams.getAll('servers')].flatMap((one) => one.split(','));
   const servers = texts.filter((one) => one !== '').map((one) => serverOf(one, defaultPort));
   if (servers.length > 0) return servers;
   throw new StepError('INVALID_PARAMS', 'params.broker names no host');

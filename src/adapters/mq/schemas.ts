@@ -128,7 +128,7 @@ const consumeParams: Record<string, JSONObject> = {
   max_messages: { type: 'integer', minimum: 1, maximum: 50_000, description: 'At most so many messages. Default 100.' },
   wait_ms: ms('How long to wait for the first message, in ms. Default 1,000.'),
   group: name(
-    'Kafka, NATS, Redis: consumers of one group share the messages. Default: jsonflow, in Kafka jsonflow. and the topic.',
+    'Kafka, NATS, Redis: consumers of one group share the messages. Default: jsonflow.<topic> in Kafka, jsonflow-<subject> with _ for dots and wildcards in NATS, jsonflow in Redis.',
   ),
   from: {
     description: `Where a new group begins, where the broker keeps messages: earliest (default), latest, a position, or a time. ${kafkaFrom.description} ${natsFrom.description}`,
