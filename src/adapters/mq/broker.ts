@@ -34,7 +34,7 @@ export interface PublishRequest {
 
 /** A message as it came. */
 export interface Delivery {
-  /** The publisher's message id where it gave one, else a name of its place: `topic/partition/offset`, `stream/id`. Never a delivery tag. */
+  /** The publisher's message id where it gave one, else a name of its place that no other message gets, not even in a queue that is deleted and made again. Never a delivery tag. */
   id: string;
   body: Uint8Array;
   contentType: string | undefined;

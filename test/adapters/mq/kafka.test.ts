@@ -248,6 +248,40 @@ describeWith('kafka', 'Kafka', (text) => {
     });
   });
 
+  describe('messages without an id', () => {
+    const idsOf = ({ deliveries }: Batch): string[] => deliveries.map(({ id }) => id);
+
+    check('are named by their place: again the same, but never as in a topic before', async (broker, topic) => {
+      const admin = new Admin({ clientId: 't', bootstrapBrokers: [url.host] });
+      const params = { topic, group: topic };
+      const twice = async (values: string[]): Promise<string[]> => {
+        const producer = new Producer({ clientId: 't', bootstrapBrokers: [url.host] });
+        // An id that is empty is none.
+        const headers = new Map([[Buffer.from('message-id'), Buffer.alloc(0)]]);
+        const messages = values.map((value) => ({ topic, partition: 0, value: Buffer.from(value), headers }));
+        await producer.send({ messages });
+        await producer.close();
+        const first = await consume(broker, params, values.length, 5000);
+        assert.deepEqual(textsOf(first), values);
+        await first.release();
+        const again = await consume(broker, params, values.length, 5000);
+        assert.equal(again.deliveries[0]?.deliveriesBefore, 1);
+        assert.deepEqual(idsOf(again), idsOf(first));
+        assert.deepEqual(idsOf(await consume(broker, { topic, replay: true })), idsOf(first));
+        await again.ack();
+        return idsOf(first);
+      };
+      const before = await twice(['a', 'b']);
+      await admin.deleteTopics({ topics: [topic] });
+      await admin.close();
+      await broker.createQueue({ topic, partitions: 1 }, never);
+      const after = await twice(['c', 'd', 'e', 'f']);
+      assert.equal(new Set([...before, ...after]).size, 6);
+      for (const ids of [before, after])
+        for (const [offset, id] of ids.entries()) assert.ok(id.startsWith(`${topic}/0/${offset}/`), id);
+    });
+  });
+
   describe('groups', () => {
     check(
       'share partitions; what is held when another joins is settled first, and nothing comes twice',

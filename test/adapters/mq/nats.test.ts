@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, nkeys } from '@nats-io/transport-node';
 import type { Batch, Broker, OutgoingMessage } from '../../../src/adapters/mq/broker.ts';
 import { openNats } from '../../../src/adapters/mq/nats/nats.ts';
@@ -197,6 +198,37 @@ describeWith('nats', 'NATS', (url) => {
       assert.deepEqual((await consume(broker, params, 10, 1500)).deliveries, []);
       await held.ack();
       assert.deepEqual((await consume(broker, params, 10, 700)).deliveries, []);
+    });
+
+    check('messages without an id: again the same, but never as in a stream before', async (broker, subject) => {
+      const connection = await connect({ servers: new URL(url).host });
+      const manager = await jetstreamManager(connection);
+      const idsOf = ({ deliveries }: Batch): string[] => deliveries.map(({ id }) => id);
+      const twice = async (texts: string[]): Promise<string[]> => {
+        for (const text of texts) connection.publish(subject, text);
+        await connection.flush();
+        const first = await consume(broker, { subject }, texts.length, 5000);
+        assert.deepEqual(textsOf(first), texts);
+        await first.release();
+        const again = await consume(broker, { subject }, texts.length, 5000);
+        assert.equal(again.deliveries[0]?.deliveriesBefore, 1);
+        assert.deepEqual(idsOf(again), idsOf(first));
+        assert.deepEqual(idsOf(await consume(broker, { subject, replay: true })), idsOf(first));
+        await again.reject(0, 'it is bad');
+        await again.ack();
+        return idsOf(first);
+      };
+      const before = await twice(['a', 'b']);
+      await manager.streams.delete(subject);
+      await broker.createQueue({ subject }, never);
+      const after = await twice(['c', 'd', 'e']);
+      await connection.close();
+      assert.equal(new Set([...before, ...after]).size, 5);
+      for (const ids of [before, after])
+        for (const [index, id] of ids.entries()) assert.match(id, new RegExp(`^${subject}/${index + 1}/\\d{19}$`));
+      const dead = await consume(broker, { subject: `${subject}.dead` });
+      assert.deepEqual(textsOf(dead), ['a', 'c'], 'no dead letter is taken for one of the stream before');
+      assert.deepEqual(idsOf(dead), [before[0], after[0]]);
     });
 
     check('a group reads one subject', async (broker, subject) => {

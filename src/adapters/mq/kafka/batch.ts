@@ -20,8 +20,8 @@ interface GroupBatchOptions extends Dependencies {
   leave(): void;
 }
 
-export const deliveryOfTaken = (topic: string, { window, record, deliveriesBefore }: Taken): Delivery =>
-  deliveryOf(topic, window.partition, record, deliveriesBefore);
+export const deliveryOfTaken = (topic: string, { window, incarnation, record, deliveriesBefore }: Taken): Delivery =>
+  deliveryOf({ topic, incarnation, partition: window.partition }, record, deliveriesBefore);
 
 export function groupBatch({ consumer, taken, topic, leave, setAside }: GroupBatchOptions): Batch {
   const open = new Map(taken.entries());
@@ -101,7 +101,9 @@ export function replayBatch(topic: string, replayed: readonly Replayed[]): Batch
     );
   };
   return {
-    deliveries: replayed.map(({ partition, record }) => deliveryOf(topic, partition, record, 0)),
+    deliveries: replayed.map(({ partition, incarnation, record }) =>
+      deliveryOf({ topic, incarnation, partition }, record, 0),
+    ),
     ack: async () => undefined,
     release: async () => undefined,
     reject: unsupported,

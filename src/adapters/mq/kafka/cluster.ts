@@ -12,6 +12,8 @@ import type { MetadataResponse } from './wire.ts';
 export interface Topic {
   name: string;
   id: string;
+  /** Another one if the topic is deleted and made again: its id as Kafka's tools show it, before Kafka 2.8 that of the cluster. */
+  incarnation: string;
   /** By partition: number of the broker that leads it. */
   leaders: number[];
   replicas: number;
@@ -92,7 +94,13 @@ export class Cluster {
     if (found === undefined || found.errorCode !== 0) throw notFound(name);
     const leaders: number[] = [];
     for (const { partitionIndex, leaderId } of found.partitions) leaders[partitionIndex] = leaderId;
-    const topic = { name, id: found.topicId, leaders, replicas: found.partitions[0]?.replicaNodes.length ?? 0 };
+    const topic = {
+      name,
+      id: found.topicId,
+      incarnation: incarnationOf(found.topicId, response.clusterId),
+      leaders,
+      replicas: found.partitions[0]?.replicaNodes.length ?? 0,
+    };
     if (this.#topics.size >= topicsMax) this.#topics.clear();
     this.#topics.set(name, { topic, until: Date.now() + topicAgeMaxMs });
     return topic;
@@ -207,6 +215,11 @@ function apiFinder(kafka: KafkaModule, any: () => Promise<Connection>): ApiFinde
     },
     close: () => finder.close(),
   };
+}
+
+function incarnationOf(topicId: string, clusterId: string | null): string {
+  const bytes = Buffer.from(topicId.replaceAll('-', ''), 'hex');
+  return bytes.some((one) => one !== 0) ? bytes.toString('base64url') : (clusterId ?? '');
 }
 
 export const notFound = (name: string, cause?: unknown): StepError =>

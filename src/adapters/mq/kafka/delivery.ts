@@ -5,7 +5,17 @@ import type { ReadRecord } from './fetch.ts';
 
 const own = ['message-id', 'content-type'];
 
-export function deliveryOf(topic: string, partition: number, record: ReadRecord, deliveriesBefore: number): Delivery {
+interface Place {
+  topic: string;
+  incarnation: string;
+  partition: number;
+}
+
+export function deliveryOf(
+  { topic, incarnation, partition }: Place,
+  record: ReadRecord,
+  deliveriesBefore: number,
+): Delivery {
   const headers: Record<string, string> = {};
   const named = new Map<string, string>();
   for (const [name, value] of record.headers) {
@@ -24,7 +34,8 @@ export function deliveryOf(topic: string, partition: number, record: ReadRecord,
     else properties.key_base64 = record.key.toString('base64');
   }
   return {
-    id: named.get('message-id') ?? `${topic}/${partition}/${record.offset}`,
+    // A topic that is deleted and made again counts its offsets from 0 again: its messages are others.
+    id: named.get('message-id') || `${topic}/${partition}/${record.offset}/${incarnation}`,
     // Copied: the record is a piece of a whole read, which would be kept with it.
     body: Uint8Array.from(record.value ?? Buffer.alloc(0)),
     contentType: named.get('content-type'),

@@ -16,6 +16,8 @@ export interface ReadRecord {
 
 export interface Fetched {
   partition: number;
+  /** Of the topic that was read. */
+  incarnation: string;
   /** Where reading began, and where the next one is to begin. */
   from: number;
   to: number;
@@ -90,17 +92,22 @@ async function fetchFromNode(
     response = partly;
   }
   return response.responses.flatMap((one) =>
-    one.partitions.flatMap((partition) => readPartition(partition, positions)),
+    one.partitions.flatMap((partition) => readPartition(topic, partition, positions)),
   );
 }
 
 const offsetOutOfRange = 1;
 
-function readPartition(fetched: FetchedPartition, positions: ReadonlyMap<number, number>): Fetched[] {
+function readPartition(
+  { incarnation }: Topic,
+  fetched: FetchedPartition,
+  positions: ReadonlyMap<number, number>,
+): Fetched[] {
   const partition = fetched.partitionIndex;
   const from = positions.get(partition);
   if (from === undefined) return [];
-  if (fetched.errorCode === offsetOutOfRange) return [{ partition, from, to: from, records: [], outOfRange: true }];
+  if (fetched.errorCode === offsetOutOfRange)
+    return [{ partition, incarnation, from, to: from, records: [], outOfRange: true }];
   if (fetched.errorCode !== 0) return [];
   const records: ReadRecord[] = [];
   const aborted = abortedOf(fetched);
@@ -115,7 +122,7 @@ function readPartition(fetched: FetchedPartition, positions: ReadonlyMap<number,
       records.push({ offset, timestampMs: Number(batch.firstTimestamp + timestampDelta), key, value, headers });
     }
   }
-  return [{ partition, from, to, records, outOfRange: false }];
+  return [{ partition, incarnation, from, to, records, outOfRange: false }];
 }
 
 const transactionalBit = 0b01_0000;

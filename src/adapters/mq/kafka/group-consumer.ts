@@ -11,6 +11,8 @@ import { PartitionWindow } from './window.ts';
 /** A record that somebody holds until it is settled. */
 export interface Taken {
   window: PartitionWindow;
+  /** Of the topic that it is from. */
+  incarnation: string;
   record: ReadRecord;
   deliveriesBefore: number;
 }
@@ -47,6 +49,7 @@ export class GroupConsumer {
   /** The last read of each partition: what a step did not want, the next one may. */
   readonly #cache = new Map<number, Fetched>();
   readonly #dirty = new Set<PartitionWindow>();
+  #incarnation: string | undefined;
   #committing: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
   #turn: Promise<void> = Promise.resolve();
@@ -180,13 +183,15 @@ export class GroupConsumer {
         const deliveriesBefore = window.take(record.offset, nowMs);
         if (deliveriesBefore === undefined) continue;
         bytes += record.value?.length ?? 0;
-        taken.push({ window, record, deliveriesBefore });
+        taken.push({ window, incarnation: cached.incarnation, record, deliveriesBefore });
       }
     }
     return taken;
   }
 
   async #read(waitMs: number, signal: AbortSignal): Promise<void> {
+    const topic = await this.#topic(signal);
+    await this.#notice(topic, signal);
     const nowMs = Date.now();
     const positions = new Map<number, number>();
     let dueMs = Number.POSITIVE_INFINITY;
@@ -197,7 +202,6 @@ export class GroupConsumer {
     }
     const soonMs = Math.max(0, Math.min(waitMs, dueMs - nowMs));
     if (positions.size === 0) return pauseMs(Math.max(soonMs, 1), signal);
-    const topic = await this.#topic(signal);
     const fetched = await fetchFrom(this.#options.data, topic, positions, {
       waitMs: soonMs,
       partitionBytesMax,
@@ -213,6 +217,20 @@ export class GroupConsumer {
 
   #topic(signal: AbortSignal): Promise<Topic> {
     return requireTopic(this.#options.data, this.#options.topic, signal);
+  }
+
+  /** A topic that was deleted and made again is read from its beginning: offsets of the one before mean nothing in it. */
+  async #notice(topic: Topic, signal: AbortSignal): Promise<void> {
+    const { incarnation } = topic;
+    if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
+      const first = await earliestOffsets(this.#options.data, topic, signal);
+      for (const [partition, window] of this.#windows) {
+        window.lost = true;
+        this.#windows.set(partition, new PartitionWindow(partition, first.get(partition) ?? 0));
+      }
+      this.#cache.clear();
+    }
+    this.#incarnation = incarnation;
   }
 
   /** Retention has deleted what was to be read, or the topic is another one of this name. */

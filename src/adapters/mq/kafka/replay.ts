@@ -7,6 +7,7 @@ import { latestOffsets } from './topics.ts';
 
 export interface Replayed {
   partition: number;
+  incarnation: string;
   record: ReadRecord;
 }
 
@@ -50,7 +51,7 @@ export async function replay(
           );
         for (const record of one.records) {
           if (record.offset >= (ends.get(one.partition) ?? 0)) break;
-          found.push({ partition: one.partition, record });
+          found.push({ partition: one.partition, incarnation: one.incarnation, record });
           bytes += record.value?.length ?? 0;
           if (found.length >= max || bytes >= bytesMax) return found;
         }

@@ -1,6 +1,7 @@
 /** Parts of Kafka's responses that are read here, as the client parses them. The client keeps these types to itself. */
 export interface MetadataResponse {
   brokers: { nodeId: number; host: string; port: number }[];
+  clusterId: string | null;
   controllerId: number;
   topics: {
     errorCode: number;

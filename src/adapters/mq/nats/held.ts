@@ -15,7 +15,8 @@ export interface Place {
   stream: string;
   delivered: number;
   sequence: number;
-  timeMs: number;
+  /** When the stream took the message, the same at each delivery. Ns since 1970, as text: numbers don't hold it exactly. */
+  timeNs: string;
   pending: number;
 }
 
@@ -23,15 +24,17 @@ export function placeOf(reply: string): Place {
   const parts = reply.split('.');
   const old = parts.length === 9;
   const [stream = '', , delivered = '', sequence = '', , time = '', pending = ''] = parts.slice(old ? 2 : 4);
-  // Nanoseconds exceed what numbers hold exactly; milliseconds do not.
   return {
     stream,
     delivered: Number(delivered),
     sequence: Number(sequence),
-    timeMs: Number(time.slice(0, -6)),
+    timeNs: time,
     pending: Number(pending),
   };
 }
+
+/** A stream that is deleted and made again counts from 1 again: by the time, its messages are others. */
+const nameOfPlace = ({ stream, sequence, timeNs }: Place): string => `${stream}/${sequence}/${timeNs}`;
 
 /** The name of its place stands in for an id where the publisher gave none. */
 export function deliveryOf(message: Msg): Delivery {
@@ -44,11 +47,11 @@ export function deliveryOf(message: Msg): Delivery {
     subject: message.subject,
     stream: place.stream,
     sequence: place.sequence,
-    timestamp: new Date(place.timeMs).toISOString(),
+    timestamp: new Date(Number(place.timeNs.slice(0, -6))).toISOString(),
   };
   const given = message.headers?.get(headerNames.messageId) || message.headers?.get(messageIdHeader);
   return {
-    id: given || `${place.stream}/${place.sequence}`,
+    id: given || nameOfPlace(place),
     body: message.data,
     contentType: message.headers?.get(headerNames.contentType) || undefined,
     headers,
@@ -111,7 +114,7 @@ export class Holding {
     if (contentType !== undefined) all.set(headerNames.contentType, contentType);
     all.set(headerNames.messageId, id);
     // Not the message's own: the same stream may take dead letters, too, and would leave it out.
-    all.set(messageIdHeader, `dead/${place.stream}/${place.sequence}`);
+    all.set(messageIdHeader, `dead/${nameOfPlace(place)}`);
     const letter = { subject, body: message.data, headers: all, timeoutMs: answerMs };
     await publishOne(this.#session, letter).catch(async (thrown: unknown) => {
       if (!(thrown instanceof StepError && thrown.code === 'UNROUTABLE')) throw thrown;
