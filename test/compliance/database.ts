@@ -150,6 +150,14 @@ export function sqlCompliance(server: SqlUnderTest): void {
       assert.deepEqual(result, rows);
     });
 
+    test('what JSON can not carry is an error of the step, and of nothing else', async () => {
+      const table = await newTable();
+      // A failure beside the step would end the process, and this test with it.
+      await assert.rejects(db.insert({ table, data: { name: '\ud800' } }));
+      await new Promise(setImmediate);
+      assert.equal(await db.count(table), 0);
+    });
+
     test('what another step stored', async () => {
       const table = await newTable();
       await db.insert({ table, data: Array.from({ length: 3_000 }, (_, n) => ({ name: `p${n}`, n })) });

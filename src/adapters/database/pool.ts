@@ -1,3 +1,4 @@
+import { abortable } from '../../kit/abortable.ts';
 import { StepError } from '../../lib/errors.ts';
 import { Permits } from './permits.ts';
 
@@ -24,6 +25,9 @@ export interface ConnectionPoolOptions {
   /** What to name in errors, without credentials. */
   name: string;
 }
+
+/** How long an idle connection may take to answer, or to end. */
+const answerMs = 2_000;
 
 interface Idle<C> {
   connection: C;
@@ -80,11 +84,11 @@ export class ConnectionPool<C> {
     clearTimeout(this.#reaper);
     this.#permits.fail(closed());
     for (const connection of this.#busy) this.#kind.destroy(connection);
-    await Promise.all(this.#idle.splice(0).map(({ connection }) => this.#kind.end(connection)));
+    await Promise.all(this.#idle.splice(0).map(({ connection }) => this.#end(connection)));
   }
 
   async #with<R>(signal: AbortSignal, body: (connection: C) => Promise<R>): Promise<R> {
-    const connection = (await this.#reuse()) ?? (await this.#open(signal));
+    const connection = (await this.#reuse(signal)) ?? (await this.#open(signal));
     this.#busy.add(connection);
     try {
       signal.throwIfAborted();
@@ -106,21 +110,31 @@ export class ConnectionPool<C> {
   }
 
   /** Who holds a permit takes an idle connection before opening another, so there are never more than permits. */
-  async #reuse(): Promise<C | undefined> {
+  async #reuse(signal: AbortSignal): Promise<C | undefined> {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       const { connection, sinceMs } = idle;
       if (this.#kind.usable(connection)) {
         if (sinceMs >= this.#suspectBeforeMs) return connection;
-        try {
-          await this.#kind.check(connection);
-          return connection;
-        } catch {
-          // It goes the way of those that are not usable.
-        }
+        if (await this.#works(connection, signal)) return connection;
       }
       this.#kind.destroy(connection);
+      signal.throwIfAborted();
     }
     return undefined;
+  }
+
+  /** A server that says nothing must not take the whole time of whoever asks. */
+  async #works(connection: C, signal: AbortSignal): Promise<boolean> {
+    const limit = AbortSignal.any([signal, this.#closing.signal, AbortSignal.timeout(answerMs)]);
+    return abortable(this.#kind.check(connection), limit).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #end(connection: C): Promise<void> {
+    const limit = AbortSignal.timeout(answerMs);
+    await abortable(this.#kind.end(connection), limit).catch(() => this.#kind.destroy(connection));
   }
 
   #putBack(connection: C): void {
@@ -153,7 +167,7 @@ export class ConnectionPool<C> {
     const beforeMs = performance.now() - this.#options.idleMs;
     const kept = this.#idle.findIndex(({ sinceMs }) => sinceMs > beforeMs);
     for (const { connection } of this.#idle.splice(0, kept === -1 ? this.#idle.length : kept))
-      void this.#kind.end(connection);
+      void this.#end(connection);
     this.#reapLater();
   }
 }

@@ -24,14 +24,15 @@ export class Harness {
   readonly url: string;
   readonly adapter: Adapter;
   readonly #registry = new AdapterRegistry();
-  readonly #blobs = contextFor({ id: 'blobs', type: '', params: {} }).blobs;
+  #blobs = contextFor({ id: 'blobs', type: '', params: {} }).blobs;
   #steps = 0;
 
   constructor(
     url: string,
-    options: { rules?: EgressRules; reached?: (point: WritePoint) => void; idleMs?: number } = {},
+    options: { rules?: EgressRules; reached?: (point: WritePoint) => void; idleMs?: number; failBlobs?: Error } = {},
   ) {
-    const { rules, ...rest } = options;
+    const { rules, failBlobs, ...rest } = options;
+    if (failBlobs !== undefined) this.#blobs = { ...this.#blobs, put: () => Promise.reject(failBlobs) };
     this.url = url;
     this.adapter = createDatabaseAdapter({ egress: createEgress(rules), ...rest });
     this.#registry.register(this.adapter);

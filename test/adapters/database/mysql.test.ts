@@ -42,6 +42,7 @@ describeWith('mysql', 'MySQL or MariaDB', () => {
       ['VARCHAR(20)', 'ü\u{1f600}\n'],
       ['VARCHAR(40)', '2026-01-02T03:04:05Z'],
       ['TEXT', 'long'],
+      ['TEXT', 9007199254740991, '9007199254740991'],
       ['CHAR(3)', 'ab'],
       ['BLOB', { $bytes: 'AAEC/w==' }],
       ['VARBINARY(8)', { $bytes: 'AAEC/w==' }],

@@ -62,6 +62,8 @@ describeWith('postgres', 'PostgreSQL', () => {
       ],
       ['jsonb[]', [{ a: 1 }, { b: [2] }]],
       ['bytea[]', [{ $bytes: 'AAE=' }]],
+      ['int2vector', '1 2'],
+      ['box[]', '{(1,1),(0,0);(2,2),(1,1)}'],
       ['inet', '10.0.0.1/8'],
       ['int4range', '[1,5)'],
       ['point', '(1,2)'],

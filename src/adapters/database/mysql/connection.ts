@@ -28,6 +28,19 @@ export interface Executed {
   inTransaction: boolean | undefined;
 }
 
+/** SQL that makes a session what the adapter expects. */
+export interface SessionSetup {
+  /** Character set and database. */
+  restoring: string;
+  /** All the rest. */
+  settings: string;
+}
+
+/** What mysql2's types leave out. */
+interface Resettable {
+  reset(done: (error: Error | null | undefined) => void): void;
+}
+
 /** mysql2's events for what it does not type. */
 interface Command {
   on(event: 'fields', listener: (columns: Column[] | undefined) => void): void;
@@ -40,17 +53,21 @@ interface Command {
 export class MysqlConnection {
   readonly #connection: Connection;
   readonly #kill: (threadId: number) => Promise<void>;
+  readonly #setup: SessionSetup;
   /** The last limits that were set, so that they are set only where they change. */
   limits = '';
+  /** Whether the author's SQL may have changed the session. */
+  touched = false;
   readonly #lost = Promise.withResolvers<never>();
   #broken = false;
   #running = 0;
   #open = false;
 
   /** @param kill stops what runs on the thread, from another connection; does not reject */
-  constructor(connection: Connection, kill: (threadId: number) => Promise<void>) {
+  constructor(connection: Connection, kill: (threadId: number) => Promise<void>, setup: SessionSetup) {
     this.#connection = connection;
     this.#kill = kill;
+    this.#setup = setup;
     this.#lost.promise.catch(() => undefined);
     connection.on('error', (thrown) => this.#lose(thrown));
     this.#stream.once('close', () => this.#lose(new Error('the connection was closed')));
@@ -63,6 +80,30 @@ export class MysqlConnection {
   /** Whether a transaction was begun and not ended. */
   set transaction(open: boolean) {
     this.#open = open;
+  }
+
+  /** What a text needs of the session that another one may have changed. */
+  get restoring(): string {
+    return this.#setup.restoring;
+  }
+
+  async tidy(): Promise<void> {
+    if (!this.touched || !this.usable) return;
+    try {
+      await this.#guarded(
+        () =>
+          new Promise<void>((resolve, reject) => {
+            (this.#connection as unknown as Resettable).reset((error) =>
+              error === null || error === undefined ? resolve() : reject(error),
+            );
+          }),
+      );
+      await this.script(`${this.#setup.restoring}; ${this.#setup.settings}`);
+      this.touched = false;
+      this.limits = '';
+    } catch {
+      this.destroy();
+    }
   }
 
   destroy(): void {
@@ -136,16 +177,21 @@ export class MysqlConnection {
       taking = taking
         .then(() => (failed === undefined ? take(full) : undefined))
         .catch((thrown) => {
+          // There is no other way to tell the server that no more rows are wanted.
           failed ??= { thrown };
+          this.destroy();
         })
         .finally(() => this.#connection.resume());
     };
-    await this.#execute(text, values, executed, (row) => {
-      if (failed !== undefined) return;
-      rows.push(row);
-      if (rows.length >= batchRows) flush();
-    });
-    await taking;
+    try {
+      await this.#execute(text, values, executed, (row) => {
+        rows.push(row);
+        if (rows.length >= batchRows) flush();
+      });
+      await taking;
+    } catch (thrown) {
+      throw failed === undefined ? thrown : failed.thrown;
+    }
     if (failed !== undefined) throw failed.thrown;
     if (rows.length > 0) await take(rows);
     if (!reuse) this.#connection.unprepare(text);
@@ -163,7 +209,7 @@ export class MysqlConnection {
     await this.#guarded(
       () =>
         new Promise<void>((resolve, reject) => {
-          const options = { sql: text, values: values.map(plainValue), rowsAsArray: true };
+          const options = { sql: text, values: values.map(boundValue), rowsAsArray: true };
           const command = this.#connection.execute(options) as unknown as Command;
           command.on('fields', (columns) => {
             sets += 1;
@@ -205,6 +251,15 @@ export class MysqlConnection {
     }
   }
 }
+
+/** As a DOUBLE, a large whole number would become `9.007199254740991e15` in a column of texts. */
+function boundValue(value: JSONValue): string | number | bigint | boolean | null | Buffer {
+  const plain = plainValue(value);
+  return typeof plain === 'number' && Math.abs(plain) >= exponentFrom && Number.isSafeInteger(plain)
+    ? BigInt(plain)
+    : plain;
+}
+const exponentFrom = 1e15;
 
 function takeHeader(header: Header | null, executed: Executed): void {
   if (header === null) return;

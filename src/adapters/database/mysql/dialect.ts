@@ -7,12 +7,14 @@ export interface MysqlFacts {
   mariadb: boolean;
   /** auto_increment_increment. */
   step: number;
+  /** max_allowed_packet. */
+  packetBytes: number;
 }
 
 /** What may hold a question mark that is no placeholder, and the placeholder itself. */
-const parts = /'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|--[^\n]*|#[^\n]*|\/\*.*?\*\/|(\?)/gs;
+const parts = /'(?:[^'\\]+|\\.)*'?|"(?:[^"\\]+|\\.)*"?|`[^`]*`?|--[^\n]*|#[^\n]*|\/\*.*?(?:\*\/|$)|(\?)/gs;
 
-const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+export const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 
 const implicit = new Set(
   (
@@ -27,6 +29,10 @@ export function mysqlDialect(facts: MysqlFacts): Dialect {
     nameBytesMax: 64 * 3,
     placeholder: () => '?',
     valuesMax: 65_535,
+    get bytesMax() {
+      // Room for what is around the values.
+      return facts.packetBytes - 256 * 1024;
+    },
     defaultInValues: true,
     defaultRowsMax: 1_000,
     get consecutiveIds() {

@@ -20,9 +20,9 @@ const deadlocks = new Set([1205, 1213, 1020]);
 const timeouts = new Set([1317, 1969, 3024]);
 const readOnly = new Set([1290, 1792, 1836]);
 const credentials = new Set([1044, 1045, 1049, 1130, 1251, 1275, 1524, 1698]);
-const unavailable = new Set([1040, 1042, 1043, 1053, 1077, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1226, 1927, 4031]);
+const unavailable = new Set([1040, 1042, 1043, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1927, 4031]);
 /** Messages about values quote them. */
-const quoting = new Set([1264, 1265, 1292, 1366, 1367, 1406, 1411, 1441, 1525, 1644, 3140, 3141, 4038, 4079]);
+const quoting = new Set([1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1441, 1525, 1526, 3140, 3141, 4038, 4079]);
 
 /** What mysql2 threw, as a failure of ours, without what may quote rows. */
 export function mysqlFailure(thrown: unknown, options: SqlFailureOptions = {}): SqlFailure {
@@ -40,6 +40,18 @@ export function mysqlFailure(thrown: unknown, options: SqlFailureOptions = {}): 
       ...base,
       kind,
     });
+  // SIGNAL of a procedure or trigger says what its author likes.
+  if (errno === 1644 || sqlState.startsWith('45'))
+    return new SqlFailure('QUERY_FAILED', `a procedure or trigger of the database signalled a failure ${at}`, base);
+  // Such as a record that a foreign key would double: the message quotes it.
+  if (sqlState === '23000')
+    return new SqlFailure('CONSTRAINT_VIOLATED', `an integrity constraint is violated ${at}`, base);
+  if (errno === 1153)
+    return new SqlFailure(
+      'QUERY_FAILED',
+      `a value, a row or the output is larger than the server's max_allowed_packet ${at}`,
+      { ...base, broken: true },
+    );
   if (deadlocks.has(errno))
     return new SqlFailure('SERIALIZATION_FAILED', `${message} ${at}`, { ...base, retryable: true });
   if (timeouts.has(errno))

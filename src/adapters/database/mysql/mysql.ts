@@ -6,21 +6,25 @@ import { checkEndpoint, credentialsOf, type Endpoint, endpointOf, GuardedSocket,
 import { ConnectionPool } from '../pool.ts';
 import type { Lease, Session, SqlServer } from '../sql/session.ts';
 import { createSqlDriver } from '../sql/sql-driver.ts';
-import { MysqlConnection } from './connection.ts';
-import { type MysqlFacts, mysqlDialect } from './dialect.ts';
+import { MysqlConnection, type SessionSetup } from './connection.ts';
+import { type MysqlFacts, mysqlDialect, quote } from './dialect.ts';
 import { mysqlFailure } from './failure.ts';
 import { MysqlSession } from './session.ts';
 
 /** Times are in UTC, what does not fit is an error, and a statement on its own only reads. */
-const settings =
+const values =
   "SET SESSION time_zone = '+00:00', sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_TRANS_TABLES')";
-const readOnlyByDefault = 'SET SESSION TRANSACTION READ ONLY';
-const aboutServer = 'SELECT VERSION() AS version, @@auto_increment_increment AS step';
+const settings = `${values}; SET SESSION TRANSACTION READ ONLY`;
+const aboutServer = 'SELECT VERSION() AS version, @@auto_increment_increment AS step, @@max_allowed_packet AS packet';
+
+/** Of MariaDB; the server tells its own. */
+const packetBytesDefault = 16 * 1024 * 1024;
 
 interface Plan {
   endpoint: Endpoint;
   path: string | undefined;
   options: ConnectionOptions;
+  setup: SessionSetup;
 }
 
 /** MySQL and MariaDB through `mysql2`: `mysql://user:password@host:port/database?sslmode=…&socket=…`. */
@@ -28,7 +32,7 @@ export async function openMysql(target: Target): Promise<Driver> {
   const { createConnection } = (await import('mysql2')).default;
   const plan = planOf(target);
   await checkEndpoint(plan.endpoint, plan.path);
-  const facts: MysqlFacts = { mariadb: false, step: 1 };
+  const facts: MysqlFacts = { mariadb: false, step: 1, packetBytes: packetBytesDefault };
   const pool = new ConnectionPool<MysqlConnection>(
     {
       open: (signal) => connect(createConnection, plan, facts, signal),
@@ -58,16 +62,21 @@ function planOf(target: Target): Plan {
   const path = url.searchParams.get('socket') ?? url.searchParams.get('socketPath') ?? undefined;
   const { user, password, database } = credentialsOf(url);
   const tls = path === undefined ? tlsOptions(target) : undefined;
+  const use = database === '' ? '' : `; USE ${quote(database)}`;
   return {
     endpoint,
     path,
+    setup: { restoring: `SET NAMES utf8mb4${use}`, settings },
     options: {
       host: endpoint.host,
       port: endpoint.port,
       user: user || 'root',
       password,
       database,
-      ...(tls === undefined ? {} : { ssl: tls as NonNullable<ConnectionOptions['ssl']> }),
+      // mysql2 looks at the host's name only where it is told to.
+      ...(tls === undefined
+        ? {}
+        : { ssl: { ...(tls as object), verifyIdentity: tls.checkServerIdentity === undefined } }),
       stream: () => new GuardedSocket(endpoint, path).connect(),
       connectTimeout: 0,
       charset: 'utf8mb4',
@@ -89,16 +98,16 @@ async function connect(create: Create, plan: Plan, facts: MysqlFacts, signal: Ab
   await checkEndpoint(plan.endpoint, plan.path);
   signal.throwIfAborted();
   const raw = create(plan.options);
-  const connection = new MysqlConnection(raw, (threadId) => kill(create, plan, threadId));
+  const connection = new MysqlConnection(raw, (threadId) => kill(create, plan, threadId), plan.setup);
   const stop = (): void => connection.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {
     await connection.connected();
-    await connection.script(settings);
+    await connection.script(plan.setup.settings);
     const { rows } = await connection.run({ text: aboutServer, values: [], reuse: false });
-    await connection.script(readOnlyByDefault);
     facts.mariadb = String(rows[0]?.version).includes('MariaDB');
     facts.step = Number(rows[0]?.step);
+    facts.packetBytes = Number(rows[0]?.packet);
     return connection;
   } catch (thrown) {
     connection.destroy();
@@ -114,7 +123,7 @@ async function kill(create: Create, plan: Plan, threadId: number): Promise<void>
   try {
     await checkEndpoint(plan.endpoint, plan.path);
     const raw = create({ ...plan.options, connectTimeout: 5_000 });
-    const killer = new MysqlConnection(raw, async () => undefined);
+    const killer = new MysqlConnection(raw, async () => undefined, plan.setup);
     try {
       await killer.connected();
       await killer.script(`KILL QUERY ${Number(threadId)}`);

@@ -13,7 +13,12 @@ export function toMysqlTime(value: JSONValue): JSONValue {
   const micros = fraction.slice(0, 7);
   if (zone === '' || zone === 'Z') return `${date} ${time}${micros}`;
   const shifted = new Date(`${date}T${time}${zone}`);
-  // What is no time is the server's to refuse.
-  if (Number.isNaN(shifted.getTime())) return value;
+  // What is no time is the server's to refuse; JavaScript takes 30 February for 2 March.
+  if (Number.isNaN(shifted.getTime()) || !isDay(date)) return value;
   return `${shifted.toISOString().slice(0, 19).replace('T', ' ')}${micros}`;
+}
+
+function isDay(date: string): boolean {
+  const day = new Date(`${date}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(date);
 }

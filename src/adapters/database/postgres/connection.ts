@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { connect as connectTls } from 'node:tls';
 import type { Client, Submittable } from 'pg';
@@ -40,6 +41,8 @@ export interface ConnectionParts {
   endpoint: Endpoint;
   path: string | undefined;
   tls: ConnectionOptions | undefined;
+  /** What brings the session back to where it began. */
+  cleaning: string;
 }
 
 /** One connection: prepares statements once, and sends several at a time. All methods reject with SqlFailure. */
@@ -51,6 +54,8 @@ export class PgConnection {
   readonly #forgotten: string[] = [];
   /** What the session's limits were set to last. */
   limitSeconds = 0;
+  /** Whether the author's SQL may have changed the session. */
+  touched = false;
   #current: Exchange | undefined;
   #broken = false;
   #running = 0;
@@ -84,6 +89,17 @@ export class PgConnection {
   async end(): Promise<void> {
     this.#broken = true;
     await this.#parts.client.end().catch(() => undefined);
+  }
+
+  async tidy(): Promise<void> {
+    if (!this.touched || !this.usable) return;
+    try {
+      await this.script(this.#parts.cleaning);
+      this.touched = false;
+      this.limitSeconds = 0;
+    } catch {
+      this.destroy();
+    }
   }
 
   /** Several statements in one text, without values. */
@@ -218,17 +234,17 @@ export class PgConnection {
     socket.setTimeout(5_000, () => socket.destroy());
     await new Promise<void>((resolve) => {
       socket.once('close', () => resolve());
-      socket.once('error', () => socket.destroy());
+      socket.on('error', () => socket.destroy());
       socket.connect(() => {
         if (tls === undefined) socket.end(message);
         else socket.write(sslRequest);
       });
       socket.once('data', (answer) => {
         if (tls === undefined || answer.toString() !== 'S') return void socket.destroy();
-        const secure = connectTls({ ...tls, socket, host: endpoint.host, servername: endpoint.host }, () =>
-          secure.end(message),
-        );
-        secure.once('error', () => socket.destroy());
+        // As pg does: an address is no name to ask for.
+        const name = isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {};
+        const secure = connectTls({ ...tls, socket, host: endpoint.host, ...name }, () => secure.end(message));
+        secure.on('error', () => socket.destroy());
       });
     });
   }
@@ -345,7 +361,7 @@ const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 /** The types with these numbers, and those of the elements of arrays among them. */
 const typeQuery =
-  "SELECT oid::int8 AS oid, format_type(oid, NULL) AS name, CASE WHEN typcategory = 'A' THEN typelem::int8 END AS element " +
+  "SELECT oid::int8 AS oid, format_type(oid, NULL) AS name, CASE WHEN typinput = 'array_in'::regproc AND typdelim = ',' THEN typelem::int8 END AS element " +
   'FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[]) ' +
   'OR oid IN (SELECT typelem FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[])) ORDER BY element NULLS FIRST';
 

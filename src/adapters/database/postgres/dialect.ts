@@ -5,6 +5,7 @@ export const postgresDialect: Dialect = {
   nameBytesMax: 63,
   placeholder: (index) => `$${index}`,
   valuesMax: 65_535,
+  bytesMax: 64 * 1024 * 1024,
   defaultInValues: true,
   defaultRowsMax: 1,
   consecutiveIds: false,

@@ -13,8 +13,8 @@ const serialization = new Set(['40001', '40P01', '55P03']);
 const credentials = new Set(['28000', '28P01', '3D000']);
 const unavailable = new Set(['57P01', '57P02', '57P03', '53300', '53400']);
 /** The connection's prepared statements are of no use any more: the schema has changed, or a proxy has another connection behind it. */
-const staleStatement = (code: string, message: string): boolean =>
-  code === '26000' || (code === '0A000' && message.startsWith('cached plan must not change'));
+const staleStatement = ({ code, routine }: ServerError): boolean =>
+  code === '26000' || (code === '0A000' && routine === 'RevalidateCachedQuery');
 
 /** What pg threw, as a failure of ours. What may quote rows is left out: details, and messages about malformed values. */
 export function pgFailure(thrown: unknown, options: SqlFailureOptions = {}): SqlFailure {
@@ -37,15 +37,19 @@ export function pgFailure(thrown: unknown, options: SqlFailureOptions = {}): Sql
       { ...base, kind: kind ?? 'other' },
     );
   }
+  // RAISE of a function says what its author likes, with any code.
+  if (thrown.routine === 'exec_stmt_raise' && !serialization.has(code))
+    return new SqlFailure('QUERY_FAILED', `${silent.P0001} (SQLSTATE ${code})`, base);
   if (serialization.has(code))
-    return new SqlFailure('SERIALIZATION_FAILED', `${primary(code, message)}`, { ...base, retryable: true });
-  if (code === '57014') {
-    const late = message.includes('timeout');
+    return new SqlFailure('SERIALIZATION_FAILED', `a deadlock, a conflict or a lock (SQLSTATE ${code})`, {
+      ...base,
+      retryable: true,
+    });
+  if (code === '57014')
     return new SqlFailure('QUERY_TIMEOUT', `the server stopped the statement: ${primary(code, message)}`, {
       ...base,
-      retryable: late,
+      retryable: true,
     });
-  }
   if (code === '25P03' || code === '57P05')
     return new SqlFailure('QUERY_TIMEOUT', primary(code, message), { ...base, retryable: true, broken: true });
   if (code === '25006') return new SqlFailure('READ_ONLY', primary(code, message), base);
@@ -53,7 +57,7 @@ export function pgFailure(thrown: unknown, options: SqlFailureOptions = {}): Sql
     return new SqlFailure('AUTHENTICATION_FAILED', primary(code, message), { ...base, broken: true });
   if (unavailable.has(code) || code.startsWith('08'))
     return new SqlFailure('CONNECTION_FAILED', primary(code, message), { ...base, retryable: true, broken: true });
-  if (staleStatement(code, message))
+  if (staleStatement(thrown))
     return new SqlFailure('QUERY_FAILED', primary(code, message), { ...base, retryable: true, broken: true });
   return new SqlFailure('QUERY_FAILED', primary(code, message, thrown.position), { ...base, kind: kindOf(code) });
 }
@@ -123,6 +127,8 @@ interface ServerError {
   table?: string;
   column?: string;
   position?: string;
+  /** Of the server's source: messages may be in any language. */
+  routine?: string;
 }
 
 /** Errors of the server have a severity; those of sockets have not. */

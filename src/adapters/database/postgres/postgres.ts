@@ -18,6 +18,9 @@ import { TypeCatalogue } from './types.ts';
 const settings =
   "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'UTC'; " +
   "SET bytea_output = 'hex'; SET extra_float_digits = 1; SET standard_conforming_strings = on; SET default_transaction_read_only = on";
+/** DISCARD ALL, without prepared statements, which are the adapter's own. */
+const cleaning =
+  'SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DISCARD TEMP; SELECT pg_advisory_unlock_all(); UNLISTEN *; CLOSE ALL';
 
 interface Plan {
   endpoint: Endpoint;
@@ -94,7 +97,8 @@ async function connect(
   await checkEndpoint(plan.endpoint, plan.path);
   signal.throwIfAborted();
   const client = new Client(plan.config);
-  const connection = new PgConnection({ client, types, endpoint: plan.endpoint, path: plan.path, tls: plan.tls });
+  const { endpoint, path, tls } = plan;
+  const connection = new PgConnection({ client, types, endpoint, path, tls, cleaning: `${cleaning}; ${settings}` });
   const stop = (): void => connection.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {

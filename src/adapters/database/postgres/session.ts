@@ -1,5 +1,6 @@
 import type { JSONObject } from '../../../lib/json.ts';
 import { SqlFailure } from '../errors.ts';
+import { limitSeconds } from '../sql/limit.ts';
 import type { Field, Mode, Outcome, Session, TakeRows } from '../sql/session.ts';
 import type { Statement } from '../sql/statement.ts';
 import type { PgConnection, Run } from './connection.ts';
@@ -7,9 +8,10 @@ import type { Prepared } from './exchange.ts';
 
 type Text = Pick<Statement, 'text' | 'reuse' | 'values'>;
 
-const limitSecondsMax = 2 ** 20;
-/** A query that could change what later ones of the session do is undone with its transaction. */
-const lasting = /set_config/i;
+/** What changes rows and calls no function leaves nothing behind in the session. */
+const plain = /^\s*(?:INSERT|UPDATE|DELETE|MERGE)\b[^(]*$/i;
+/** Locks of the session, which outlast a transaction that is rolled back. */
+const locking = /advisory/i;
 
 /** A session in which whatever is not begun to write only reads (`settings` of postgres.ts). */
 export class PgSession implements Session {
@@ -28,6 +30,7 @@ export class PgSession implements Session {
 
   async run(statement: Statement): Promise<Outcome> {
     this.#signal.throwIfAborted();
+    if (statement.raw === true && !plain.test(statement.text)) this.#connection.touched = true;
     const [prepared] = await this.#connection.prepare([statement]);
     if (prepared === undefined) throw new Error('nothing was prepared');
     const values = await this.#connection.bind(prepared, statement.values);
@@ -67,20 +70,25 @@ export class PgSession implements Session {
   async read(mode: Mode, statement: Statement, batchRows: number, take: TakeRows): Promise<Field[]> {
     this.#signal.throwIfAborted();
     await this.#limit(mode);
-    const alone = mode.isolation === undefined && !lasting.test(statement.text);
-    // A serializable transaction is certain of what it read only once it has committed.
-    const end = { text: mode.isolation === 'serializable' ? 'COMMIT' : 'ROLLBACK', values: [], reuse: true };
-    const around = alone ? [] : [beginning(mode), end];
-    const [main, first, last] = await this.#connection.prepare([statement, ...around]);
-    if (main === undefined) throw new Error('nothing was prepared');
+    // A serializable transaction is certain of what it read only once it has committed; else what a function sets is undone.
+    const keeps = mode.isolation === 'serializable';
+    if (statement.raw === true && (keeps || locking.test(statement.text))) this.#connection.touched = true;
+    const end = { text: keeps ? 'COMMIT' : 'ROLLBACK', values: [], reuse: true };
+    const [main, first, last] = await this.#connection.prepare([statement, beginning(mode), end]);
+    if (main === undefined || first === undefined || last === undefined) throw new Error('nothing was prepared');
     const values = await this.#connection.bind(main, statement.values);
     this.#signal.throwIfAborted();
-    const of = (prepared: Prepared | undefined): Run[] => (prepared === undefined ? [] : [{ prepared, values: [] }]);
     try {
-      await this.#connection.read(of(first), { prepared: main, values }, of(last), batchRows, (rows: JSONObject[]) => {
-        this.#signal.throwIfAborted();
-        return take(rows);
-      });
+      await this.#connection.read(
+        alone(first),
+        { prepared: main, values },
+        alone(last),
+        batchRows,
+        (rows: JSONObject[]) => {
+          this.#signal.throwIfAborted();
+          return take(rows);
+        },
+      );
     } catch (thrown) {
       await this.rollback();
       throw thrown;
@@ -88,25 +96,33 @@ export class PgSession implements Session {
     return this.#connection.fieldsOf(main);
   }
 
-  async script(text: string): Promise<boolean> {
+  async migrate(text: string): Promise<boolean> {
+    this.#connection.touched = true;
+    const { inTransaction } = this.#connection;
+    const [before] = (await this.run({ text: "SELECT current_setting('search_path')", values: [], reuse: false })).rows;
+    if (inTransaction) await this.#connection.script(text);
+    else await this.script(text);
+    if (inTransaction && !this.#connection.inTransaction) return false;
+    // Dumps take the path away, and the adapter's own tables are found by it.
+    const path = before?.current_setting ?? '';
+    await this.run({ text: "SELECT set_config('search_path', $1, false)", values: [path], reuse: false });
+    return inTransaction;
+  }
+
+  async script(text: string): Promise<void> {
     this.#signal.throwIfAborted();
-    if (this.#connection.inTransaction) {
-      await this.#connection.script(text);
-      return this.#connection.inTransaction;
-    }
     await this.#connection.script('SET default_transaction_read_only = off');
     try {
       await this.#connection.script(text);
     } finally {
       await this.#connection.script('SET default_transaction_read_only = on').catch(() => this.#connection.destroy());
     }
-    return false;
   }
 
   /** The server's own limits, for when this node is gone; the adapter is more exact. They are set only where they change. */
   async #limit({ timeoutMs }: Mode): Promise<void> {
     this.#signal.throwIfAborted();
-    const seconds = Math.min(2 ** Math.ceil(Math.log2(Math.max(1, timeoutMs / 1_000))), limitSecondsMax);
+    const seconds = limitSeconds(timeoutMs);
     if (seconds === this.#connection.limitSeconds) return;
     await this.#connection.script(
       `SET statement_timeout = '${seconds}s'; SET idle_in_transaction_session_timeout = '${seconds}s'`,
@@ -127,6 +143,8 @@ export class PgSession implements Session {
     return runs;
   }
 }
+
+const alone = (prepared: Prepared): Run[] => [{ prepared, values: [] }];
 
 const beginning = ({ readOnly, isolation }: Mode): Text => ({
   text: `BEGIN${isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`} READ ${readOnly ? 'ONLY' : 'WRITE'}`,

@@ -11,6 +11,8 @@ export interface Dialect {
   placeholder(index: number): string;
   /** Values of one statement. */
   valuesMax: number;
+  /** Bytes of the values of one statement. */
+  bytesMax: number;
   /** Whether DEFAULT may stand for a value. */
   defaultInValues: boolean;
   /** Rows that one statement can make out of defaults alone. */

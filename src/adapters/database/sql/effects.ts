@@ -29,7 +29,13 @@ export class Digest {
 
   /** Works it out while the server is busy. */
   prepare(): void {
-    setImmediate(() => this.value);
+    setImmediate(() => {
+      try {
+        void this.value;
+      } catch {
+        // Whoever needs it gets the failure.
+      }
+    });
   }
 }
 

@@ -172,3 +172,22 @@ export function returningSql(returning: JSONValue | undefined, dialect: Dialect)
     ? undefined
     : columnsSql(returning, 'params.returning', dialect);
 }
+
+/** The rows at the beginning that one statement can take, and one in any case. */
+export function fitting(rows: JSONObject[], bytesMax: number): JSONObject[] {
+  let bytes = 0;
+  for (const [index, row] of rows.entries()) {
+    bytes += bytesOfValue(row);
+    if (bytes > bytesMax && index > 0) return rows.slice(0, index);
+  }
+  return rows;
+}
+
+/** Bytes that a value takes at most, roughly. */
+function bytesOfValue(value: JSONValue): number {
+  if (typeof value === 'string') return 3 * value.length + 4;
+  if (typeof value !== 'object' || value === null) return 12;
+  let bytes = 2;
+  for (const key in value) bytes += bytesOfValue((value as JSONObject)[key] ?? null);
+  return Array.isArray(value) ? bytes : bytes + 4;
+}

@@ -179,7 +179,7 @@ class Migrator {
       return false;
     }
     await this.#session.run(this.#record(migration));
-    if (!(await this.#session.script(migration.sql)))
+    if (!(await this.#session.migrate(migration.sql)))
       throw new StepError(
         'MIGRATION_FAILED',
         'it ended its own transaction; leave out BEGIN, COMMIT and ROLLBACK, or begin with the line "-- jsonflow: no-transaction"',
@@ -194,7 +194,7 @@ class Migrator {
     await this.#session.begin(this.#mode, [this.#record(migration)]);
     await this.#session.commit([]);
     try {
-      await this.#session.script(migration.sql);
+      await this.#session.migrate(migration.sql);
     } catch (thrown) {
       if (thrown instanceof SqlFailure && thrown.untouched) await this.#write(this.#forget(id));
       throw thrown;

@@ -1,5 +1,6 @@
-import { readdir, readFile, realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import type { Stats } from 'node:fs';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { sha256 } from '../../../lib/hash.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { Egress, Reach } from '../../../ports/egress.ts';
@@ -59,15 +60,24 @@ async function files(directory: string, { egress, reach }: FileAccess): Promise<
     if (names.length > countMax) throw invalidParams(`params.directory has more than ${countMax} migrations`);
     const list: Migration[] = [];
     for (const name of names) {
-      const sql = await readFile(join(path, name), 'utf8');
-      if (sql.length > textMax) throw invalidParams(`params.directory: ${name} is longer than ${textMax} characters`);
-      list.push(migration(name.slice(0, -'.sql'.length), sql, true));
+      const file = await realpath(join(path, name));
+      if (dirname(file) !== path) egress.checkPath('file', file, reach);
+      const { size } = await regular(file, name);
+      if (size > textMax) throw invalidParams(`params.directory: ${name} is longer than ${textMax} bytes`);
+      list.push(migration(name.slice(0, -'.sql'.length), await readFile(file, 'utf8'), true));
     }
     return list;
   } catch (thrown) {
     if (thrown instanceof Error && 'syscall' in thrown) throw invalidParams(`params.directory: ${thrown.message}`);
     throw thrown;
   }
+}
+
+/** Reading from anything else may never end. */
+async function regular(file: string, name: string): Promise<Stats> {
+  const stats = await stat(file);
+  if (!stats.isFile()) throw invalidParams(`params.directory: ${name} is not a file`);
+  return stats;
 }
 
 function migration(id: string, text: string, transaction: boolean): Migration {

@@ -4,7 +4,7 @@ import type { Call } from '../driver.ts';
 import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { tableParts } from './identifier.ts';
-import { columnsOf, conflictOf, InsertBuilder, type InsertTexts, returningSql } from './insert.ts';
+import { columnsOf, conflictOf, fitting, InsertBuilder, type InsertTexts, returningSql } from './insert.ts';
 import { readStatement, writeStatement } from './raw.ts';
 import { selectStatement } from './select.ts';
 import type { Outcome, Session, SqlServer } from './session.ts';
@@ -143,6 +143,7 @@ class Insert {
       const { columns, same } = columnsOf(batch, dialect);
       const rowsMax = columns.length === 0 ? dialect.defaultRowsMax : this.#builder.rowsMax(columns.length);
       if (batch.length > rowsMax) batch = batch.slice(0, rowsMax);
+      batch = fitting(batch, dialect.bytesMax);
       const statement = this.#builder.statement(
         batch,
         columns,

@@ -7,6 +7,9 @@ import type { Statement } from './statement.ts';
 const textMax = 1024 * 1024;
 const reads = new Set(['SELECT', 'WITH', 'VALUES', 'TABLE', 'SHOW', 'EXPLAIN', 'DESCRIBE', 'DESC']);
 
+/** Writes a file although the transaction only reads. */
+const toFile = /\b(?:OUT|DUMP)FILE\b/i;
+
 /** What would change the session or the transaction that the adapter itself keeps, or reach beyond the database. */
 const refused = new Set(
   (
@@ -71,7 +74,12 @@ export function readStatement(params: JSONObject, system: System, dialect: Diale
       'READ_ONLY',
       `db_query only reads, and params.query begins with ${word || 'no word'}; use db_update to change data`,
     );
-  return dialect.bind(text, boundValues(params, system));
+  if (system === 'mysql' && toFile.test(text))
+    throw new SqlFailure(
+      'READ_ONLY',
+      'db_query only reads, and params.query writes a file of the server (INTO OUTFILE)',
+    );
+  return { ...dialect.bind(text, boundValues(params, system)), raw: true };
 }
 
 /** A query of the workflow's author that may write. @throws StepError INVALID_PARAMS */
@@ -86,5 +94,5 @@ export function writeStatement(params: JSONObject, system: System, dialect: Dial
     throw invalidParams(
       `params.query: ${word} commits by itself on this server, so it can't be part of a step's transaction; use db_migrate`,
     );
-  return dialect.bind(text, boundValues(params, system));
+  return { ...dialect.bind(text, boundValues(params, system)), raw: true };
 }

@@ -39,8 +39,10 @@ export interface Session {
   rollback(): Promise<void>;
   /** A whole transaction that reads, `batchRows` at a time, and leaves nothing behind. */
   read(mode: Mode, statement: Statement, batchRows: number, take: TakeRows): Promise<Field[]>;
-  /** Any number of statements without values, as a migration has them. @returns whether the transaction is still the one that was begun */
-  script(text: string): Promise<boolean>;
+  /** A statement of the adapter's own that may change the schema, outside of transactions. */
+  script(text: string): Promise<void>;
+  /** Any number of the author's statements without values. @returns whether the transaction is still the one that was begun */
+  migrate(text: string): Promise<boolean>;
 }
 
 /** What `use` needs to know of a call. */

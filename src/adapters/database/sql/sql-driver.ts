@@ -128,8 +128,12 @@ export function createSqlDriver(server: SqlServer, access: FileAccess): Driver {
 const notHere = new Set(['POOL_EXHAUSTED', 'QUERY_TIMEOUT']);
 
 /** @param safe whether what may have happened already does no harm: it only reads, or its key tells */
-function again<R>({ options, signal }: Call, safe: boolean, body: () => Promise<R>): Promise<R> {
-  return retrying(
+async function again<R extends JSONObject>(
+  { options, signal }: Call,
+  safe: boolean,
+  body: () => Promise<R>,
+): Promise<R> {
+  const result = await retrying<R | SqlFailure>(
     {
       attempts: options.retry_attempts + 1,
       baseMs: 50,
@@ -141,6 +145,13 @@ function again<R>({ options, signal }: Call, safe: boolean, body: () => Promise<
         !notHere.has(thrown.code) &&
         (safe || !(thrown instanceof SqlFailure) || thrown.effect === 'no'),
     },
-    body,
+    // This comes before the reason why the step ended: whoever tries again must know.
+    () =>
+      body().catch((thrown: unknown) => {
+        if (thrown instanceof SqlFailure && thrown.code === 'OUTCOME_UNKNOWN') return thrown;
+        throw thrown;
+      }),
   );
+  if (result instanceof SqlFailure) throw result;
+  return result;
 }

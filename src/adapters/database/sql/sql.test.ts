@@ -15,7 +15,7 @@ import { unconverted } from './tables.ts';
 import { updateStatement } from './update.ts';
 import { bytesOf, parseJson, rowKeys } from './values.ts';
 
-const mysql = mysqlDialect({ mariadb: true, step: 1 });
+const mysql = mysqlDialect({ mariadb: true, step: 1, packetBytes: 16_777_216 });
 const dialects = { postgres: postgresDialect, mysql, sqlite: sqliteDialect };
 const bad = { code: 'INVALID_PARAMS' };
 

@@ -8,4 +8,6 @@ export interface Statement {
   named?: JSONObject;
   /** Whether the same text will come again, so that the server should keep it prepared. */
   reuse: boolean;
+  /** Of the workflow's author: it may change what the session keeps after the transaction. */
+  raw?: boolean;
 }

@@ -1,5 +1,6 @@
 // The process of one SQLite connection: SQLite can't be interrupted from JavaScript, but a process can be killed.
 import { constants, DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
 import { isObject, type JSONValue } from '../../../lib/json.ts';
 import { bytesValue, plainValue, realNumber, wholeNumber } from '../sql/values.ts';
 import type { Cell, ChildAnswer, ChildColumn, ChildRequest, ChildStatement } from './messages.ts';
@@ -19,10 +20,11 @@ function open(path: string, journal: string, busyMs: number): void {
   database.exec(`PRAGMA journal_mode = ${journal}`);
   database.exec('PRAGMA synchronous = FULL');
   // Other files of the machine are not what the connection string names.
-  database.setAuthorizer?.((action) =>
-    action === constants.SQLITE_ATTACH || action === constants.SQLITE_DETACH
-      ? constants.SQLITE_DENY
-      : constants.SQLITE_OK,
+  if (typeof database.setAuthorizer !== 'function')
+    throw new Error('this Node.js can not keep SQL away from other files; SQLite needs 24.10 or newer');
+  // VACUUM attaches one without a name.
+  database.setAuthorizer((action, file) =>
+    action === constants.SQLITE_ATTACH && file !== '' ? constants.SQLITE_DENY : constants.SQLITE_OK,
   );
 }
 
@@ -258,3 +260,12 @@ process.on('message', (request: ChildRequest) => {
 
 // The adapter's process has ended.
 process.on('disconnect', () => process.exit(0));
+
+/** While SQLite is at work this thread hears of nothing: another one looks whether the adapter's process is still there. */
+const watch = `
+  const { ppid } = process;
+  setInterval(() => process.ppid === ppid || process.kill(process.pid, 'SIGKILL'), 500);
+`;
+process.once('message', () =>
+  new Worker(watch, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref(),
+);

@@ -15,6 +15,8 @@ export class SqliteConnection {
   #waiting: PromiseWithResolvers<Answer> | undefined;
   #broken = false;
   #inTransaction = false;
+  /** Whether the author's SQL may have changed what only this connection has, such as its settings. */
+  touched = false;
   readonly #exited: Promise<void>;
 
   constructor() {
@@ -41,7 +43,8 @@ export class SqliteConnection {
   /** @throws SqlFailure */
   async ask(request: ChildRequest): Promise<Answer> {
     if (this.#broken) throw lost();
-    if (this.#waiting !== undefined) await this.#waiting.promise.catch(() => undefined);
+    while (this.#waiting !== undefined) await this.#waiting.promise.catch(() => undefined);
+    if (this.#broken) throw lost();
     const waiting = Promise.withResolvers<Answer>();
     this.#waiting = waiting;
     this.#child.ref();
@@ -63,6 +66,11 @@ export class SqliteConnection {
     this.#child.ref();
     if (this.#child.connected) this.#child.disconnect();
     await this.#exited;
+  }
+
+  /** A new process is the surest way to what a connection begins with. */
+  async tidy(): Promise<void> {
+    if (this.touched) this.destroy();
   }
 
   async cancel(): Promise<void> {

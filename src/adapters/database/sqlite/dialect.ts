@@ -3,13 +3,14 @@ import type { Dialect } from '../sql/dialect.ts';
 import { expandLists } from '../sql/lists.ts';
 
 /** What may hold a question mark that is no placeholder, and the placeholder itself. */
-const parts = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*.*?\*\/|(\?)/gs;
+const parts = /'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|--[^\n]*|\/\*.*?(?:\*\/|$)|(\?)/gs;
 
 export const sqliteDialect: Dialect = {
   quote: (name) => `"${name.replaceAll('"', '""')}"`,
   nameBytesMax: 512,
   placeholder: () => '?',
   valuesMax: 32_766,
+  bytesMax: 64 * 1024 * 1024,
   defaultInValues: false,
   defaultRowsMax: 1,
   consecutiveIds: false,

@@ -6,6 +6,9 @@ import { parseJson, rowKeys } from '../sql/values.ts';
 import type { SqliteConnection } from './connection.ts';
 import type { Cell, ChildColumn } from './messages.ts';
 
+/** Tables of the connection alone, which would hide others. */
+const temporary = /\btemp(?:orary)?\b/i;
+
 export class SqliteSession implements Session {
   readonly #connection: SqliteConnection;
   readonly #signal: AbortSignal;
@@ -22,6 +25,7 @@ export class SqliteSession implements Session {
 
   async run(statement: Statement): Promise<Outcome> {
     this.#signal.throwIfAborted();
+    if (statement.raw === true && temporary.test(statement.text)) this.#connection.touched = true;
     const { columns = [], rows = [], affected = 0, insertId } = await this.#connection.ask({ op: 'run', statement });
     return {
       rows: rows.map(rowMaker(columns)),
@@ -73,9 +77,14 @@ export class SqliteSession implements Session {
     }
   }
 
-  async script(text: string): Promise<boolean> {
+  async script(text: string): Promise<void> {
     this.#signal.throwIfAborted();
     await this.#connection.ask({ op: 'script', text });
+  }
+
+  async migrate(text: string): Promise<boolean> {
+    this.#connection.touched = true;
+    await this.script(text);
     return this.#connection.inTransaction;
   }
 }
