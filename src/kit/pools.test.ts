@@ -125,3 +125,17 @@ it('waits for a pool that is being opened only as long as the caller may', async
   await cache.close();
   assert.equal(pool.closed, 1);
 });
+
+it('tells what is open without waiting for what is being opened, and ends that when it closes', async () => {
+  const cache = new PoolCache<Pool>();
+  const { opened, open } = opener();
+  await cache.use('a', open, async () => undefined, signal);
+  const silent = (closing: AbortSignal) =>
+    new Promise<Pool>((_, reject) => closing.addEventListener('abort', () => reject(closing.reason)));
+  const using = cache.use('b', silent, async () => undefined, signal);
+  const refused = assert.rejects(using, { code: 'STEP_CANCELLED' });
+  assert.deepEqual(await cache.opened(), opened);
+  await cache.close();
+  await refused;
+  assert.equal(opened[0]?.closed, 1);
+});

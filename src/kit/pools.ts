@@ -14,6 +14,8 @@ interface Closable {
 
 interface Entry<T> {
   ready: Promise<T>;
+  /** What `ready` gave. */
+  pool: T | undefined;
   users: number;
   reap: NodeJS.Timeout | undefined;
 }
@@ -24,26 +26,31 @@ export class PoolCache<T extends Closable> {
   readonly #idleMs: number;
   /** In the order of their last use, the oldest first. Keys hold passwords: they go nowhere. */
   readonly #entries = new Map<string, Entry<T>>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor({ poolsMax = 100, idleMs = 60_000 }: PoolCacheOptions = {}) {
     this.#poolsMax = poolsMax;
     this.#idleMs = idleMs;
   }
 
-  /** What is open, for health and metrics. */
+  /** What is open, for health and metrics; not what is being opened. */
   async opened(): Promise<T[]> {
-    const settled = await Promise.allSettled([...this.#entries.values()].map(({ ready }) => ready));
-    return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    return [...this.#entries.values()].flatMap(({ pool }) => (pool === undefined ? [] : [pool]));
   }
 
   /**
    * @param key everything that makes a pool another one: target, credentials, options, and for whom it was opened
+   * @param open gets a signal that aborts when the cache closes: `close` waits for it to end
    * @param signal ends the wait for a pool that is being opened; that goes on, for whoever comes next
    * @throws StepError POOLS_EXHAUSTED (retryable); what `open` and `body` throw; the signal's reason
    */
-  async use<R>(key: string, open: () => Promise<T>, body: (pool: T) => Promise<R>, signal: AbortSignal): Promise<R> {
-    if (this.#closed) throw new StepError('STEP_CANCELLED', 'the node is closing');
+  async use<R>(
+    key: string,
+    open: (closing: AbortSignal) => Promise<T>,
+    body: (pool: T) => Promise<R>,
+    signal: AbortSignal,
+  ): Promise<R> {
+    this.#closing.signal.throwIfAborted();
     const entry = this.#entries.get(key) ?? this.#open(key, open);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
@@ -58,17 +65,22 @@ export class PoolCache<T extends Closable> {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort(new StepError('STEP_CANCELLED', 'the node is closing'));
     const entries = [...this.#entries];
     await Promise.allSettled(entries.map(([key, entry]) => this.#discard(key, entry)));
   }
 
-  #open(key: string, open: () => Promise<T>): Entry<T> {
+  #open(key: string, open: (closing: AbortSignal) => Promise<T>): Entry<T> {
     this.#makeRoom();
-    const entry: Entry<T> = { ready: open(), users: 0, reap: undefined };
-    entry.ready.catch(() => {
-      if (this.#entries.get(key) === entry) this.#entries.delete(key);
-    });
+    const entry: Entry<T> = { ready: open(this.#closing.signal), pool: undefined, users: 0, reap: undefined };
+    entry.ready.then(
+      (pool) => {
+        entry.pool = pool;
+      },
+      () => {
+        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      },
+    );
     return entry;
   }
 
