@@ -1,8 +1,8 @@
 // The suite that every SQL server passes through the adapter `database`.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isObject, type JSONObject, type JSONValue } from '../../src/lib/json.ts';
 import { fails, Harness } from '../adapters/database/harness.ts';
@@ -588,6 +588,22 @@ export function sqlCompliance(server: SqlUnderTest): void {
           await writeFile(join(directory, 'README.md'), 'not SQL');
           assert.deepEqual((await fresh.migrate({ directory })).applied, ['001_a', '002_b']);
           await assert.rejects(fresh.migrate({ directory: join(directory, 'nothing') }), fails('INVALID_PARAMS'));
+          // What is in the folder may lead out of it, or be no file at all.
+          const secret = join(directory, '..', `${basename(directory)}-secret`);
+          await writeFile(secret, 'canary');
+          await symlink(secret, join(directory, '003_c.sql'));
+          const allowed = new Harness(fresh.url, {
+            rules: { deny: [`file:${secret}`] },
+          });
+          await assert.rejects(allowed.migrate({ directory }), fails('EGRESS_DENIED'));
+          await allowed.close();
+          await rm(join(directory, '003_c.sql'));
+          await rm(secret);
+          await mkdir(join(directory, '003_c.sql'));
+          await assert.rejects(
+            fresh.migrate({ directory }),
+            fails('INVALID_PARAMS', { says: /003_c\.sql is not a file/ }),
+          );
         } finally {
           await rm(directory, { recursive: true });
         }

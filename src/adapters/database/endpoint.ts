@@ -25,8 +25,12 @@ export class GuardedSocket extends Socket {
   readonly #endpoint: Endpoint;
   readonly #path: string | undefined;
 
+  /** What Node compares a certificate with where a driver names no server, as mysql2 does for addresses: else it would be `localhost`. */
+  readonly _host: string;
+
   constructor(endpoint: Endpoint, path?: string) {
     super();
+    this._host = endpoint.host;
     this.#endpoint = endpoint;
     this.#path = path;
   }

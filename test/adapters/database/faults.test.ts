@@ -1,5 +1,7 @@
 // Connections that break, servers that die and come back, and storms: nothing is lost, nothing doubled, and the pool recovers.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { WritePoint } from '../../../src/adapters/database/driver.ts';
 import type { JSONObject } from '../../../src/lib/json.ts';
@@ -95,6 +97,47 @@ for (const { name, title, id, port, slow } of servers) {
       }
     });
 
+    test('a server that says nothing takes no more than the step has, and holds up nobody who closes', async () => {
+      const to = new URL(url);
+      const silent = await silentProxy(proxy.port);
+      to.port = String(silent.port);
+      const harness = new Harness(to.href);
+      const options = { timeout: 600, pool_size: 3 };
+      await Promise.all(Array.from({ length: 3 }, () => harness.query({ query: slow, options })));
+      silent.silence();
+      // The first that fails makes the pool ask the others whether they still work.
+      for (let round = 0; round < 3; round += 1)
+        await assert.rejects(harness.query({ query: slow, options }), fails('QUERY_TIMEOUT'));
+      await harness.close();
+      silent.close();
+    });
+
+    test('a time-out while the server commits, without a key: the outcome is unknown', async () => {
+      const to = new URL(url);
+      const silent = await silentProxy(proxy.port);
+      to.port = String(silent.port);
+      let last = false;
+      const harness = new Harness(to.href, {
+        reached(point) {
+          if (last && point === 'before commit') silent.mute();
+        },
+      });
+      const options = { timeout: 500 };
+      // The statements are prepared, so that COMMIT is the next thing that is sent.
+      await harness.insert({ table: 't', data: { n: 199 }, idempotency: 'off' });
+      last = true;
+      await assert.rejects(
+        harness.insert({ table: 't', data: { n: 200 }, options, idempotency: 'off' }),
+        (thrown: { retryable?: boolean }) => {
+          assert.equal(thrown.retryable, false);
+          return fails('OUTCOME_UNKNOWN')(thrown);
+        },
+      );
+      assert.equal(await direct.count('t', { n: 200 }), 1);
+      await harness.close();
+      silent.close();
+    });
+
     test('no server, a wrong password, and no such host', async () => {
       proxy.refuse = true;
       const harness = new Harness(url);
@@ -154,4 +197,37 @@ for (const { name, title, id, port, slow } of servers) {
       }
     });
   });
+}
+
+/** Passes everything on until it is told to lose it, without closing a connection, as a cable that is pulled does. */
+async function silentProxy(port: number): Promise<{ port: number; silence(): void; mute(): void; close(): void }> {
+  const open = new Set<Socket>();
+  let silent = false;
+  let mute = false;
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    for (const socket of [near, far]) {
+      open.add(socket);
+      socket.on('error', () => undefined);
+    }
+    near.on('data', (bytes) => silent || far.write(bytes));
+    far.on('data', (bytes) => silent || mute || near.write(bytes));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    silence: () => {
+      silent = true;
+    },
+    /** Only what the server says is lost. */
+    mute: () => {
+      mute = true;
+    },
+    close: () => {
+      for (const socket of open) socket.destroy();
+      server.close();
+    },
+  };
 }
