@@ -6,7 +6,8 @@ import type { Field, TakeRows } from '../sql/session.ts';
 import type { Statement } from '../sql/statement.ts';
 import { plainValue } from '../sql/values.ts';
 import { mysqlFailure } from './failure.ts';
-import { type Column, fieldOf, rowMaker } from './types.ts';
+import { type Packet, rowReader } from './rows.ts';
+import { type Column, fieldOf } from './types.ts';
 
 /** SERVER_STATUS_IN_TRANS */
 const inTransaction = 1;
@@ -41,8 +42,27 @@ interface Resettable {
   reset(done: (error: Error | null | undefined) => void): void;
 }
 
+/** A row among the results that mysql2 tells of. */
+class Row {
+  readonly row: JSONObject;
+  constructor(row: JSONObject) {
+    this.row = row;
+  }
+}
+
+/** mysql2 asks for a class that reads rows; its own would make objects whose values have other forms. */
+function rowsOf(columns: readonly Column[]): new () => { next(packet: Packet): Row } {
+  const read = rowReader(columns);
+  return class {
+    next(packet: Packet): Row {
+      return new Row(read(packet));
+    }
+  };
+}
+
 /** mysql2's events for what it does not type. */
 interface Command {
+  buildParserFromFields: (columns: readonly Column[]) => new () => { next(packet: Packet): Row };
   on(event: 'fields', listener: (columns: Column[] | undefined) => void): void;
   on(event: 'result', listener: (row: unknown) => void): void;
   on(event: 'error', listener: (thrown: unknown) => void): void;
@@ -204,23 +224,21 @@ export class MysqlConnection {
     executed: Executed,
     onRow: (row: JSONObject) => void,
   ): Promise<void> {
-    let make: ((cells: readonly unknown[]) => JSONObject) | undefined;
     let sets = 0;
     await this.#guarded(
       () =>
         new Promise<void>((resolve, reject) => {
-          const options = { sql: text, values: values.map(boundValue), rowsAsArray: true };
-          const command = this.#connection.execute(options) as unknown as Command;
+          const command = this.#connection.execute({ sql: text, values: values.map(boundValue) }) as unknown as Command;
+          command.buildParserFromFields = rowsOf;
           command.on('fields', (columns) => {
             sets += 1;
-            // A procedure may give several results: the first stands for all.
-            make = columns === undefined || sets > 1 ? undefined : rowMaker(columns);
-            if (make !== undefined && columns !== undefined) executed.fields = columns.map(fieldOf);
+            if (columns !== undefined && sets === 1) executed.fields = columns.map(fieldOf);
           });
-          command.on('result', (row) => {
-            if (Array.isArray(row)) {
-              if (make !== undefined) onRow(make(row));
-            } else takeHeader(row as Header, executed);
+          command.on('result', (result) => {
+            // A procedure may give several results: the first stands for all.
+            if (result instanceof Row) {
+              if (sets === 1) onRow(result.row);
+            } else takeHeader(result as Header, executed);
           });
           command.on('error', reject);
           command.on('end', resolve);

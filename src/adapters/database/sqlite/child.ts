@@ -263,9 +263,8 @@ process.on('disconnect', () => process.exit(0));
 
 /** While SQLite is at work this thread hears of nothing: another one looks whether the adapter's process is still there. */
 const watch = `
-  const { ppid } = process;
-  setInterval(() => process.ppid === ppid || process.kill(process.pid, 'SIGKILL'), 500);
+  const { workerData } = require('node:worker_threads');
+  setInterval(() => process.ppid === workerData || process.kill(process.pid, 'SIGKILL'), 500);
 `;
-process.once('message', () =>
-  new Worker(watch, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref(),
-);
+const watcher = { eval: true, workerData: process.ppid, resourceLimits: { maxOldGenerationSizeMb: 16 } };
+process.once('message', () => new Worker(watch, watcher).unref());
