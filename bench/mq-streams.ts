@@ -79,7 +79,7 @@ async function consumeAll(broker: Broker, queue: string, group: string): Promise
 
 async function kafka(): Promise<void> {
   const url = new URL(serviceUrl('kafka'));
-  const broker = await openKafka({ url, reach: 'operator', egress });
+  const broker = await openKafka({ url, reach: 'operator', egress }, signal);
   const topic = `bench-${unique()}`;
   await broker.createQueue({ topic, partitions: 3 }, signal);
   const producer = new Producer({ clientId: 'bench', bootstrapBrokers: [url.host], idempotent: true });
@@ -135,7 +135,7 @@ async function kafka(): Promise<void> {
 
 async function nats(): Promise<void> {
   const url = new URL(serviceUrl('nats'));
-  const broker = await openNats({ url, reach: 'operator', egress });
+  const broker = await openNats({ url, reach: 'operator', egress }, signal);
   const subject = `bench-${unique()}`;
   await broker.createQueue({ subject }, signal);
   const connection = await connect({ servers: url.host });

@@ -45,6 +45,8 @@ async function step(type: string, params: JSONObject): Promise<JSONObject> {
     deadline_ms: undefined,
     seed: '',
     last_checkpoint: undefined,
+    assets: {},
+    pin: nothing,
     checkpoint: async () => undefined,
     progress: nothing,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },

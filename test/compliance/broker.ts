@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch, Broker, Delivery, Incoming, OutgoingMessage } from '../../src/adapters/mq/broker.ts';
 import { headerNames } from '../../src/adapters/mq/headers.ts';
 import { StepError } from '../../src/lib/errors.ts';
@@ -134,6 +135,61 @@ export function brokerCompliance(name: string, under: BrokerUnderTest): void {
       assert.deepEqual([...first.deliveries, ...rest].map(textOf), messagesOf(queue, 12).map(textOf));
       await isEmpty(broker, queue);
     });
+
+    check(
+      'a batch ends at its bytes, headers included; the rest stays in the queue, untouched',
+      async (broker, queue) => {
+        await create(broker, queue);
+        const messages = messagesOf(queue, 100).map((one, index) =>
+          index % 2 === 0
+            ? { ...one, body: Buffer.alloc(1_000, 'x') }
+            : { ...one, headers: { long: 'x'.repeat(1_000) } },
+        );
+        await publish(broker, queue, messages);
+        const params = { ...consumeParams(queue), max_bytes: 10_000 };
+        const taken: Delivery[] = [];
+        while (taken.length < 100) {
+          const batch = await broker.consume({ params, max: 100, waitMs: redeliveryMs, signal: never });
+          assert.ok(batch.deliveries.length > 0, 'what was left is there at once');
+          assert.ok(batch.deliveries.length <= 50, `${batch.deliveries.length} at once`);
+          await batch.ack();
+          taken.push(...batch.deliveries);
+        }
+        for (const { id, deliveriesBefore } of taken) assert.equal(deliveriesBefore, 0, id);
+        assert.deepEqual(new Set(taken.map(({ id }) => id)), new Set(messages.map(({ id }) => id)));
+      },
+    );
+
+    check('one message that is larger than the bytes of a batch is a batch', async (broker, queue) => {
+      await create(broker, queue);
+      await publish(broker, queue, [{ ...message(`${queue}/step/0`, ''), body: Buffer.alloc(50_000, 'x') }]);
+      const params = { ...consumeParams(queue), max_bytes: 100 };
+      const batch = await broker.consume({ params, max: 10, waitMs: redeliveryMs, signal: never });
+      assert.deepEqual(
+        batch.deliveries.map(({ body }) => body.length),
+        [50_000],
+      );
+      await batch.ack();
+    });
+
+    check(
+      'a batch ends when nothing more comes for a moment, and also where more keeps coming',
+      async (broker, queue) => {
+        await create(broker, queue);
+        await publish(broker, queue, messagesOf(queue, 1));
+        await (await consume(broker, queue, 10, 600_000)).ack();
+        const taken = consume(broker, queue, 50_000, redeliveryMs);
+        const stop = new AbortController();
+        void taken.finally(() => stop.abort()).catch(() => undefined);
+        for (let n = 1; !stop.signal.aborted; n += 1) {
+          await publish(broker, queue, messagesOf(queue, 1, n), n);
+          await delay(20);
+        }
+        const batch = await taken;
+        assert.ok(batch.deliveries.length > 0);
+        await batch.ack();
+      },
+    );
 
     check('an empty queue gives an empty batch, which can be settled', async (broker, queue) => {
       await create(broker, queue);
@@ -317,6 +373,69 @@ export function brokerCompliance(name: string, under: BrokerUnderTest): void {
       assert.equal(seen.size, 30);
       await subscription.close();
       await subscription.ended;
+      await isEmpty(broker, queue);
+    });
+
+    check('a subscription holds no more than its bytes, and goes on as they are settled', async (broker, queue) => {
+      await create(broker, queue);
+      const messages = messagesOf(queue, 200).map((one) => ({ ...one, body: Buffer.alloc(10_000, 'x') }));
+      messages.push({ ...message(`${queue}/step/200`, ''), body: Buffer.alloc(200_000, 'x') });
+      await publish(broker, queue, messages);
+      const open: Incoming[] = [];
+      let arrived = (): void => undefined;
+      const seen = new Set<string>();
+      const subscription = await broker.subscribe({
+        params: { ...consumeParams(queue), max_bytes: 100_000 },
+        prefetch: 150,
+        signal: never,
+        onMessage(incoming) {
+          open.push(incoming);
+          assert.ok(open.length <= 45, `${open.length} unsettled`);
+          arrived();
+        },
+      });
+      const some = (): Promise<void> => new Promise((resolve) => (arrived = resolve));
+      if (open.length === 0) await some();
+      // What might come too much comes now.
+      await delay(emptyMs);
+      while (seen.size < messages.length) {
+        if (open.length === 0) await some();
+        const next = open.shift();
+        if (next === undefined) continue;
+        seen.add(next.delivery.id);
+        assert.equal(next.delivery.deliveriesBefore, 0, next.delivery.id);
+        await next.ack();
+      }
+      await subscription.close();
+      await isEmpty(broker, queue);
+    });
+
+    check('a subscription of small messages reaches its prefetch', async (broker, queue) => {
+      await create(broker, queue);
+      await publish(broker, queue, messagesOf(queue, 300));
+      const open: Incoming[] = [];
+      const full = Promise.withResolvers<void>();
+      const all = Promise.withResolvers<void>();
+      const seen = new Set<string>();
+      const settle = (incoming: Incoming): void => {
+        seen.add(incoming.delivery.id);
+        incoming.ack().then(() => void (seen.size === 300 && all.resolve()), all.reject);
+      };
+      const subscription = await broker.subscribe({
+        params: consumeParams(queue),
+        prefetch: 200,
+        signal: never,
+        onMessage(incoming) {
+          if (seen.size > 0) return settle(incoming);
+          open.push(incoming);
+          assert.ok(open.length <= 200, `${open.length} unsettled`);
+          if (open.length === 200) full.resolve();
+        },
+      });
+      await full.promise;
+      for (const one of open) settle(one);
+      await all.promise;
+      await subscription.close();
       await isEmpty(broker, queue);
     });
 

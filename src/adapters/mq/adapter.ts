@@ -1,3 +1,4 @@
+import { abortable } from '../../kit/abortable.ts';
 import { deadlineOf } from '../../kit/deadline.ts';
 import { reachOf } from '../../kit/reach.ts';
 import { retrying } from '../../kit/retry.ts';
@@ -110,7 +111,8 @@ async function onBroker<T>(
     again: (thrown: unknown) => thrown instanceof StepError && thrown.code === 'CONNECTION_FAILED' && thrown.retryable,
   };
   try {
-    return await retrying(options, () => brokers.use(name, (broker) => body(broker, deadline.signal), deadline.signal));
+    const once = (broker: Broker): Promise<T> => abortable(body(broker, deadline.signal), deadline.signal);
+    return await retrying(options, () => brokers.use(name, once, deadline.signal));
   } finally {
     deadline.done();
   }

@@ -50,7 +50,7 @@ export interface ConsumeRequest {
   params: JSONObject;
   /** At most so many messages. */
   max: number;
-  /** How long to wait for the first message, and then for more. Ms. */
+  /** How long to wait for the first message. Ms. */
   waitMs: number;
   signal: AbortSignal;
 }
@@ -68,7 +68,7 @@ export interface Batch {
   retryLater(index: number, delayMs: number): Promise<void>;
 }
 
-/** For triggers: deliveries come one after the other, at most `prefetch` unsettled at once. */
+/** For triggers: deliveries come one after the other, at most `prefetch` unsettled at once, and no more once so many bytes are. */
 export interface Subscription {
   /** Resolves when no further delivery comes and the subscription has been released; rejects where it broke. */
   readonly ended: Promise<void>;
@@ -111,7 +111,8 @@ export interface BrokerTarget {
   egress: Egress;
 }
 
-export type OpenBroker = (target: BrokerTarget) => Promise<Broker>;
+/** @param closing ends the opening */
+export type OpenBroker = (target: BrokerTarget, closing: AbortSignal) => Promise<Broker>;
 
 /** A decoded body. */
 export type Decoded = JSONValue;

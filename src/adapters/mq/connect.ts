@@ -51,11 +51,11 @@ export function checkedBroker(text: string): URL {
   return url;
 }
 
-/** @throws StepError INVALID_PARAMS, and what opening throws */
-export async function openBroker({ text, reach }: BrokerName, egress: Egress): Promise<Broker> {
+/** @param closing ends the opening @throws StepError INVALID_PARAMS, and what opening throws */
+export async function openBroker({ text, reach }: BrokerName, egress: Egress, closing: AbortSignal): Promise<Broker> {
   const url = checkedBroker(text);
   const open = await driverOf(url)();
-  return open({ url, reach, egress });
+  return open({ url, reach, egress }, closing);
 }
 
 /** The brokers that steps are connected to: one set of connections for each, and never a tenant on the operator's. */
@@ -70,7 +70,7 @@ export class Brokers {
   /** @param signal ends the wait for a broker that is being connected to */
   use<R>(name: BrokerName, body: (broker: Broker) => Promise<R>, signal: AbortSignal): Promise<R> {
     const key = JSON.stringify([name.text, name.reach, name.tenantId]);
-    return this.#pools.use(key, () => openBroker(name, this.#egress), body, signal);
+    return this.#pools.use(key, (closing) => openBroker(name, this.#egress, closing), body, signal);
   }
 
   opened(): Promise<Broker[]> {

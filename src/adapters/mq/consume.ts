@@ -1,3 +1,4 @@
+import { abortable } from '../../kit/abortable.ts';
 import { deadlineOf } from '../../kit/deadline.ts';
 import { reachOf } from '../../kit/reach.ts';
 import { retrying } from '../../kit/retry.ts';
@@ -8,12 +9,15 @@ import type { Batch, Broker } from './broker.ts';
 import type { BrokerName, Brokers } from './connect.ts';
 import { type Read, read, readingOf } from './incoming.ts';
 import { queueOf } from './params.ts';
+import { within } from './waiting.ts';
 
 const maxDefault = 100;
 const waitMsDefault = 1_000;
 /** What taking a batch may take beyond the wait. */
 const timeoutMsDefault = 30_000;
 const attempts = 3;
+/** How long a step that is over waits until its messages are back with the broker. */
+const releaseMs = 2_000;
 /** Messages that are settled one by one at once. */
 const settledAtOnce = 16;
 
@@ -41,8 +45,7 @@ export async function consume(brokers: Brokers, params: JSONObject, context: Ada
       result: messages,
     };
   } catch (thrown) {
-    await batch.release().catch(() => undefined);
-    letGo();
+    await within(releaseMs, batch.release().finally(letGo));
     throw thrown;
   }
 }
@@ -79,7 +82,10 @@ async function takeBatch(broker: Broker, params: JSONObject, context: AdapterCon
     again: (thrown: unknown) => thrown instanceof StepError && thrown.code === 'CONNECTION_FAILED' && thrown.retryable,
   };
   try {
-    return await retrying(options, () => broker.consume({ params, max: Number(max), waitMs, signal: deadline.signal }));
+    const take = (): Promise<Batch> => broker.consume({ params, max: Number(max), waitMs, signal: deadline.signal });
+    // What a broker that answers late has for a step that is over goes back.
+    const late = (batch: Batch): void => void batch.release().catch(() => undefined);
+    return await retrying(options, () => abortable(take(), deadline.signal, late));
   } finally {
     deadline.done();
   }

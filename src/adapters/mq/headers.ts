@@ -1,3 +1,4 @@
+import { StepError } from '../../lib/errors.ts';
 import { setOwn } from '../../lib/json.ts';
 
 /** Names of the headers that this adapter writes and reads, in every broker. */
@@ -34,6 +35,12 @@ export function deadLetterHeaders(
   return headers;
 }
 
-/** Where messages go that are put aside: `dead_letter`, by default the queue's name with `.dead` behind it. */
-export const deadLetterQueue = (queue: string, deadLetter: unknown): string =>
-  typeof deadLetter === 'string' ? deadLetter : `${queue}.dead`;
+/**
+ * Where messages go that are put aside: `dead_letter`, by default the queue's name with `.dead` behind it.
+ * @throws StepError INVALID_PARAMS where they would come again and again
+ */
+export function deadLetterQueue(queue: string, deadLetter: unknown): string {
+  if (deadLetter === queue)
+    throw new StepError('INVALID_PARAMS', 'params.dead_letter is the queue itself: what is put aside would come again');
+  return typeof deadLetter === 'string' ? deadLetter : `${queue}.dead`;
+}

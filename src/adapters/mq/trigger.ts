@@ -46,7 +46,7 @@ async function runTrigger(config: SourceConfig, deliver: Deliver, signal: AbortS
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
       const broker = await abortable(
-        openBroker(name, egress),
+        openBroker(name, egress, signal),
         signal,
         (late) => void late.close().catch(() => undefined),
       );

@@ -6,7 +6,7 @@ import { tcpProxy } from '../../support/tcp-proxy.ts';
 export const egress = createEgress();
 
 export const openAt = (open: OpenBroker, url: string): Promise<Broker> =>
-  open({ url: new URL(url), reach: 'operator', egress });
+  open({ url: new URL(url), reach: 'operator', egress }, new AbortController().signal);
 
 /** A broker behind a proxy, whose connection `lose` breaks. */
 export async function openFragile(open: OpenBroker, text: string): Promise<{ broker: Broker; lose(): void }> {

@@ -72,7 +72,7 @@ describeWith('kafka', 'Kafka', (text) => {
     open,
     async openFragile() {
       const proxy = await kafkaProxy(url);
-      const broker = await openKafka({ url, reach: 'operator', egress: detour });
+      const broker = await openKafka({ url, reach: 'operator', egress: detour }, never);
       const close = broker.close.bind(broker);
       broker.close = async () => {
         await close();
@@ -351,12 +351,15 @@ describeWith('kafka', 'Kafka', (text) => {
       try {
         const strict = createEgress({ deny: [`${url.hostname}/32`] });
         const target = new URL(`kafka://${elsewhere}:${url.port}`);
-        const broker = await openKafka({ url: target, reach: 'operator', egress: strict });
+        const broker = await openKafka({ url: target, reach: 'operator', egress: strict }, never);
         const topic = newTopic();
         await assert.rejects(broker.createQueue({ topic }, never), hasCode('EGRESS_DENIED', false));
         await broker.close();
-        await assert.rejects(openKafka({ url, reach: 'operator', egress: strict }), hasCode('EGRESS_DENIED', false));
-        await assert.rejects(openKafka({ url, reach: 'public', egress }), hasCode('EGRESS_DENIED', false));
+        await assert.rejects(
+          openKafka({ url, reach: 'operator', egress: strict }, never),
+          hasCode('EGRESS_DENIED', false),
+        );
+        await assert.rejects(openKafka({ url, reach: 'public', egress }, never), hasCode('EGRESS_DENIED', false));
       } finally {
         await proxy.close();
       }
@@ -370,22 +373,19 @@ describeWith('kafka', 'Kafka', (text) => {
       writeFileSync(join(dir, 'other.pem'), otherCa.cert);
       let proxy = await kafkaProxy(url, server);
       try {
-        const broker = await openKafka({
-          url: at(`?cacert=${join(dir, 'ca.pem')}`),
-          reach: 'operator',
-          egress: detour,
-        });
+        const trusted = { url: at(`?cacert=${join(dir, 'ca.pem')}`), reach: 'operator', egress: detour } as const;
+        const broker = await openKafka(trusted, never);
         assert.equal((await broker.createQueue({ topic: newTopic() }, never)).created, true);
         await broker.close();
         for (const query of ['', `?cacert=${join(dir, 'other.pem')}`])
           await assert.rejects(
-            openKafka({ url: at(query), reach: 'operator', egress: detour }),
+            openKafka({ url: at(query), reach: 'operator', egress: detour }, never),
             hasCode('CONNECTION_FAILED'),
           );
         await proxy.close();
         proxy = await kafkaProxy(url, stranger);
         const target = { url: at(`?cacert=${join(dir, 'ca.pem')}`), reach: 'operator', egress: detour } as const;
-        await assert.rejects(openKafka(target), hasCode('CONNECTION_FAILED'));
+        await assert.rejects(openKafka(target, never), hasCode('CONNECTION_FAILED'));
       } finally {
         await proxy.close();
         rmSync(dir, { recursive: true });

@@ -74,6 +74,8 @@ function contextOf(key: string, own: Pick<AdapterContext, 'afterCommit' | 'blobs
     deadline_ms: undefined,
     seed: '',
     last_checkpoint: undefined,
+    assets: {},
+    pin: nothing,
     checkpoint: async () => undefined,
     progress: nothing,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },

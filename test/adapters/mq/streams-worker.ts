@@ -49,7 +49,8 @@ async function consume(broker: Broker, { params, messagesPerStep }: Work): Promi
 
 const work = JSON.parse(process.argv[2] ?? '') as Work;
 const open = work.system === 'kafka' ? openKafka : openNats;
-const broker = await open({ url: new URL(work.url), reach: 'operator', egress: createEgress() });
+const target = { url: new URL(work.url), reach: 'operator', egress: createEgress() } as const;
+const broker = await open(target, new AbortController().signal);
 say({ ready: true });
 await (work.role === 'publish' ? publish(broker, work) : consume(broker, work));
 await broker.close();

@@ -1,9 +1,11 @@
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
 import type { Server } from '../hosts.ts';
 import { type TlsOptions, tlsOptions } from '../tls.ts';
+import { within } from '../waiting.ts';
 import type { KafkaTarget } from './url.ts';
 
 export type KafkaModule = typeof import('@platformatic/kafka');
@@ -19,6 +21,7 @@ export interface ConnectionsOptions {
 }
 
 const connectTimeoutMs = 10_000;
+const closeMs = 1_000;
 
 /** Connections to the brokers of one cluster, one each. Whatever address a broker advertises, it passes the node's egress rules first. */
 export class Connections {
@@ -28,7 +31,8 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #open = new Map<string, Promise<Connection>>();
   #tls: Promise<TlsOptions> | undefined;
-  #closed = false;
+  /** Ends connecting. */
+  readonly #closing = new AbortController();
 
   constructor(kafka: KafkaModule, target: KafkaTarget, egress: BrokerTarget, options: ConnectionsOptions) {
     this.#kafka = kafka;
@@ -38,8 +42,7 @@ export class Connections {
   }
 
   async get(server: Server): Promise<Connection> {
-    if (this.#closed)
-      throw new StepError('CONNECTION_FAILED', 'the connections to Kafka are closed', { retryable: true });
+    this.#closing.signal.throwIfAborted();
     const key = `${server.host}:${server.port}`;
     const known = this.#open.get(key);
     if (known !== undefined) {
@@ -64,6 +67,7 @@ export class Connections {
       try {
         return await this.get(server);
       } catch (failure) {
+        this.#closing.signal.throwIfAborted();
         thrown = failure;
       }
     }
@@ -71,26 +75,34 @@ export class Connections {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort(new StepError('CONNECTION_FAILED', 'the connections to Kafka are closed', { retryable: true }));
     const all = [...this.#open.values()];
     this.#open.clear();
-    await Promise.allSettled(all.map(async (one) => (await one).close()));
+    await Promise.allSettled(
+      all.map(async (opening) => {
+        const connection = await opening;
+        await within(closeMs, Promise.resolve(connection.close()));
+        connection.socket?.destroy();
+      }),
+    );
   }
 
   async #connect(server: Server): Promise<Connection> {
     const { egress, reach } = this.#egress;
-    const addresses = await egress.addresses({ scheme: this.#target.tls ? 'kafkas' : 'kafka', ...server }, reach);
+    const { signal } = this.#closing;
+    const scheme = this.#target.tls ? 'kafkas' : 'kafka';
+    const addresses = await abortable(egress.addresses({ scheme, ...server }, reach), signal);
     let thrown: unknown;
     for (const { address } of addresses) {
       const connection = await this.#create(server.host);
       try {
-        await connection.connect(address, server.port);
-        if (!this.#closed) return connection;
-        await connection.close();
-        throw new StepError('CONNECTION_FAILED', 'the connections to Kafka are closed', { retryable: true });
+        signal.throwIfAborted();
+        await abortable(Promise.resolve(connection.connect(address, server.port)), signal);
+        return connection;
       } catch (failure) {
         thrown = failure;
         connection.socket?.destroy();
+        signal.throwIfAborted();
       }
     }
     throw thrown;

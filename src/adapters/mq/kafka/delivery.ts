@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { JSONObject } from '../../../lib/json.ts';
+import { type JSONObject, setOwn } from '../../../lib/json.ts';
 import type { Delivery } from '../broker.ts';
 import type { ReadRecord } from './fetch.ts';
 
@@ -21,7 +21,7 @@ export function deliveryOf(
   for (const [name, value] of record.headers) {
     const key = name?.toString() ?? '';
     named.set(key, value?.toString() ?? '');
-    if (!own.includes(key)) headers[key] = value?.toString() ?? '';
+    if (!own.includes(key)) setOwn(headers, key, value?.toString() ?? '');
   }
   const properties: JSONObject = {
     topic,

@@ -14,6 +14,13 @@ export interface ReadRecord {
   headers: [Buffer | null, Buffer | null][];
 }
 
+/** As `sizeOf` of a delivery. */
+export function sizeOfRecord({ key, value, headers }: Pick<ReadRecord, 'key' | 'value' | 'headers'>): number {
+  let size = (key?.length ?? 0) + (value?.length ?? 0);
+  for (const [name, text] of headers) size += (name?.length ?? 0) + (text?.length ?? 0);
+  return size;
+}
+
 export interface Fetched {
   partition: number;
   /** Of the topic that was read. */

@@ -1,8 +1,9 @@
 import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
+import { Gathering } from '../gathering.ts';
 import { pauseMs } from '../waiting.ts';
 import type { Cluster, Topic } from './cluster.ts';
-import { type Fetched, fetchFrom, type ReadRecord, requireTopic } from './fetch.ts';
+import { type Fetched, fetchFrom, type ReadRecord, requireTopic, sizeOfRecord } from './fetch.ts';
 import { Membership } from './membership.ts';
 import { type Start, startOffsets } from './start.ts';
 import { earliestOffsets, latestOffsets } from './topics.ts';
@@ -139,22 +140,22 @@ export class GroupConsumer {
 
   async #takeNow({ max, bytesMax, waitMs, eager = false, signal }: TakeOptions): Promise<Taken[]> {
     const taken: Taken[] = [];
-    let bytes = 0;
-    let untilMs: number | undefined;
     try {
-      for (let read = false; taken.length < max && bytes < bytesMax; ) {
+      await this.#membership.ensure(signal);
+      const gathering = new Gathering({ max, bytesMax, waitMs });
+      for (let read = false; !gathering.satisfied; ) {
         // Others join or leave: what was taken is to be settled first.
         if (!this.#membership.active && taken.length > 0) break;
         await this.#membership.ensure(signal);
-        untilMs ??= Date.now() + waitMs;
-        const more = this.#takeCached({ max: max - taken.length, bytesMax: bytesMax - bytes });
-        for (const one of more) bytes += one.record.value?.length ?? 0;
+        const { room } = gathering;
+        const more = this.#takeCached({ max: room.messages, bytesMax: room.bytes });
+        for (const { record } of more) gathering.took(sizeOfRecord(record));
         taken.push(...more);
-        if (more.length > 0) continue;
+        const { leftMs } = gathering;
+        if (more.length > 0 && leftMs > 0) continue;
         if (eager && taken.length > 0) break;
-        const leftMs = untilMs - Date.now();
         if (read && leftMs <= 0) break;
-        await this.#read(Math.max(0, Math.min(leftMs, pollMs)), signal);
+        await this.#read(Math.min(leftMs, pollMs), signal);
         read = true;
       }
       // Counted before they are handed out: whoever dies of one has had it.
@@ -182,7 +183,7 @@ export class GroupConsumer {
         if (record === undefined) continue;
         const deliveriesBefore = window.take(record.offset, nowMs);
         if (deliveriesBefore === undefined) continue;
-        bytes += record.value?.length ?? 0;
+        bytes += sizeOfRecord(record);
         taken.push({ window, incarnation: cached.incarnation, record, deliveriesBefore });
       }
     }

@@ -11,6 +11,7 @@ import type {
   SubscribeRequest,
   Subscription,
 } from '../broker.ts';
+import { batchBytesOf, heldBytesOf } from '../gathering.ts';
 import { type Dependencies, groupBatch, replayBatch } from './batch.ts';
 import { Cluster } from './cluster.ts';
 import { type KafkaModule, loadKafka } from './connections.ts';
@@ -27,11 +28,11 @@ import { createTopic, purgeTopic, topicWish } from './topics.ts';
 import { type KafkaTarget, kafkaTarget } from './url.ts';
 
 /** Kafka 2.4 or later. `kafka://[user:password@]host[:port][,host…][?sasl=scram-sha-256]`, `kafkas://` over TLS. */
-export const openKafka: OpenBroker = async (target) => {
+export const openKafka: OpenBroker = async (target, closing) => {
   const parsed = kafkaTarget(target.url);
   const broker = new KafkaBroker(await loadKafka(), parsed, target);
   try {
-    await broker.ping();
+    await abortable(broker.ping(), closing);
     return broker;
   } catch (thrown) {
     await broker.close();
@@ -44,7 +45,6 @@ const setAsideMs = 30_000;
 const consumersMax = 64;
 /** A member that nobody uses leaves its group after so long: it would keep its partitions from members elsewhere. */
 const consumerIdleMs = 1000;
-const bytesMaxDefault = 32 * 1024 * 1024;
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 
 interface WarmConsumer {
@@ -101,7 +101,7 @@ class KafkaBroker implements Broker {
 
   async consume({ params, max, waitMs, signal }: ConsumeRequest): Promise<Batch> {
     const name = topicOf(params);
-    const bytesMax = integerOf(params, 'max_bytes', [1, 1024 * 1024 * 1024]) ?? bytesMaxDefault;
+    const bytesMax = batchBytesOf(params);
     const start = startOf(params);
     const topic = await requireTopic(this.#cluster, name, signal);
     if (paramOf(params, 'replay') === true) {
@@ -146,6 +146,7 @@ class KafkaBroker implements Broker {
       consumer,
       topic: name,
       prefetch,
+      bytesMax: heldBytesOf(params),
       onMessage,
       signal,
       ...this.#putAside(params, name),

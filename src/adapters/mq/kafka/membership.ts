@@ -1,6 +1,6 @@
 import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { pauseMs } from '../waiting.ts';
+import { pauseMs, within } from '../waiting.ts';
 import { assignPartitions, type Member } from './assignment.ts';
 import type { Cluster } from './cluster.ts';
 import { brokerErrors, isTransient, kafkaError } from './errors.ts';
@@ -28,6 +28,7 @@ export interface Commit {
 /** How long members wait for each other when the group is formed anew, so how long what is held may take to be settled. */
 const rebalanceMs = 30_000;
 const quiesceMs = 20_000;
+const leaveMs = 1_000;
 const joinTriesMax = 20;
 const triesWithoutAnswerMax = 3;
 
@@ -123,9 +124,8 @@ export class Membership {
     if (memberId === '') return;
     const { group } = this.#options;
     // Not heard, it only costs the others the time of a session.
-    await this.#cluster
-      .once({ group }, 'LeaveGroup', [group, [{ memberId, groupInstanceId: null, reason: null }]])
-      .catch(() => undefined);
+    const args = [group, [{ memberId, groupInstanceId: null, reason: null }]];
+    await within(leaveMs, this.#cluster.once({ group }, 'LeaveGroup', args));
   }
 
   #joined(): Promise<void> {

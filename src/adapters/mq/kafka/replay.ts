@@ -1,7 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { Cluster, Topic } from './cluster.ts';
 import { kafkaError } from './errors.ts';
-import { fetchFrom, type ReadRecord } from './fetch.ts';
+import { fetchFrom, type ReadRecord, sizeOfRecord } from './fetch.ts';
 import { type Start, startOffsets } from './start.ts';
 import { latestOffsets } from './topics.ts';
 
@@ -52,7 +52,7 @@ export async function replay(
         for (const record of one.records) {
           if (record.offset >= (ends.get(one.partition) ?? 0)) break;
           found.push({ partition: one.partition, incarnation: one.incarnation, record });
-          bytes += record.value?.length ?? 0;
+          bytes += sizeOfRecord(record);
           if (found.length >= max || bytes >= bytesMax) return found;
         }
         positions.set(one.partition, one.to);

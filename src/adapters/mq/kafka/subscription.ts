@@ -3,27 +3,31 @@ import type { Incoming, Subscription } from '../broker.ts';
 import { pauseMs } from '../waiting.ts';
 import { type Dependencies, deliveryOfTaken, reject } from './batch.ts';
 import { kafkaError } from './errors.ts';
+import { sizeOfRecord } from './fetch.ts';
 import type { GroupConsumer, Taken } from './group-consumer.ts';
 
 interface SubscriptionOptions extends Dependencies {
   consumer: GroupConsumer;
   topic: string;
   prefetch: number;
+  /** Of messages that are unsettled. */
+  bytesMax: number;
   onMessage(incoming: Incoming): void;
   signal: AbortSignal;
 }
 
 const pollMs = 1000;
-const bytesMax = 32 * 1024 * 1024;
 
-/** Hands messages out as long as fewer than `prefetch` are unsettled. */
+/** Hands messages out as long as fewer than `prefetch`, and fewer bytes than allowed, are unsettled. */
 export function subscribe(options: SubscriptionOptions): Subscription {
-  const { consumer, prefetch, signal } = options;
+  const { consumer, prefetch, bytesMax, signal } = options;
   const stop = new AbortController();
   const held = new Set<Taken>();
+  let heldBytes = 0;
   let roomMade: () => void = () => undefined;
   const release = (taken: Taken) => {
     if (!held.delete(taken)) throw new StepError('CONSUME_FAILED', 'this message is settled already');
+    heldBytes -= sizeOfRecord(taken.record);
     roomMade();
   };
   const onAbort = () => {
@@ -35,15 +39,16 @@ export function subscribe(options: SubscriptionOptions): Subscription {
 
   const run = async () => {
     while (!stop.signal.aborted) {
-      if (held.size >= prefetch) {
+      if (held.size >= prefetch || heldBytes >= bytesMax) {
         await new Promise<void>((resolve) => {
           roomMade = resolve;
         });
         continue;
       }
-      const room = { max: prefetch - held.size, bytesMax, waitMs: pollMs, eager: true };
+      const room = { max: prefetch - held.size, bytesMax: bytesMax - heldBytes, waitMs: pollMs, eager: true };
       for (const taken of await consumer.take({ ...room, signal: stop.signal })) {
         held.add(taken);
+        heldBytes += sizeOfRecord(taken.record);
         options.onMessage(incomingOf(taken, options, release));
       }
     }

@@ -1,49 +1,56 @@
 import type { Msg } from '@nats-io/transport-node';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import type { Batch, ConsumeRequest, Incoming, SubscribeRequest, Subscription } from '../broker.ts';
+import type { Batch, ConsumeRequest } from '../broker.ts';
+import { batchBytesOf, Gathering, sizeOf } from '../gathering.ts';
+import { within } from '../waiting.ts';
 import { type Durable, durableOf, replayConsumer } from './consumers.ts';
-import { deliveryOf, Holding, placeOf } from './held.ts';
+import { deliveryOf, Holding } from './held.ts';
 import type { Session } from './link.ts';
-import { integerOf } from './names.ts';
 import { Puller } from './pull.ts';
 
-const bytesMaxDefault = 32 * 1024 * 1024;
 /** The server's own end of a request; where its answer gets lost, this is the client's. */
 const graceMs = 2000;
+/** How long what ends waits until messages are back. */
+const releaseMs = 2_000;
 
 interface Wanted {
-  max: number;
-  bytesMax: number;
+  count: number;
+  /** Undefined where one message may be as large as it is. */
+  bytes: number | undefined;
   waitMs: number;
   signal: AbortSignal;
   onMessage(message: Msg): void;
 }
 
-/** Resolves when enough has come, or nothing more will in time. @throws StepError; the signal's reason */
-function pullUntil(
+interface Pulled {
+  count: number;
+  /** Whether the next message is larger than the bytes that were wanted. */
+  isTooLarge: boolean;
+}
+
+/** Resolves when the server has answered the request. It sends no more than that: nothing is left on its way. @throws StepError; the signal's reason */
+function pull(
   session: Session,
   durable: Durable,
-  { max, bytesMax, waitMs, signal, onMessage }: Wanted,
-): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let count = 0;
-  let bytes = 0;
+  { count, bytes, waitMs, signal, onMessage }: Wanted,
+): Promise<Pulled> {
+  const { promise, resolve, reject } = Promise.withResolvers<Pulled>();
+  let came = 0;
   const puller = new Puller(session, durable, {
     onMessage(message) {
-      count += 1;
-      bytes += message.data.length;
+      came += 1;
       onMessage(message);
-      if (count >= max || bytes >= bytesMax) resolve();
+      if (came >= count) resolve({ count: came, isTooLarge: false });
     },
     onFailure: reject,
-    onShort: () => resolve(),
+    onShort: (_, isTooLarge) => resolve({ count: came, isTooLarge }),
   });
   const onAbort = () => reject(signal.reason as Error);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
-  const timer = setTimeout(resolve, waitMs + graceMs);
-  puller.ask(max, waitMs);
+  const timer = setTimeout(() => resolve({ count: came, isTooLarge: false }), waitMs + graceMs);
+  puller.ask(count, bytes, waitMs);
   return promise.finally(() => {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
@@ -51,19 +58,49 @@ function pullUntil(
   });
 }
 
+interface Gathered {
+  gathering: Gathering;
+  signal: AbortSignal;
+  onMessage(message: Msg): void;
+}
+
+/** Takes what is there; where that is nothing, waits for one, and takes what came with it. */
+async function gather(session: Session, durable: Durable, { gathering, signal, onMessage }: Gathered): Promise<void> {
+  const take = (message: Msg) => {
+    onMessage(message);
+    gathering.took(sizeOf(deliveryOf(message)));
+  };
+  const wanted = { signal, onMessage: take };
+  for (let waits = false; !gathering.satisfied; ) {
+    const { messages, bytes } = gathering.room;
+    const { leftMs } = gathering;
+    if (waits && leftMs <= 0) return;
+    const [count, waitMs] = waits ? [1, leftMs] : [messages, 0];
+    const pulled = await pull(session, durable, { ...wanted, count, bytes, waitMs });
+    if (pulled.isTooLarge) {
+      if (gathering.count > 0) return;
+      // Larger than all that the batch may have: it is taken alone.
+      await pull(session, durable, { ...wanted, count: 1, bytes: undefined, waitMs: 0 });
+      return;
+    }
+    if (waits && pulled.count === 0) return;
+    waits = !waits;
+  }
+}
+
 export async function consumeBatch(session: Session, { params, max, waitMs, signal }: ConsumeRequest): Promise<Batch> {
-  const bytesMax = integerOf(params, 'max_bytes', [1, 1024 * 1024 * 1024]) ?? bytesMaxDefault;
   const durable = await durableOf(session, params, signal);
   const holding = new Holding(session, durable);
   const messages: Msg[] = [];
-  const take = (message: Msg) => {
+  const onMessage = (message: Msg) => {
     holding.add(message);
     messages.push(message);
   };
   try {
-    await pullUntil(session, durable, { max, bytesMax, waitMs, signal, onMessage: take });
+    const gathering = new Gathering({ max, bytesMax: batchBytesOf(params), waitMs });
+    await gather(session, durable, { gathering, signal, onMessage });
   } catch (thrown) {
-    await Promise.allSettled(messages.map((one) => holding.giveBack(one)));
+    await within(releaseMs, Promise.allSettled(messages.map((one) => holding.giveBack(one))));
     holding.end();
     throw thrown;
   }
@@ -106,31 +143,19 @@ function batchOf(holding: Holding, messages: readonly Msg[], params: JSONObject)
   };
 }
 
+/** How long to wait for what is known to be there. */
+const replayWaitMs = 1_000;
+
 /** Reads what is there now, for no group. */
 export async function replayBatch(session: Session, { params, max, signal }: ConsumeRequest): Promise<Batch> {
-  const bytesMax = integerOf(params, 'max_bytes', [1, 1024 * 1024 * 1024]) ?? bytesMaxDefault;
   const consumer = await replayConsumer(session, params, signal);
   const messages: Msg[] = [];
   try {
-    let bytes = 0;
-    for (let left = consumer.pending; left > 0 && messages.length < max && bytes < bytesMax; ) {
-      const onMessage = (message: Msg) => {
-        messages.push(message);
-        bytes += message.data.length;
-        left = placeOf(message.reply ?? '').pending;
-      };
-      const before = messages.length;
-      await pullUntil(session, consumer, {
-        max: Math.min(max - before, left),
-        bytesMax: bytesMax - bytes,
-        waitMs: 1000,
-        signal,
-        onMessage,
-      });
-      if (messages.length === before) break;
-    }
+    const count = Math.min(max, consumer.pending);
+    const gathering = new Gathering({ max: count, bytesMax: batchBytesOf(params), waitMs: replayWaitMs });
+    await gather(session, consumer, { gathering, signal, onMessage: (message) => void messages.push(message) });
   } finally {
-    await session.manager.consumers.delete(consumer.stream, consumer.consumer).catch(() => undefined);
+    await within(releaseMs, session.manager.consumers.delete(consumer.stream, consumer.consumer));
   }
   const unsupported = async () => {
     throw new StepError(
@@ -144,84 +169,5 @@ export async function replayBatch(session: Session, { params, max, signal }: Con
     release: async () => undefined,
     reject: unsupported,
     retryLater: unsupported,
-  };
-}
-
-const subscriptionPollMs = 10_000;
-
-/** Keeps asking for as many as there is room for; what is unsettled and what was asked for never exceed `prefetch`. */
-export async function subscribeTo(
-  session: Session,
-  { params, prefetch, onMessage, signal }: SubscribeRequest,
-): Promise<Subscription> {
-  const durable = await durableOf(session, params, signal);
-  const holding = new Holding(session, durable);
-  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
-  ended.catch(() => undefined);
-  const held = new Set<Msg>();
-  let asked = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let over = false;
-  const puller = new Puller(session, durable, {
-    onMessage(message) {
-      asked = Math.max(0, asked - 1);
-      held.add(message);
-      holding.add(message);
-      onMessage(incomingOf(message));
-      fill();
-    },
-    onFailure: (thrown) => void end(thrown),
-    onShort(count) {
-      asked = Math.max(0, asked - count);
-      fill();
-    },
-  });
-  const fill = () => {
-    const room = prefetch - held.size - asked;
-    // Asked for one by one, every message would cost a request.
-    if (over || room < 1 || (asked > 0 && room < prefetch / 2)) return;
-    asked += room;
-    puller.ask(room, subscriptionPollMs);
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      asked = 0;
-      fill();
-    }, subscriptionPollMs + graceMs);
-    timer.unref();
-  };
-  const settled = (message: Msg) => {
-    held.delete(message);
-    fill();
-  };
-  const incomingOf = (message: Msg): Incoming => ({
-    delivery: deliveryOf(message),
-    ack: () => holding.ack(message).finally(() => settled(message)),
-    retryLater: (delayMs) => holding.giveBack(message, delayMs).finally(() => settled(message)),
-    async reject(reason) {
-      await holding.reject(message, reason, params);
-      settled(message);
-    },
-  });
-  const end = async (thrown?: StepError) => {
-    if (over) return;
-    over = true;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-    puller.stop();
-    if (thrown === undefined) await Promise.allSettled([...held].map((message) => holding.giveBack(message)));
-    holding.end();
-    if (thrown === undefined) resolve();
-    else reject(thrown);
-  };
-  const onAbort = () => void end();
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) await end();
-  else fill();
-  return {
-    ended,
-    async close() {
-      await end();
-      await ended.catch(() => undefined);
-    },
   };
 }

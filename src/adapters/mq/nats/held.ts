@@ -1,6 +1,6 @@
 import type { Msg } from '@nats-io/transport-node';
 import { StepError } from '../../../lib/errors.ts';
-import { isObject, type JSONObject } from '../../../lib/json.ts';
+import { isObject, type JSONObject, setOwn } from '../../../lib/json.ts';
 import type { Delivery } from '../broker.ts';
 import { deadLetterHeaders, deadLetterQueue, headerNames } from '../headers.ts';
 import type { Durable } from './consumers.ts';
@@ -42,7 +42,7 @@ export function deliveryOf(message: Msg): Delivery {
   const headers: Record<string, string> = {};
   for (const name of message.headers?.keys() ?? [])
     if (!/^nats-/i.test(name) && name !== headerNames.contentType && name !== headerNames.messageId)
-      headers[name] = message.headers?.last(name) ?? '';
+      setOwn(headers, name, message.headers?.last(name) ?? '');
   const properties: JSONObject = {
     subject: message.subject,
     stream: place.stream,

@@ -7,6 +7,7 @@ import type { Address } from '../../../ports/egress.ts';
 import type { BrokerTarget } from '../broker.ts';
 import { credentialsOf, knownParameters, type Server, serversOf } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
+import { within } from '../waiting.ts';
 import { natsError } from './errors.ts';
 import { awaitGreeting } from './greeting.ts';
 
@@ -27,6 +28,7 @@ export interface Session {
 
 const connectTimeoutMs = 10_000;
 const requestTimeoutMs = 10_000;
+const closeMs = 1_000;
 /** A server that answers none of two pings counts as gone: half-open connections say nothing themselves. */
 const pingIntervalMs = 15_000;
 const defaultPort = 4222;
@@ -61,16 +63,15 @@ export class Link {
   /** @throws StepError CONNECTION_FAILED, AUTHENTICATION_FAILED, EGRESS_DENIED; the signal's reason */
   async session(signal: AbortSignal): Promise<Session> {
     signal.throwIfAborted();
-    if (this.#closing.signal.aborted)
-      throw new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true });
+    this.#closing.signal.throwIfAborted();
     this.#session ??= this.#open();
     return abortable(this.#session, signal);
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closing.abort(new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true }));
     const session = await this.#session?.catch(() => undefined);
-    await session?.connection.close().catch(() => undefined);
+    if (session !== undefined) await within(closeMs, session.connection.close());
   }
 
   #open(): Promise<Session> {
@@ -88,11 +89,8 @@ export class Link {
     let thrown: unknown;
     for (const server of this.#servers) {
       try {
-        const connection = await nats.connect(await this.#optionsFor(server, authenticator));
-        if (this.#closing.signal.aborted) {
-          await connection.close();
-          throw new StepError('CONNECTION_FAILED', 'the connection to NATS is closed', { retryable: true });
-        }
+        const connecting = nats.connect(await this.#optionsFor(server, authenticator));
+        const connection = await abortable(connecting, this.#closing.signal, (late) => void late.close());
         const client = jetstream.jetstream(connection, { timeout: requestTimeoutMs });
         const manager = await jetstream.jetstreamManager(connection, { timeout: requestTimeoutMs, checkAPI: false });
         const onClosed = new Set<() => void>();
@@ -102,6 +100,7 @@ export class Link {
         connection.closed().then(tell, tell);
         return { nats, connection, client, manager, onClosed };
       } catch (failure) {
+        this.#closing.signal.throwIfAborted();
         thrown = natsError(failure, 'CONNECTION_FAILED', 'connecting to NATS');
       }
     }
@@ -111,7 +110,7 @@ export class Link {
   async #optionsFor({ host, port }: Server, authenticator: Authenticator | undefined): Promise<ConnectionOptions> {
     const { url, egress, reach } = this.#target;
     const scheme = url.protocol.slice(0, -1);
-    const addresses = await egress.addresses({ scheme, host, port }, reach);
+    const addresses = await abortable(egress.addresses({ scheme, host, port }, reach), this.#closing.signal);
     const { address, family } =
       url.searchParams.get('tls_first') === 'true'
         ? first(addresses)

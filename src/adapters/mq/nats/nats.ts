@@ -11,21 +11,22 @@ import type {
   SubscribeRequest,
   Subscription,
 } from '../broker.ts';
-import { consumeBatch, replayBatch, subscribeTo } from './consume.ts';
+import { consumeBatch, replayBatch } from './consume.ts';
 import { natsError } from './errors.ts';
 import { isReplay } from './held.ts';
 import { Link } from './link.ts';
 import { publishMessages } from './publish.ts';
 import { createStream, purgeStream } from './streams.ts';
+import { subscribe } from './subscribe.ts';
 
 /**
  * NATS 2.9 or later, with JetStream. `nats://[user:password@ or token@]host[:port]`, `tls://` for TLS; `?creds=`, `?nkey=`, `?jwt=` for other
  * ways to sign in.
  */
-export const openNats: OpenBroker = async (target) => {
+export const openNats: OpenBroker = async (target, closing) => {
   const broker = new NatsBroker(target);
   try {
-    await broker.ping();
+    await abortable(broker.ping(), closing);
     return broker;
   } catch (thrown) {
     await broker.close();
@@ -66,7 +67,7 @@ class NatsBroker implements Broker {
   }
 
   async subscribe(request: SubscribeRequest): Promise<Subscription> {
-    const subscription = await subscribeTo(await this.#link.session(request.signal), request);
+    const subscription = await subscribe(await this.#link.session(request.signal), request);
     this.#subscriptions.add(subscription);
     const forget = () => void this.#subscriptions.delete(subscription);
     subscription.ended.then(forget, forget);

@@ -9,8 +9,8 @@ interface PullOptions {
   onMessage(message: Msg): void;
   /** The consumer can be pulled from no more. */
   onFailure(thrown: StepError): void;
-  /** So many that were asked for will not come by this request. */
-  onShort(count: number): void;
+  /** So many that were asked for will not come by this request. @param isTooLarge whether the next one is larger than the bytes that were asked for */
+  onShort(count: number, isTooLarge: boolean): void;
 }
 
 const minPendingHeader = 'Nats-Pending-Messages';
@@ -51,11 +51,17 @@ export class Puller {
     if (connection.isClosed()) queueMicrotask(this.#onClosed);
   }
 
-  /** @param waitMs how long the server waits for the count to be reached; 0: it gives what is there */
-  ask(count: number, waitMs: number): void {
+  /**
+   * @param bytes of messages that may come, headers and subjects included; undefined where the size does not matter
+   * @param waitMs how long the server waits for the count to be reached; 0: it gives what is there
+   */
+  ask(count: number, bytes: number | undefined, waitMs: number): void {
     const { stream, consumer } = this.#durable;
-    const request =
-      waitMs > 0 ? { batch: count, expires: nanosOf(Math.max(1, Math.ceil(waitMs))) } : { batch: count, no_wait: true };
+    const request = {
+      batch: count,
+      ...(waitMs > 0 ? { expires: nanosOf(Math.max(1, Math.ceil(waitMs))) } : { no_wait: true }),
+      ...(bytes === undefined ? {} : { max_bytes: bytes }),
+    };
     const { connection, client } = this.#session;
     try {
       connection.publish(`${client.apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify(request), {
@@ -75,12 +81,9 @@ export class Puller {
   #onStatus(status: number, message: Msg, options: PullOptions, fail: (thrown: unknown) => void): void {
     const description = message.headers?.description ?? '';
     const rest = Number(message.headers?.get(minPendingHeader));
-    if (
-      status === 404 ||
-      status === 408 ||
-      (status === 409 && /batch completed|message size exceeds/i.test(description))
-    )
-      return options.onShort(Number.isSafeInteger(rest) && rest > 0 ? rest : Number.POSITIVE_INFINITY);
+    const isTooLarge = status === 409 && /message size exceeds/i.test(description);
+    if (status === 404 || status === 408 || isTooLarge || (status === 409 && /batch completed/i.test(description)))
+      return options.onShort(Number.isSafeInteger(rest) && rest > 0 ? rest : Number.POSITIVE_INFINITY, isTooLarge);
     if (status === 100) return;
     const { stream, consumer } = this.#durable;
     if (status === 503)

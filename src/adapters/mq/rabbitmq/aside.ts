@@ -3,8 +3,7 @@ import { retrying } from '../../../kit/retry.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { deadLetterHeaders, headerNames } from '../headers.ts';
 import { copyOptions, deliveriesBefore } from './delivery.ts';
-import { channelError } from './errors.ts';
-import type { Link } from './link.ts';
+import { type Link, onChannel } from './link.ts';
 import { publishCopy } from './publish.ts';
 
 const settleTimeoutMs = 30_000;
@@ -92,12 +91,15 @@ export class Aside {
     const known = declared.get(queue);
     if (known !== undefined && performance.now() - known.at < redeclareMs) return known.done;
     if (declared.size >= declaredMax) declared.clear();
-    const done = onChannel(this.#link, signal, declare).catch((thrown) => {
-      const failed = channelError(thrown, `declaring the queue ${queue}`, 'CONSUME_FAILED');
-      if (failed.code === 'QUEUE_MISMATCH') return;
-      declared.delete(queue);
-      throw failed;
-    });
+    const declaring = onChannel(this.#link, signal, `declaring the queue ${queue}`, declare, 'CONSUME_FAILED');
+    const done = declaring.then(
+      () => undefined,
+      (thrown) => {
+        if (thrown instanceof StepError && thrown.code === 'QUEUE_MISMATCH') return;
+        declared.delete(queue);
+        throw thrown;
+      },
+    );
     declared.set(queue, { at: performance.now(), done });
     return done;
   }
@@ -105,12 +107,6 @@ export class Aside {
 
 const mayHelp = (thrown: unknown): boolean =>
   thrown instanceof StepError && (thrown.retryable || thrown.code === 'QUEUE_NOT_FOUND');
-
-async function onChannel(link: Link, signal: AbortSignal, body: (channel: Channel) => Promise<unknown>): Promise<void> {
-  const channel = await link.channel(signal);
-  await body(channel);
-  await channel.close();
-}
 
 /** Two significant digits: each delay is a queue of its own, and there must not be thousands. */
 function roundedUp(ms: number): number {

@@ -2,70 +2,89 @@ import type { Channel, ConsumeMessage } from 'amqplib';
 import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import type { Batch, ConsumeRequest, Delivery, Incoming, SubscribeRequest, Subscription } from '../broker.ts';
+import type { Batch, ConsumeRequest, Delivery } from '../broker.ts';
+import { batchBytesOf, Gathering, Portions, sizeOf } from '../gathering.ts';
 import { deadLetterQueue } from '../headers.ts';
 import { queueOf, refuseParams } from '../params.ts';
+import { within } from '../waiting.ts';
 import { Aside } from './aside.ts';
 import { deliveryOf, isUncounted } from './delivery.ts';
 import { channelError } from './errors.ts';
 import type { Link } from './link.ts';
 
-/** Messages that a consumer is sent before anything is known about their size. */
-const firstRoundMax = 1_000;
+/** Messages of one consumer of a batch. */
 const roundMax = 4_096;
-const bytesMaxDefault = 32 * 1024 * 1024;
-/** How long to wait for more once something has come. */
-const lingerMs = 50;
+/** How long giving up a channel may take. */
+const closeMs = 1_000;
 
 /** Takes up to so many messages and holds them, unacknowledged, on a channel of their own. */
 export async function consume(link: Link, publishing: Link, request: ConsumeRequest): Promise<Batch> {
-  const { params, max, signal } = request;
+  const { params, max, waitMs, signal } = request;
   const queue = queueOf(params);
   refuseParams(params, ['group'], 'RabbitMQ');
   const aside = new Aside(publishing, queue, deadLetterQueue(queue, params.dead_letter));
   const channel = await link.channel(signal);
   const watch = watched(channel, queue);
-  const bytesMax = typeof params.max_bytes === 'number' ? params.max_bytes : bytesMaxDefault;
-  const messages: ConsumeMessage[] = [];
-  let bytes = 0;
+  const gathering = new Gathering({ max, bytesMax: batchBytesOf(params), waitMs });
+  const portions = new Portions();
+  const taken: Taken[] = [];
   try {
-    while (messages.length < max && bytes < bytesMax) {
-      const average = messages.length === 0 ? 0 : bytes / messages.length;
-      const fitting = average === 0 ? firstRoundMax : Math.ceil((bytesMax - bytes) / average);
-      const size = Math.min(max - messages.length, fitting, messages.length === 0 ? firstRoundMax : roundMax);
-      const round = await takeRound(channel, watch, aside, request, size, messages.length > 0);
-      for (const message of round) bytes += message.content.length;
-      messages.push(...round);
-      if (round.length < size) break;
+    for (let more = true; more && !gathering.satisfied; ) {
+      const { messages, bytes } = gathering.room;
+      const before = { count: gathering.count, bytes: gathering.bytes };
+      const size = Math.min(portions.next(messages, bytes), roundMax);
+      await abortable(takeRound({ channel, watch, aside, request, queue }, size, gathering, taken), signal);
+      const came = gathering.count - before.count;
+      portions.came(came, gathering.bytes - before.bytes);
+      more = came >= size;
     }
-    signal.throwIfAborted();
   } catch (thrown) {
     // Closing the channel gives back what came meanwhile.
-    await channel.close().catch(() => undefined);
+    await within(closeMs, channel.close());
     signal.throwIfAborted();
     throw watch.error(thrown);
   }
-  return new HeldBatch(channel, watch, aside, messages, queue);
+  return new HeldBatch(channel, watch, aside, taken);
+}
+
+/** A message, and how others see it. */
+interface Taken {
+  message: ConsumeMessage;
+  delivery: Delivery;
+}
+
+interface Round {
+  channel: Channel;
+  watch: Watch;
+  aside: Aside;
+  request: ConsumeRequest;
+  queue: string;
 }
 
 /** One consumer with a prefetch of what is wanted: the broker sends no more than that. */
 async function takeRound(
-  channel: Channel,
-  watch: Watch,
-  aside: Aside,
-  { params, waitMs, signal }: ConsumeRequest,
+  { channel, watch, aside, request: { params, signal }, queue }: Round,
   size: number,
-  more: boolean,
-): Promise<ConsumeMessage[]> {
-  const taken: ConsumeMessage[] = [];
+  gathering: Gathering,
+  taken: Taken[],
+): Promise<void> {
   const swaps: Promise<void>[] = [];
   const { promise: enough, resolve: stop } = Promise.withResolvers<void>();
-  let timer = setTimeout(stop, more ? Math.min(lingerMs, waitMs) : waitMs);
-  const take = (message: ConsumeMessage): void => {
-    taken.push(message);
+  const full = gathering.count + size;
+  let timer: NodeJS.Timeout | undefined;
+  const rest = (): void => {
     clearTimeout(timer);
-    if (taken.length >= size) stop();
-    else timer = setTimeout(stop, Math.min(lingerMs, waitMs));
+    const { leftMs } = gathering;
+    if (leftMs <= 0) stop();
+    else timer = setTimeout(rest, leftMs);
+  };
+  const take = (message: ConsumeMessage): void => {
+    const delivery = deliveryOf(message, queue);
+    taken.push({ message, delivery });
+    const first = gathering.count === 0;
+    gathering.took(sizeOf(delivery));
+    if (gathering.count >= full || gathering.satisfied) stop();
+    else if (first) rest();
   };
   const onMessage = (message: ConsumeMessage | null): void => {
     if (message === null) return watch.cancelled();
@@ -74,36 +93,41 @@ async function takeRound(
   };
   try {
     await channel.prefetch(size);
-    const { consumerTag } = await channel.consume(queueOf(params), onMessage, consumeOptions(params));
+    signal.throwIfAborted();
+    const { consumerTag } = await channel.consume(queue, onMessage, consumeOptions(params));
+    rest();
     await abortable(Promise.race([enough, watch.lost]), signal);
     await channel.cancel(consumerTag);
     await Promise.all(swaps);
-    return taken;
   } finally {
     clearTimeout(timer);
   }
 }
 
 /** `from` is the offset in a stream; other queues have none. */
-function consumeOptions({ from }: JSONObject): { arguments?: Record<string, unknown> } {
+export function consumeOptions({ from }: JSONObject): { arguments?: Record<string, unknown> } {
   if (from === undefined) return {};
   const offset = from === 'earliest' ? 'first' : from === 'latest' ? 'next' : from;
   return { arguments: { 'x-stream-offset': offset } };
 }
 
 /** @returns whether a counted copy now stands for the message; if not, the message itself will do */
-async function swap(channel: Channel, aside: Aside, message: ConsumeMessage): Promise<boolean> {
+export async function swap(channel: Channel, aside: Aside, message: ConsumeMessage): Promise<boolean> {
   try {
     await aside.recount(message);
   } catch {
     return false;
   }
-  channel.ack(message);
+  try {
+    channel.ack(message);
+  } catch {
+    // The channel went meanwhile: the message comes again beside its copy, with the same id.
+  }
   return true;
 }
 
 /** What happens to a channel that holds messages. */
-interface Watch {
+export interface Watch {
   /** Rejects when the channel is lost. */
   readonly lost: Promise<never>;
   readonly isLost: boolean;
@@ -111,7 +135,7 @@ interface Watch {
   error(thrown: unknown): StepError;
 }
 
-function watched(channel: Channel, queue: string): Watch {
+export function watched(channel: Channel, queue: string): Watch {
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => undefined);
   const what = `consuming from the queue ${queue}`;
@@ -142,16 +166,19 @@ class HeldBatch implements Batch {
   /** Undefined where it is settled. */
   readonly #messages: (ConsumeMessage | undefined)[];
 
-  constructor(channel: Channel, watch: Watch, aside: Aside, messages: ConsumeMessage[], queue: string) {
-    this.deliveries = messages.map((message) => deliveryOf(message, queue));
+  constructor(channel: Channel, watch: Watch, aside: Aside, taken: readonly Taken[]) {
+    this.deliveries = taken.map(({ delivery }) => delivery);
     this.#channel = channel;
     this.#watch = watch;
     this.#aside = aside;
-    this.#messages = messages;
+    this.#messages = taken.map(({ message }) => message);
   }
 
   async ack(): Promise<void> {
-    const last = this.#messages.findLast((one) => one !== undefined);
+    // All up to the last one that was sent, which is not the last one here where a message had to wait for its count.
+    let last: ConsumeMessage | undefined;
+    for (const one of this.#messages)
+      if (one !== undefined && one.fields.deliveryTag > (last?.fields.deliveryTag ?? 0)) last = one;
     this.#messages.fill(undefined);
     if (last === undefined && this.#watch.isLost) return;
     await this.#settle(() => last !== undefined && this.#channel.ack(last, true));
@@ -183,79 +210,13 @@ class HeldBatch implements Batch {
     }
   }
 
-  /** Acknowledgements have no answer, but closing the channel after them has one. */
+  /** Acknowledgements have no answer, but closing the channel after them has one, unless the connection is lost meanwhile. */
   async #settle(send: () => unknown): Promise<void> {
     try {
       send();
-      await this.#channel.close();
+      await Promise.race([this.#channel.close(), this.#watch.lost]);
     } catch (thrown) {
       throw this.#watch.error(thrown);
     }
   }
-}
-
-/** Delivers until it is closed: the broker keeps to the prefetch. */
-export async function subscribe(link: Link, publishing: Link, request: SubscribeRequest): Promise<Subscription> {
-  const { params, prefetch, onMessage, signal } = request;
-  const queue = queueOf(params);
-  refuseParams(params, ['group'], 'RabbitMQ');
-  const aside = new Aside(publishing, queue, deadLetterQueue(queue, params.dead_letter));
-  const channel = await link.channel(signal);
-  const watch = watched(channel, queue);
-  let closing = false;
-  const deliver = (message: ConsumeMessage | null): void => {
-    if (message === null) return watch.cancelled();
-    if (closing) return;
-    if (!isUncounted(message)) return onMessage(incomingOf(channel, watch, aside, message, queue));
-    void swap(channel, aside, message)
-      .then((gone) => void (gone || closing || onMessage(incomingOf(channel, watch, aside, message, queue))))
-      // The channel went meanwhile, and the message with it: it comes again.
-      .catch(() => undefined);
-  };
-  try {
-    await channel.prefetch(prefetch);
-    await abortable(channel.consume(queue, deliver, consumeOptions(params)), signal);
-  } catch (thrown) {
-    channel.close().catch(() => undefined);
-    signal.throwIfAborted();
-    throw watch.error(thrown);
-  }
-  const close = async (): Promise<void> => {
-    closing = true;
-    await channel.close().catch(() => undefined);
-  };
-  const onAbort = (): void => void close();
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  const ended = watch.lost.catch((thrown) => {
-    signal.removeEventListener('abort', onAbort);
-    if (closing) return;
-    closing = true;
-    channel.close().catch(() => undefined);
-    throw thrown;
-  });
-  ended.catch(() => undefined);
-  return { ended, close };
-}
-
-function incomingOf(channel: Channel, watch: Watch, aside: Aside, message: ConsumeMessage, queue: string): Incoming {
-  const ack = (): void => {
-    try {
-      channel.ack(message);
-    } catch (thrown) {
-      throw watch.error(thrown);
-    }
-  };
-  return {
-    delivery: deliveryOf(message, queue),
-    ack: async () => ack(),
-    async retryLater(delayMs) {
-      await aside.delay(message, delayMs);
-      ack();
-    },
-    async reject(reason) {
-      await aside.deadLetter(message, reason);
-      ack();
-    },
-  };
 }

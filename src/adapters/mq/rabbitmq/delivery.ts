@@ -49,8 +49,8 @@ export const isUncounted = ({ fields, properties }: ConsumeMessage): boolean =>
   properties.headers?.['x-delivery-count'] === undefined &&
   properties.headers?.['x-stream-offset'] === undefined;
 
-/** Headers that the broker writes anew for a copy. */
-const brokerHeaders = /^x-(death|first-death-.*|last-death-.*|delivery-count|stream-offset)$/;
+/** Headers that the broker writes anew for a copy, and those by which it would send the copy to further queues. */
+const brokerHeaders = /^(x-(death|first-death-.*|last-death-.*|delivery-count|stream-offset)|CC|BCC)$/;
 
 /** Properties of a copy of a message, as it was published first, with headers of ours. */
 export function copyOptions(

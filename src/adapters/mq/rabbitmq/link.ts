@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { abortable } from '../../../kit/abortable.ts';
 import { hostOf, shownUrl } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
+import { knownParameters } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
+import { within } from '../waiting.ts';
 import { channelError, connectError } from './errors.ts';
 
 const connectTimeoutMs = 10_000;
@@ -18,7 +21,10 @@ export class Link {
   readonly #purpose: string;
   #model: Promise<ChannelModel> | undefined;
   #idle: ConfirmChannel[] = [];
-  #closed = false;
+  /** Where it is open. */
+  #open: ChannelModel | undefined;
+  /** Ends connecting, and what a farewell has left of the connection. */
+  readonly #closing = new AbortController();
   /** Whether the broker takes no messages at present, because its memory or disk is nearly full. */
   blocked = false;
   /** Queues that were declared on the way, and when. */
@@ -43,44 +49,39 @@ export class Link {
   }
 
   keep(channel: ConfirmChannel): void {
-    if (this.#idle.length < idleChannelsMax && !this.#closed) this.#idle.push(channel);
+    if (this.#idle.length < idleChannelsMax && !this.#closing.signal.aborted) this.#idle.push(channel);
     else channel.close().catch(() => undefined);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const opening = this.#model;
-    this.#model = undefined;
     this.#idle = [];
-    const model = await opening?.catch(() => undefined);
-    if (model === undefined) return;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      destroySocket(model);
-      resolve();
-    }, closeTimeoutMs);
-    // A connection that is lost meanwhile never answers.
-    model.once('close', resolve);
-    await Promise.race([model.close().catch(() => undefined), late]);
-    clearTimeout(timer);
+    const open = this.#open;
+    if (open !== undefined) {
+      // A connection that is lost meanwhile never answers.
+      const lost = once(open, 'close');
+      await within(closeTimeoutMs, Promise.race([open.close(), lost]));
+    }
+    this.#closing.abort(closed());
   }
 
   async #opened(signal: AbortSignal): Promise<ChannelModel> {
     signal.throwIfAborted();
-    if (this.#closed) throw new StepError('CONNECTION_FAILED', 'the connection to the broker has been closed');
-    this.#model ??= this.#open();
+    this.#closing.signal.throwIfAborted();
+    this.#model ??= this.#connect();
     return abortable(this.#model, signal);
   }
 
-  #open(): Promise<ChannelModel> {
-    const opening = connectTo(this.#target, this.#purpose);
+  #connect(): Promise<ChannelModel> {
+    const opening = connectTo(this.#target, this.#purpose, this.#closing.signal);
     const forget = (): void => {
       if (this.#model === opening) this.#model = undefined;
+      this.#open = undefined;
       this.#idle = [];
       this.declared.clear();
       this.blocked = false;
     };
     opening.then((model) => {
+      this.#open = model;
       // What happens to a connection reaches whoever uses it through the channels; unheard, it would end the process.
       model.on('error', forget);
       model.on('close', forget);
@@ -109,13 +110,42 @@ export class Link {
   }
 }
 
-async function connectTo(target: BrokerTarget, purpose: string): Promise<ChannelModel> {
+/** One operation on a channel of its own, which an error of it closes. @param code where the broker's answer says nothing better */
+export async function onChannel<T>(
+  link: Link,
+  signal: AbortSignal,
+  what: string,
+  body: (channel: Channel) => Promise<T>,
+  code = 'CONNECTION_FAILED',
+): Promise<T> {
+  const channel = await link.channel(signal);
+  const closing = async (): Promise<T> => {
+    const result = await body(channel);
+    await channel.close();
+    return result;
+  };
+  try {
+    return await abortable(closing(), signal);
+  } catch (thrown) {
+    channel.close().catch(() => undefined);
+    signal.throwIfAborted();
+    throw channelError(thrown, what, code);
+  }
+}
+
+const closed = (): StepError => new StepError('CONNECTION_FAILED', 'the connection to the broker has been closed');
+
+async function connectTo(target: BrokerTarget, purpose: string, closing: AbortSignal): Promise<ChannelModel> {
   const { url, reach, egress } = target;
   const secure = /^(amqps|rabbitmqs):$/.test(url.protocol);
   const scheme = secure ? 'amqps' : 'amqp';
   const host = hostOf(url) || 'localhost';
   const port = url.port === '' ? (secure ? 5671 : 5672) : Number(url.port);
-  await egress.addresses({ scheme, host, port }, reach);
+  knownParameters(url, ['heartbeat', 'cacert', 'cert', 'key', 'servername']);
+  const heartbeat = Number(url.searchParams.get('heartbeat') ?? heartbeatSeconds);
+  if (!Number.isInteger(heartbeat) || heartbeat < 1 || heartbeat > 3_600)
+    throw new StepError('INVALID_PARAMS', 'params.broker: heartbeat must be whole seconds from 1 to 3600');
+  await abortable(egress.addresses({ scheme, host, port }, reach), closing);
   const tls = secure ? await tlsOptions(target) : {};
   const { connect } = await import('amqplib');
   const anonymous = url.username === '' && url.password === '';
@@ -129,12 +159,12 @@ async function connectTo(target: BrokerTarget, purpose: string): Promise<Channel
         ...(anonymous ? {} : { username: decoded(url.username), password: decoded(url.password) }),
         // amqplib decodes it.
         ...(vhost === '' ? {} : { vhost }),
-        heartbeat: Number(url.searchParams.get('heartbeat') ?? heartbeatSeconds),
+        heartbeat,
       },
       {
         ...tls,
         // Resolved and checked anew for this very connection.
-        ...{ lookup: egress.lookup({ scheme, port }, reach) },
+        ...{ lookup: egress.lookup({ scheme, port }, reach), signal: closing },
         timeout: connectTimeoutMs,
         noDelay: true,
         keepAlive: true,
@@ -142,6 +172,7 @@ async function connectTo(target: BrokerTarget, purpose: string): Promise<Channel
       },
     );
   } catch (thrown) {
+    closing.throwIfAborted();
     throw connectError(thrown, `the broker at ${shownUrl(new URL(`${scheme}://${url.host || host}`))}`);
   }
 }
@@ -152,9 +183,4 @@ function decoded(text: string): string {
   } catch {
     throw new StepError('INVALID_PARAMS', 'params.broker: user name and password must be percent-encoded');
   }
-}
-
-function destroySocket({ connection }: ChannelModel): void {
-  const { stream } = connection as { stream?: { destroy?: () => void } };
-  stream?.destroy?.();
 }

@@ -174,11 +174,11 @@ class Flight {
 
   throwIfUnroutable(): void {
     if (this.#returned.size === 0) return;
-    const { messages, firstIndex } = this.#request;
-    const index = messages.findIndex(({ id }) => this.#returned.has(id));
+    const { messages } = this.#request;
+    const first = messages.find(({ id }) => this.#returned.has(id))?.id ?? '';
     throw new StepError(
       'UNROUTABLE',
-      `${this.#shown}: message ${firstIndex + index} reaches no queue (${this.#returned.get(messages[index]?.id ?? '')}), as ${
+      `${this.#shown}: message ${first.slice(first.lastIndexOf('/') + 1)} reaches no queue (${this.#returned.get(first)}), as ${
         this.#returned.size
       } of ${messages.length}; bind a queue with mq_create_queue, or set options.mandatory to false`,
     );

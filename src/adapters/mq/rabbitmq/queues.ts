@@ -1,10 +1,8 @@
 import type { Channel } from 'amqplib';
-import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject } from '../../../lib/json.ts';
 import { optionalQueue, queueOf, refuseParams, streamParams } from '../params.ts';
-import { channelError } from './errors.ts';
-import type { Link } from './link.ts';
+import { type Link, onChannel } from './link.ts';
 
 /** Declares what is missing of a queue, an exchange and the bindings between them. */
 export async function createQueue(link: Link, params: JSONObject, signal: AbortSignal): Promise<JSONObject> {
@@ -109,23 +107,4 @@ async function bind(link: Link, signal: AbortSignal, { queue, exchange, type, bi
       await channel.bindQueue(queue, exchange, String(routing_key), args);
     }
   });
-}
-
-/** One operation on a channel of its own, which an error of it closes. */
-async function onChannel<T>(
-  link: Link,
-  signal: AbortSignal,
-  what: string,
-  body: (channel: Channel) => Promise<T>,
-): Promise<T> {
-  const channel = await link.channel(signal);
-  try {
-    const result = await abortable(body(channel), signal);
-    await channel.close();
-    return result;
-  } catch (thrown) {
-    channel.close().catch(() => undefined);
-    signal.throwIfAborted();
-    throw channelError(thrown, what, 'CONNECTION_FAILED');
-  }
 }

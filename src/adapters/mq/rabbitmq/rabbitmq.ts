@@ -1,8 +1,9 @@
 import type { Broker, BrokerTarget, OpenBroker } from '../broker.ts';
-import { consume, subscribe } from './consume.ts';
-import { Link } from './link.ts';
+import { consume } from './consume.ts';
+import { Link, onChannel } from './link.ts';
 import { publish } from './publish.ts';
 import { createQueue, purge } from './queues.ts';
+import { subscribe } from './subscribe.ts';
 
 const pingTimeoutMs = 5_000;
 
@@ -21,8 +22,7 @@ export const openRabbit: OpenBroker = async (target: BrokerTarget): Promise<Brok
     createQueue: (params, signal) => createQueue(publishing, params, signal),
     purge: (params, signal) => purge(publishing, params, signal),
     async ping() {
-      const channel = await publishing.channel(AbortSignal.timeout(pingTimeoutMs));
-      await channel.close();
+      await onChannel(publishing, AbortSignal.timeout(pingTimeoutMs), 'asking the broker', async () => undefined);
     },
     async close() {
       await Promise.all([publishing.close(), consuming.close()]);

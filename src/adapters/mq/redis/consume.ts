@@ -1,36 +1,36 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { Batch, ConsumeRequest, Delivery, Incoming, SubscribeRequest, Subscription } from '../broker.ts';
+import { batchBytesOf, Gathering, heldBytesOf, Portions, sizeOf } from '../gathering.ts';
+import { within } from '../waiting.ts';
 import type { Entry } from './entry.ts';
 import type { Fetched, Group } from './group.ts';
 
 /** How long to wait at most before looking for what others abandoned. Ms. */
 const waitSliceMs = 1_000;
-const lingerMs = 20;
 /** Entries of one call: Redis does nothing else meanwhile. */
 const fetchMax = 1_000;
-const bytesMaxDefault = 32 * 1024 * 1024;
+/** How long a subscription that ends waits until what it holds is back. */
+const releaseMs = 2_000;
 
 export async function consume(group: Group, { params, max, waitMs, signal }: ConsumeRequest): Promise<Batch> {
-  const bytesMax = typeof params.max_bytes === 'number' ? params.max_bytes : bytesMaxDefault;
+  const gathering = new Gathering({ max, bytesMax: batchBytesOf(params), waitMs });
+  const portions = new Portions();
   const entries: Entry[] = [];
-  let bytes = 0;
-  let until = performance.now() + waitMs;
   try {
-    while (entries.length < max && bytes < bytesMax) {
-      const average = entries.length === 0 ? 0 : bytes / entries.length;
-      const fitting = average === 0 ? fetchMax : Math.ceil((bytesMax - bytes) / average);
-      const fetched = await group.fetch(Math.min(max - entries.length, fetchMax, fitting), signal);
-      for (const { delivery } of fetched.entries) bytes += delivery.body.length;
-      if (fetched.entries.length > 0) until = performance.now() + Math.min(lingerMs, waitMs);
+    while (!gathering.satisfied) {
+      const { messages, bytes } = gathering.room;
+      const before = gathering.bytes;
+      const fetched = await group.fetch(Math.min(fetchMax, portions.next(messages, bytes)), signal);
+      for (const { delivery } of fetched.entries) gathering.took(sizeOf(delivery));
       entries.push(...fetched.entries);
-      const left = until - performance.now();
-      if (entries.length >= max || fetched.entries.length > 0) continue;
-      if (left <= 0) break;
-      await group.wait(fetched, Math.min(left, waitSliceMs), signal);
+      portions.came(fetched.entries.length, gathering.bytes - before);
+      const { leftMs } = gathering;
+      if (leftMs <= 0) break;
+      if (fetched.entries.length === 0) await group.wait(fetched, Math.min(leftMs, waitSliceMs), signal);
     }
     signal.throwIfAborted();
   } catch (thrown) {
-    if (entries.length > 0) await group.release(entries).catch(() => undefined);
+    if (entries.length > 0) await within(releaseMs, group.release(entries));
     throw thrown;
   }
   return new HeldBatch(group, entries);
@@ -87,6 +87,7 @@ class HeldBatch implements Batch {
 class Held {
   readonly #group: Group;
   readonly #entries = new Set<Entry>();
+  #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(group: Group) {
@@ -97,8 +98,13 @@ class Held {
     return this.#entries.size;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(entry: Entry): void {
     this.#entries.add(entry);
+    this.#bytes += sizeOf(entry.delivery);
     this.#timer ??= setInterval(() => {
       // If it fails, the connection is lost, and somebody else may take them.
       this.#group.touch([...this.#entries]).catch(() => undefined);
@@ -106,7 +112,7 @@ class Held {
   }
 
   remove(entry: Entry): void {
-    this.#entries.delete(entry);
+    if (this.#entries.delete(entry)) this.#bytes -= sizeOf(entry.delivery);
     if (this.#entries.size === 0) this.clear();
   }
 
@@ -115,19 +121,21 @@ class Held {
     this.#timer = undefined;
     const rest = [...this.#entries];
     this.#entries.clear();
+    this.#bytes = 0;
     return rest;
   }
 }
 
-/** Fetches as many as are wanted, until the signal aborts or `close` is called. */
+/** Fetches as many as there is room for, until the signal aborts or `close` is called. */
 export async function subscribe(group: Group, request: SubscribeRequest): Promise<Subscription> {
   const stop = new AbortController();
   const end = (): void => stop.abort(new StepError('STEP_CANCELLED', 'the subscription ends'));
   if (request.signal.aborted) end();
   request.signal.addEventListener('abort', end, { once: true });
   // The first answer says whether the stream is there at all.
-  const first = await group.fetch(request.prefetch, stop.signal);
-  const ended = deliverFrom(group, request, first, stop.signal).finally(() =>
+  const portions = new Portions();
+  const first = await group.fetch(portions.next(request.prefetch, heldBytesOf(request.params)), stop.signal);
+  const ended = deliverFrom(group, request, { first, portions }, stop.signal).finally(() =>
     request.signal.removeEventListener('abort', end),
   );
   ended.catch(() => undefined);
@@ -142,10 +150,11 @@ export async function subscribe(group: Group, request: SubscribeRequest): Promis
 
 async function deliverFrom(
   group: Group,
-  { prefetch, onMessage }: SubscribeRequest,
-  first: Fetched,
+  { params, prefetch, onMessage }: SubscribeRequest,
+  { first, portions }: { first: Fetched; portions: Portions },
   stop: AbortSignal,
 ): Promise<void> {
+  const bytesMax = heldBytesOf(params);
   const held = new Held(group);
   let wake = (): void => undefined;
   stop.addEventListener('abort', () => wake(), { once: true });
@@ -165,19 +174,23 @@ async function deliverFrom(
   };
   try {
     for (let fetched = first; ; ) {
-      for (const entry of fetched.entries) onMessage(incomingOf(entry));
+      const before = held.bytes;
+      const incoming = fetched.entries.map(incomingOf);
+      portions.came(incoming.length, held.bytes - before);
+      for (const one of incoming) onMessage(one);
       if (stop.aborted) return;
-      if (held.size >= prefetch) {
+      if (held.size >= prefetch || held.bytes >= bytesMax) {
         const { promise, resolve } = Promise.withResolvers<void>();
         wake = resolve;
         await promise;
       } else if (fetched.entries.length === 0) await group.wait(fetched, waitSliceMs, stop);
       if (stop.aborted) return;
-      fetched = await group.fetch(Math.min(prefetch - held.size, fetchMax), stop);
+      const room = portions.next(prefetch - held.size, bytesMax - held.bytes);
+      fetched = await group.fetch(Math.min(room, fetchMax), stop);
     }
   } catch (thrown) {
     if (!stop.aborted) throw thrown;
   } finally {
-    await group.release(held.clear()).catch(() => undefined);
+    await within(releaseMs, group.release(held.clear()));
   }
 }

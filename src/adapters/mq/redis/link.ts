@@ -4,6 +4,7 @@ import { abortable } from '../../../kit/abortable.ts';
 import { hostOf } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
+import { knownParameters } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
 import { redisError } from './errors.ts';
 
@@ -25,7 +26,8 @@ export class Link {
   readonly #waiters: Client[] = [];
   readonly #all = new Set<Client>();
   readonly #digests = new Map<string, string>();
-  #closed = false;
+  /** Ends connecting. */
+  readonly #closing = new AbortController();
 
   constructor(target: BrokerTarget) {
     this.#target = target;
@@ -71,9 +73,14 @@ export class Link {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#commands?.catch(() => undefined);
     for (const client of this.#all) this.#drop(client);
+    this.#closing.abort(closed());
+    await this.#commands?.catch(() => undefined);
+  }
+
+  /** Whether there is a connection that commands could take. */
+  get isOpen(): boolean {
+    return this.#all.size > 0;
   }
 
   async #opened(signal: AbortSignal): Promise<Client> {
@@ -83,7 +90,7 @@ export class Link {
   }
 
   #openCommands(): Promise<Client> {
-    const opening = this.#connect(new AbortController().signal);
+    const opening = this.#connect(this.#closing.signal);
     const forget = (): void => {
       if (this.#commands === opening) this.#commands = undefined;
     };
@@ -95,22 +102,18 @@ export class Link {
   }
 
   async #connect(signal: AbortSignal): Promise<Client> {
-    if (this.#closed) throw new StepError('CONNECTION_FAILED', 'the connection to Redis has been closed');
-    const client = await newClient(this.#target);
-    signal.throwIfAborted();
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const client = await newClient(this.#target, either);
+    either.throwIfAborted();
     this.#all.add(client);
     client.on('terminated', () => this.#drop(client));
     try {
       // Destroying a client that connects leaves it the socket that comes: it has to be destroyed again.
-      await abortable(client.connect(), signal, () => client.destroy());
+      await abortable(client.connect(), either, () => client.destroy());
     } catch (thrown) {
       this.#drop(client);
-      signal.throwIfAborted();
+      either.throwIfAborted();
       throw redisError(thrown, `Redis at ${this.#target.url.host}`, 'CONNECTION_FAILED');
-    }
-    if (this.#closed) {
-      this.#drop(client);
-      throw new StepError('CONNECTION_FAILED', 'the connection to Redis has been closed');
     }
     return client;
   }
@@ -133,13 +136,17 @@ export class Link {
 
 const send = (client: Client, args: readonly Argument[]): Promise<Reply> => client.sendCommand([...args]);
 
-async function newClient(target: BrokerTarget): Promise<Client> {
+const closed = (): StepError => new StepError('CONNECTION_FAILED', 'the connection to Redis has been closed');
+
+/** @param signal ends connecting */
+async function newClient(target: BrokerTarget, signal: AbortSignal): Promise<Client> {
   const { url, reach, egress } = target;
   const secure = url.protocol === 'rediss:';
   const scheme = secure ? 'rediss' : 'redis';
   const host = hostOf(url) || 'localhost';
   const port = url.port === '' ? 6379 : Number(url.port);
-  await egress.addresses({ scheme, host, port }, reach);
+  knownParameters(url, ['cacert', 'cert', 'key', 'servername']);
+  await abortable(egress.addresses({ scheme, host, port }, reach), signal);
   const tls = secure ? { tls: true as const, ...(await tlsOptions(target)) } : {};
   const { createClient, RESP_TYPES } = await import('redis');
   const database = Number(url.pathname.slice(1) || '0');
@@ -152,7 +159,7 @@ async function newClient(target: BrokerTarget): Promise<Client> {
       port,
       ...tls,
       // Resolved and checked anew for this very connection.
-      ...{ lookup: egress.lookup({ scheme, port }, reach) },
+      ...{ lookup: egress.lookup({ scheme, port }, reach), signal },
       connectTimeout: connectTimeoutMs,
       socketTimeout: socketTimeoutMs,
       // A new connection is made where one is needed: an old one must not come back with half of what was sent.

@@ -3,6 +3,7 @@ import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import type { Broker, BrokerTarget, OpenBroker } from '../broker.ts';
 import { queueOf, refuseParams, streamParams } from '../params.ts';
+import { within } from '../waiting.ts';
 import { consume, subscribe } from './consume.ts';
 import { isReplyOf, redisError } from './errors.ts';
 import { Group, groupDefault, startOf } from './group.ts';
@@ -12,6 +13,7 @@ import { purgeScript } from './scripts.ts';
 
 const pingTimeoutMs = 5_000;
 const groupsMax = 1_000;
+const leaveMs = 1_000;
 
 /** Redis Streams, from Redis 6.2 on: consumer groups, with every step of a message's life one atomic script. */
 export const openRedisStreams: OpenBroker = async (target: BrokerTarget): Promise<Broker> => {
@@ -47,7 +49,7 @@ export const openRedisStreams: OpenBroker = async (target: BrokerTarget): Promis
       }
     },
     async close() {
-      await Promise.allSettled([...groups.values()].map((group) => group.leave()));
+      if (link.isOpen) await within(leaveMs, Promise.allSettled([...groups.values()].map((group) => group.leave())));
       groups.clear();
       await link.close();
     },
