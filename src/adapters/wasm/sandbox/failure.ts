@@ -21,7 +21,10 @@ export function failureOf(thrown: unknown, { stop, stderr }: Remains): Failure {
     return failure(thrown.code, thrown.message, thrown.retryable);
   if ((stop & 0xff) === stops.fuel) return outOfFuel();
   if ((stop & 0xff) === stops.depth)
-    return failure('CALL_DEPTH_EXCEEDED', 'the calls are nested deeper than is allowed; recurse less, or raise the limit');
+    return failure(
+      'CALL_DEPTH_EXCEEDED',
+      'the calls are nested deeper than is allowed; recurse less, or raise the limit',
+    );
   const refused = limitOf(stop);
   const how = endOf(thrown, stderr);
   if (refused === undefined || how === undefined) return how ?? crash(thrown);

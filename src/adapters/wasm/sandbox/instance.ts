@@ -133,7 +133,10 @@ function onlyNamed(module: WebAssembly.Module, given: WebAssembly.Imports): WebA
     const group = Object.hasOwn(given, from) ? given[from] : undefined;
     const value = group !== undefined && Object.hasOwn(group, name) ? group[name] : undefined;
     if (value === undefined)
-      throw new StepError('IMPORT_UNSUPPORTED', `the module imports ${JSON.stringify(`${from}.${name}`.slice(0, 200))}, which is not provided`);
+      throw new StepError(
+        'IMPORT_UNSUPPORTED',
+        `the module imports ${JSON.stringify(`${from}.${name}`.slice(0, 200))}, which is not provided`,
+      );
     if (!Object.hasOwn(imports, from)) define(imports, from, Object.create(null));
     define(imports[from] as WebAssembly.ModuleImports, name, value);
   }

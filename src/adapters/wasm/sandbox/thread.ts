@@ -1,0 +1,161 @@
+// The program of a sandbox's threads. It holds compiled modules, makes an instance for each call, and answers with data only.
+import { parentPort, type Transferable } from 'node:worker_threads';
+import { StepError } from '../../../lib/errors.ts';
+import type { Invoker } from '../abi/invoker.ts';
+import type { Outcome } from '../abi/outcome.ts';
+import type { CallInput } from '../abi/params.ts';
+import { resolveImports } from '../host/imports.ts';
+import type { HostSettings, ModuleShape } from '../types.ts';
+import { failureOf } from './failure.ts';
+import { Instance } from './instance.ts';
+import type { FromThread, InstanceMessage, ToThread } from './messages.ts';
+import type { RunFacts } from './order.ts';
+import { bytesFor, finish, prepare, runCall, runCommand } from './program.ts';
+import { Ring } from './ring.ts';
+
+if (parentPort === null) throw new StepError('SANDBOX_CRASHED', 'this file is the program of a thread');
+const port = parentPort;
+const modules = new Map<string, { module: WebAssembly.Module; shape: ModuleShape }>();
+
+interface Stream {
+  instance: Instance;
+  invoker: Invoker;
+  outputBytesMax: number;
+  fuelPerChunk: bigint | undefined;
+  finish: string | undefined;
+}
+let stream: Stream | undefined;
+
+harden();
+port.on('message', (message: ToThread) => {
+  switch (message.kind) {
+    case 'call':
+      return call(message, message.input);
+    case 'open':
+      return open(message);
+    case 'item':
+      return item(message.input);
+    case 'end':
+      return end();
+    case 'pipe':
+      return pipe(message);
+  }
+});
+
+/** No code of a module can name these; that nothing here can either makes one mistake less. */
+function harden(): void {
+  Error.stackTraceLimit = 32;
+  for (const name of ['fetch', 'WebSocket', 'EventSource', 'Request', 'Response', 'BroadcastChannel', 'navigator'])
+    Reflect.deleteProperty(globalThis, name);
+  for (const name of ['binding', 'dlopen', 'kill', '_linkedBinding', '_debugProcess'])
+    Reflect.deleteProperty(process, name);
+  for (const intrinsic of [Object, Array, Function, Promise, Uint8Array, ArrayBuffer, Map, Set])
+    Object.preventExtensions(intrinsic.prototype);
+}
+
+function call(message: InstanceMessage, input: CallInput): void {
+  attempt(
+    message,
+    { stdin: bytesFor(message.settings.stdin, input), input: bytesFor(message.settings.input, input) },
+    (instance) => {
+      const outcome = runCall(instance, message.plan, input, message.settings.outputBytesMax);
+      answer({ kind: 'done', outcome, facts: instance.facts() }, transferOf(outcome));
+    },
+  );
+}
+
+function open(message: InstanceMessage & { fuelPerChunk?: bigint; finish?: string }): void {
+  attempt(message, { stdin: bytesFor(message.settings.stdin, undefined), input: new Uint8Array(0) }, (instance) => {
+    const { outputBytesMax } = message.settings;
+    const invoker = prepare(instance, message.plan, undefined, outputBytesMax);
+    stream = { instance, invoker, outputBytesMax, fuelPerChunk: message.fuelPerChunk, finish: message.finish };
+  });
+}
+
+function item(input: CallInput): void {
+  // Items that were on their way when the stream failed.
+  if (stream === undefined) return;
+  const { instance, invoker, fuelPerChunk } = stream;
+  guarded(instance, () => {
+    if (fuelPerChunk !== undefined) instance.allow(fuelPerChunk);
+    const outcome = invoker(input);
+    answer({ kind: 'gave', outcome, fuelUsed: instance.fuelUsed }, transferOf(outcome));
+  });
+}
+
+function end(): void {
+  if (stream === undefined) return;
+  const { instance, fuelPerChunk, outputBytesMax, finish: name } = stream;
+  guarded(instance, () => {
+    if (fuelPerChunk !== undefined) instance.allow(fuelPerChunk);
+    const outcome = name === undefined ? undefined : finish(instance, name, outputBytesMax);
+    const facts = instance.facts();
+    stream = undefined;
+    answer(
+      outcome === undefined ? { kind: 'closed', facts } : { kind: 'closed', outcome, facts },
+      outcome === undefined ? [] : transferOf(outcome),
+    );
+  });
+}
+
+function pipe(message: InstanceMessage & { stdin: SharedArrayBuffer; stdout: SharedArrayBuffer }): void {
+  const stdin = new Ring(message.stdin);
+  const stdout = new Ring(message.stdout);
+  const io = {
+    stdin: (into: Uint8Array) => stdin.readFully(into),
+    stdout: (bytes: Uint8Array) => stdout.writeFully(bytes),
+    input: new Uint8Array(0),
+  };
+  attempt(message, io, (instance) => {
+    runCommand(instance);
+    answer({ kind: 'closed', facts: instance.facts() });
+  });
+  stdout.end();
+}
+
+/** Makes an instance and works with it; whatever goes wrong is an answer. */
+function attempt(
+  message: InstanceMessage,
+  io: Pick<HostSettings, 'stdin' | 'stdout' | 'input'>,
+  body: (instance: Instance) => void,
+): void {
+  stream = undefined;
+  let instance: Instance | undefined;
+  try {
+    const { module, shape } = moduleOf(message);
+    const { settings, policy, fuel } = message;
+    const full = { argv: [], env: {}, config: {}, ...settings, ...io };
+    instance = new Instance({ module, shape, policy, settings: full, fuel, resolveImports });
+    body(instance);
+  } catch (thrown) {
+    failed(thrown, instance);
+  }
+}
+
+function guarded(instance: Instance, body: () => void): void {
+  try {
+    body();
+  } catch (thrown) {
+    stream = undefined;
+    failed(thrown, instance);
+  }
+}
+
+const noFacts: RunFacts = { fuelUsed: 0n, memoryBytes: 0, stdout: new Uint8Array(0), stderr: '', logs: [] };
+
+function failed(thrown: unknown, instance: Instance | undefined): void {
+  const failure = failureOf(thrown, instance?.remains ?? { stop: 0, stderr: '' });
+  answer({ kind: 'failed', failure, facts: instance?.facts() ?? noFacts });
+}
+
+function moduleOf({ key, loaded, forget }: InstanceMessage): { module: WebAssembly.Module; shape: ModuleShape } {
+  for (const old of forget) modules.delete(old);
+  if (loaded !== undefined) modules.set(key, loaded);
+  const known = modules.get(key);
+  if (known === undefined) throw new StepError('SANDBOX_CRASHED', 'the thread lacks the module', { retryable: true });
+  return known;
+}
+
+const answer = (message: FromThread, transfer: Transferable[] = []): void => port.postMessage(message, transfer);
+
+const transferOf = (outcome: Outcome): Transferable[] => (outcome.kind === 'bytes' ? [outcome.bytes.buffer] : []);
