@@ -8,7 +8,7 @@
 // gives other bytes, so a digest says which version it is of, and others are not compared.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,7 +42,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const modulesFolder = join(root, 'modules');
 const digestsFile = join(modulesFolder, 'digests.json');
 
-const sources: readonly Source[] = [{ name: 'crypto_hash', committed: true, toolchain: rust }];
+const sources: readonly Source[] = [
+  { name: 'crypto_hash', committed: true, toolchain: rust },
+  { name: 'image_processor', committed: true, toolchain: clang },
+];
 
 function output(
   command: string,
@@ -96,6 +99,26 @@ function rust(): Toolchain | string {
       const flags = [...options, `linker=${ld}`, 'linker-flavor=wasm-ld'].flatMap((option) => ['-C', option]);
       const shape = ['--edition', '2021', '--crate-type', 'cdylib', '--target', target];
       output(rustc, [...shape, ...flags, `${name}.rs`, '-o', `${name}.wasm`], { cwd: folder });
+    },
+  };
+}
+
+/** Linked by hand: clang would run whatever wasm-opt it finds over the module. */
+function clang(): Toolchain | string {
+  const command = found([process.env.CLANG, 'clang-14', 'clang'], (command) =>
+    output(command, ['--print-targets']).includes('wasm32'),
+  );
+  const ld = linker();
+  if (command === undefined || ld === undefined)
+    return 'needs clang with the target wasm32 and wasm-ld (Debian: clang lld)';
+  const flags = ['--target=wasm32', '-std=c17', '-O3', '-msimd128', '-mbulk-memory', '-ffreestanding'];
+  return {
+    version: /clang version [0-9.]+/.exec(output(command, ['--version']))?.[0] ?? 'clang',
+    compile: (cwd, name) => {
+      const files = readdirSync(cwd).filter((file) => file.endsWith('.c'));
+      output(command, [...flags, '-Wall', '-Wextra', '-Werror', '-c', ...files.sort()], { cwd });
+      const objects = files.map((file) => file.replace(/c$/, 'o'));
+      output(ld, ['--no-entry', '-z', 'stack-size=65536', '--strip-all', ...objects, '-o', `${name}.wasm`], { cwd });
     },
   };
 }
