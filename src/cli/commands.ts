@@ -1,6 +1,6 @@
 import type { Command, Option } from './command.ts';
 import { completion, shells } from './commands/completion.ts';
-import { connectOptions, egressOptions, jsonOption } from './commands/shared.ts';
+import { assetsOption, connectOptions, egressOptions, jsonOption } from './commands/shared.ts';
 import { exit } from './exit.ts';
 
 const dataDir: Option = { value: 'DIR', help: 'Where journal, keys and secrets are kept. Default .jsonflow.' };
@@ -27,6 +27,7 @@ export const commands: readonly Command[] = [
         help: "The run's $input: k=v (JSON or text), k=@file.json, @file.json, or - for standard input. Repeatable.",
       },
       ...connectOptions,
+      assets: assetsOption,
       bundle: { value: 'OUT', short: 'b', help: 'Write the verifiable bundle to this file.' },
       'data-dir': dataDir,
       'idempotency-key': { value: 'KEY', help: 'Equal keys start one run, however often this is called.' },
@@ -75,8 +76,8 @@ export const commands: readonly Command[] = [
     usage: 'BUNDLE',
     positionals: [1, 1],
     completes: 'files',
-    options: { json: jsonOption },
-    examples: ['jsonflow replay proof.json'],
+    options: { assets: assetsOption, json: jsonOption },
+    examples: ['jsonflow replay proof.json', 'jsonflow replay proof.json --assets modules'],
     run: async (args, terminal) => (await import('./commands/replay.ts')).replay(args, terminal),
   },
   {
@@ -127,6 +128,7 @@ export const commands: readonly Command[] = [
       'tls-key': { value: 'FILE', help: 'Its private key (PEM).' },
       'tls-ca': { value: 'FILE', help: 'Certificate authority (PEM) that peers must be signed by: mutual TLS.' },
       'data-dir': { value: 'DIR', help: 'Where key, journal and secrets are kept. Default .jsonflow/NODE_ID.' },
+      assets: assetsOption,
       ...egressOptions,
       synchronous: { value: 'MODE', choices: ['full', 'normal'], help: 'full: an answer means on disk. Default full.' },
       'local-steps': {

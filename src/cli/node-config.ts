@@ -35,6 +35,7 @@ const fields: Fields = {
   coordinatorKeyId: 'string',
   coordinator: 'numbers-by-name',
   egress: { allow: 'strings', deny: 'strings', default: 'string' },
+  assets: 'strings',
   synchronous: 'string',
   localSteps: 'string',
 };
@@ -149,6 +150,8 @@ async function flagsOf(args: Args, terminal: Terminal): Promise<EngineConfig> {
   if (resolved.length > 0) config.apiTokens = resolved.filter((one) => one !== undefined);
   const egress = egressOf(args);
   if (egress !== undefined) config.egress = egress;
+  const assets = args.all('assets');
+  if (assets.length > 0) config.assets = [...assets];
   const tls = await tlsFilesOf(args);
   if (tls !== undefined) config.tls = tls as NonNullable<EngineConfig['tls']>;
   return config;

@@ -55,6 +55,8 @@ export interface EngineConfig {
   vault?: Vault;
   /** Whom the steps of this node may talk to. */
   egress?: EgressRules;
+  /** Folders with files that steps may name, such as WebAssembly modules. Those that come with JSONFlow are found after these. */
+  assets?: string[];
   /** Custom adapters. */
   adapters?: AdapterSource[];
   /** Finer settings of a coordinator, such as heartbeats and graces. */

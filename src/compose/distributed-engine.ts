@@ -12,6 +12,7 @@ import { createVerifier, ephemeralIdentity, loadOrCreateIdentity } from '../iden
 import { JSONFlowError } from '../lib/errors.ts';
 import type { JSONValue } from '../lib/json.ts';
 import type { AdapterHealth } from '../ports/adapter.ts';
+import type { Assets } from '../ports/assets.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { SignatureVerifier, Signer } from '../ports/signer.ts';
 import type { Store } from '../ports/store.ts';
@@ -29,6 +30,7 @@ import { AdapterRegistry, type AdapterSource } from '../worker/registry.ts';
 import { Uplink, type UplinkState } from '../worker/uplink.ts';
 import { Worker } from '../worker/worker.ts';
 import { chosenAdapters } from './adapters.ts';
+import { AssetFolders, ownModules } from './asset-folders.ts';
 import { type EngineConfig, type NodeSettings, settingsOf, workerName } from './config.ts';
 import { ReceiptStore } from './receipt-store.ts';
 import { type ReplayReport, replayBundle } from './replay.ts';
@@ -90,6 +92,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
   readonly #settings: NodeSettings;
   readonly #registry = new AdapterRegistry();
   readonly #egress: Egress;
+  readonly #assets: Assets;
   /** Which run a list of receipts came from, so that `replay(result.receipts)` finds the rest of it. */
   readonly #runOfReceipts = new WeakMap<readonly Receipt[], string>();
   #catalogue: ReadonlyMap<string, StepTypeManifest>;
@@ -106,6 +109,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     super();
     this.#settings = settingsOf(config);
     this.#egress = createEgress(config.egress);
+    this.#assets = new AssetFolders([...(config.assets ?? []), ownModules]);
     for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress: this.#egress }))
       this.#registry.register(adapter, { builtIn: true });
     for (const adapter of config.adapters ?? []) this.#registry.register(adapter);
@@ -252,13 +256,15 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     options: { trust?: TrustFile } = {},
   ): Promise<ReplayReport> {
     await this.start();
-    const { vault } = this.#started();
+    const { coordinator, vault } = this.#started();
     const own = !('jsonflow_bundle' in source);
     return replayBundle(await this.#bundleFrom(source), {
       registry: this.#registry,
       vault,
       stopGraceMs,
       own,
+      assetBytes: async (digest) =>
+        (await coordinator?.store.getBlob(digest)) ?? (await (await this.#assets.find(`sha256:${digest}`))?.read()),
       ...options,
     });
   }
@@ -323,6 +329,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       random: systemRandom,
       joinTokens: settings.token === undefined ? [] : [settings.token],
       catalogue: () => this.#catalogue,
+      assets: this.#assets,
       sources: sourcesFor(settings.capabilities?.adapters, { egress: this.#egress, vault: running.vault }),
     });
     running.coordinator = { api, store, local: undefined, server: undefined, listener: undefined };

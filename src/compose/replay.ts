@@ -40,6 +40,8 @@ export interface ReplayDeps {
   trust?: TrustFile;
   /** The bundle is of this engine's own store. */
   own: boolean;
+  /** Files that steps used, by digest. */
+  assetBytes(digest: string): Promise<Uint8Array | undefined>;
 }
 
 /**
@@ -110,6 +112,7 @@ async function replayStep(
   } catch (thrown) {
     return skipped(`its input is not all in the bundle: ${messageOf(thrown)}`);
   }
+  let missing: string | undefined;
   const result = await new Attempt(
     {
       ...receipt,
@@ -121,7 +124,13 @@ async function replayStep(
     { ...deps, nodeId: 'replay', signer: ephemeralIdentity(), clock: systemClock },
     {
       local: true,
-      getBlob: () => Promise.reject(new JSONFlowError('NOT_FOUND', 'a replay has no blob store')),
+      async getBlob(digest) {
+        const used = Object.entries(receipt.assets ?? {}).find(([, known]) => known === digest);
+        const bytes = used === undefined ? undefined : await deps.assetBytes(digest);
+        if (bytes !== undefined) return bytes;
+        missing = used?.[0];
+        throw new JSONFlowError('NOT_FOUND', `there is no blob ${digest} here`);
+      },
       putBlob: async () => undefined,
       progress: () => undefined,
       log: () => undefined,
@@ -130,6 +139,8 @@ async function replayStep(
   ).run();
   if (result.error !== undefined) {
     if (result.error.code === 'SECRET_NOT_FOUND') return skipped(result.error.message);
+    if (missing !== undefined)
+      return skipped(`the file that it used as ${missing} is not here: name its folder with --assets`);
     return { status: 'different', detail: `it failed: ${result.error.message}` };
   }
   const { manifest } = adapter;

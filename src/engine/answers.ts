@@ -15,6 +15,7 @@ import { type CheckedResult, checkResult } from './evidence.ts';
 import type { Feeds } from './feeds.ts';
 import type { Journal } from './journal.ts';
 import type { Member, Members } from './members.ts';
+import { assetsOf } from './pinned-assets.ts';
 import type { Placed } from './placed.ts';
 import { Refused } from './refused.ts';
 import { StoredOutputs } from './stored-outputs.ts';
@@ -146,6 +147,7 @@ export class Answers {
       stepDigest: planned.digest,
       stepType: planned.step.type,
       parents: parentReceipts(run, step),
+      assets: assetsOf(planned, run.state.started.assets),
     };
     let checked: CheckedResult;
     try {

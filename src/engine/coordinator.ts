@@ -3,6 +3,7 @@ import { summaryOf } from '../core/run/result.ts';
 import { Scheduler } from '../core/scheduler/scheduler.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import { isoTime } from '../lib/time.ts';
+import type { Assets } from '../ports/assets.ts';
 import type { Clock, Random } from '../ports/clock.ts';
 import type { SignatureVerifier, Signer } from '../ports/signer.ts';
 import type { RunRow, Store } from '../ports/store.ts';
@@ -25,6 +26,7 @@ import { Deployments, type DeploymentsDeps } from './deployments.ts';
 import type { Emit, EngineEvents } from './events.ts';
 import { JoinTokens } from './join-tokens.ts';
 import { noSuchRun } from './no-such-run.ts';
+import { pinAssets } from './pinned-assets.ts';
 import { Records } from './records.ts';
 import { Runs } from './runs.ts';
 import { checkStartable, Plans, startEvent } from './submission.ts';
@@ -40,6 +42,8 @@ export interface CoordinatorDeps {
   joinTokens?: readonly string[];
   /** Step types of the product itself, which a workflow may name before a node that offers them has joined. */
   catalogue?: () => ReadonlyMap<string, StepTypeManifest>;
+  /** Files that steps may name. Default none. */
+  assets?: Assets | undefined;
   /** Where triggers get their messages from, by type. Default none. */
   sources?: DeploymentsDeps['sources'];
 }
@@ -131,7 +135,10 @@ export class Coordinator implements CoordinatorApi {
   async submit(request: SubmitRequest): Promise<{ run_id: string; created: boolean }> {
     const runs = this.#running();
     const plan = this.#plans.checked(request.workflow, runs.stepTypes());
-    const started = await startEvent(request, plan, this.#values, this.#deps.clock.now());
+    const { assets, clock, store } = this.#deps;
+    const shared = request.tenantId === undefined && plan.workflow.tenant_id === undefined;
+    const pinned = () => pinAssets(plan, runs.stepTypes(), { assets, store, shared });
+    const started = await startEvent(request, plan, this.#values, clock.now(), pinned);
     const { idempotency_key: key, tenant_id: tenantId } = started;
     if (key !== undefined) {
       const earlier = await this.#deps.store.byIdempotencyKey(tenantId, key);

@@ -13,6 +13,7 @@ import { type ActiveRun, clearTimer, demandFor, factsOf, paramsOf, plannedAt, se
 import type { CoordinatorConfig } from './config.ts';
 import type { Journal } from './journal.ts';
 import type { Members } from './members.ts';
+import { assetsOf } from './pinned-assets.ts';
 import type { Values } from './values.ts';
 
 export interface DispatcherDeps {
@@ -195,6 +196,8 @@ export class Dispatcher {
       timeout_ms: timeoutOf(run, step),
       resources: { ...demandFor(plan, step).resources },
     };
+    const assets = assetsOf(plannedAt(plan, step), started.assets);
+    if (assets !== undefined) assignment.assets = assets;
     const { failover_strategy, checkpoint_frequency } = plan.workflow.fault_tolerance ?? {};
     if (failover_strategy !== 'checkpoint') return assignment;
     assignment.checkpoint_frequency = checkpoint_frequency ?? 'per_step';

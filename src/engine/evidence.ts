@@ -17,6 +17,8 @@ export interface Expected {
   stepDigest: string;
   stepType: string;
   parents: readonly { step_id: string; receipt_digest: string }[];
+  /** Digests that the run was begun with, by name. */
+  assets?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface CheckedResult {
@@ -104,6 +106,9 @@ function checkFields(result: MessageOf<'result'>, node: PublicKeyEntry, expected
     same('parent', predicate.parents[index]?.step_id, parent.step_id);
     same(`digest of parent ${parent.step_id}`, predicate.parents[index]?.receipt_digest, parent.receipt_digest);
   }
+  for (const [name, known] of Object.entries(expected.assets ?? {}))
+    if (predicate.assets !== undefined && Object.hasOwn(predicate.assets, name))
+      same(`digest of ${name}`, predicate.assets[name], known);
   same('output digest', predicate.output_digest, result.output_digest);
   // Whatever comes with a failure is of no use to anyone.
   const { stored: output, digest } =

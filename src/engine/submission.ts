@@ -76,7 +76,13 @@ function textIfCanonical(workflow: unknown): string | undefined {
 }
 
 /** The first event of a run: everything that decides what it will do. */
-export async function startEvent(request: SubmitRequest, plan: Plan, values: Values, at: number): Promise<RunStarted> {
+export async function startEvent(
+  request: SubmitRequest,
+  plan: Plan,
+  values: Values,
+  at: number,
+  pinned?: () => Promise<Record<string, string> | undefined>,
+): Promise<RunStarted> {
   const { workflow } = plan;
   const tenant = workflow.tenant_id ?? null;
   if (request.tenantId !== undefined && tenant !== null && tenant !== request.tenantId)
@@ -93,6 +99,7 @@ export async function startEvent(request: SubmitRequest, plan: Plan, values: Val
     throw new JSONFlowError('INVALID_INPUT', `the run's input can't be used: ${messageOf(thrown)}`, { cause: thrown });
   }
   const input_digest = sha256(text);
+  const assets = await pinned?.();
   return {
     kind: 'run.started',
     at,
@@ -103,6 +110,7 @@ export async function startEvent(request: SubmitRequest, plan: Plan, values: Val
     input: await values.keep(text, JSON.parse(text) as JSONValue, input_digest),
     input_digest,
     tenant_id: request.tenantId ?? tenant,
+    ...(assets === undefined ? {} : { assets }),
     ...(request.idempotencyKey === undefined ? {} : { idempotency_key: request.idempotencyKey }),
     ...(request.trigger === undefined ? {} : { trigger: request.trigger }),
   };

@@ -28,6 +28,8 @@ export interface RunStarted {
   input: Stored;
   input_digest: string;
   tenant_id: string | null;
+  /** SHA-256 of the files that steps name and the coordinator had, by name: the run uses these, whatever becomes of the files. */
+  assets?: Record<string, string>;
   idempotency_key?: string;
   /** Id of the workflow's trigger that started it. */
   trigger?: string;

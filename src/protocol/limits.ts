@@ -32,4 +32,7 @@ export const limits = {
   errorLengthMax: 2_000,
   logLineBytesMax: 4 * 1024,
   logLinesPerStepMax: 1_000,
+  /** Files that a step may name, and a run's steps together. */
+  assetsPerStepMax: 64,
+  assetsPerRunMax: 1_000,
 } as const;

@@ -118,6 +118,7 @@ const stepType = object<StepTypeManifest>({
   description: optional(text),
   params_schema: optional(anyObject),
   deterministic: optional(flag),
+  asset_params: optional(array(id, 100)),
 });
 const adapter = object<AdapterManifest>({
   adapter_id: id,
@@ -147,6 +148,7 @@ const assignment = object<Assignment>({
   params: stored,
   pointers: array(array(segment, limits.jsonDepthMax), limits.stepsMax),
   parents: array(object<Assignment['parents'][number]>({ step_id: id, receipt_digest: digest }), limits.parentsMax),
+  assets: optional(record(digest, limits.assetsPerStepMax)),
   timeout_ms: orNull(natural),
   resources: amounts,
   checkpoint: optional(stored),

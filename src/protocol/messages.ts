@@ -18,6 +18,8 @@ export interface StepTypeManifest {
   params_schema?: JSONObject;
   /** Equal inputs give equal outputs. Default false. */
   deterministic?: boolean;
+  /** Names of the params that may name a file of the node's, such as a module: its bytes are fixed when the run begins. */
+  asset_params?: string[];
 }
 
 export interface Assignment {
@@ -36,6 +38,8 @@ export interface Assignment {
   /** Paths within `params` of the vault pointers that the workflow itself states. */
   pointers: (string | number)[][];
   parents: { step_id: string; receipt_digest: string }[];
+  /** SHA-256 of the files that the params name, by name; they are in the coordinator's blob store. */
+  assets?: Record<string, string>;
   timeout_ms: number | null;
   resources: Record<string, number>;
   /** Last state that an earlier attempt saved, where the strategy is `checkpoint`. */

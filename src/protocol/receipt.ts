@@ -41,6 +41,8 @@ export interface ReceiptPredicate {
   output_digest: string;
   /** Digest of the canonical envelope of each parent's receipt. */
   parents: { step_id: string; receipt_digest: string }[];
+  /** SHA-256 of the files that the attempt used, such as its module, by the name that the params have for each. */
+  assets?: Record<string, string>;
   adapter: { id: string; version: string };
   node: { id: string; key_id: string };
   /** RFC 3339, UTC, milliseconds. */

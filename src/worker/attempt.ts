@@ -50,6 +50,8 @@ export class Attempt {
   #fate: 'open' | 'committed' | 'abandoned' = 'open';
   /** What is done about the fate, one after the other. */
   #settled: Promise<void> = Promise.resolve();
+  /** Digests of the files that it used, by name. */
+  readonly #pinned = new Map<string, string>();
   /** All that were resolved for this attempt: none of them may leave it. */
   readonly #secrets: Secret[] = [];
   /** For the first so many secrets. */
@@ -119,6 +121,12 @@ export class Attempt {
     });
   }
 
+  #pin(name: string, digest: string): void {
+    if (!this.#pinned.has(name) && this.#pinned.size >= limits.assetsPerStepMax)
+      throw new StepError('LIMIT_EXCEEDED', `a step may use at most ${limits.assetsPerStepMax} files`);
+    this.#pinned.set(name, digest);
+  }
+
   #afterCommit(fn: Hook, otherwise: Hook | undefined): void {
     // An adapter that was left behind goes on, and may take hold of something when nobody waits for it any more.
     if (this.#fate === 'abandoned') this.#settle(otherwise, 'after an attempt that does not count');
@@ -156,6 +164,7 @@ export class Attempt {
       resolve,
       redact: this.#redact,
       afterCommit: (fn, otherwise) => this.#afterCommit(fn, otherwise),
+      pin: (name, digest) => this.#pin(name, digest),
     });
     const value = await registry.run({ id: assignment.step_id, type: assignment.step_type, params }, context);
     return this.#store(this.#secrets.length === 0 ? value : redactJSON(value, this.#redact));
@@ -242,6 +251,7 @@ export class Attempt {
       input_digest: assignment.input_digest,
       output_digest: ended.digest,
       parents: assignment.parents,
+      ...(this.#pinned.size === 0 ? {} : { assets: Object.fromEntries(this.#pinned) }),
       adapter: { id: adapter?.manifest.adapter_id ?? 'none', version: adapter?.manifest.version ?? '0' },
       node: { id: nodeId, key_id: signer.keyId },
       started_at: isoTime(startedAt),

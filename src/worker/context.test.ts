@@ -42,6 +42,7 @@ it('an adapter may take the context apart', async () => {
     resolve: async () => '',
     redact: (text) => text,
     afterCommit: (fn) => void acknowledged.push(fn),
+    pin: () => undefined,
   });
   const { progress, checkpoint, afterCommit } = context;
   progress(0.5);

@@ -35,6 +35,8 @@ interface ContextParts {
   resolve(name: string, version?: string): Promise<string>;
   redact(text: string): string;
   afterCommit(fn: Hook, otherwise: Hook | undefined): void;
+  /** Only names and digests that may stand in a receipt come here. */
+  pin(name: string, digest: string): void;
 }
 
 /** Progress more often than this is dropped: nobody could read it. */
@@ -52,6 +54,7 @@ export class AttemptContext implements AdapterContext {
   readonly last_checkpoint: JSONValue | undefined;
   readonly log: AdapterContext['log'];
   readonly vault: AdapterContext['vault'];
+  readonly assets: AdapterContext['assets'];
   readonly blobs: AdapterContext['blobs'];
   readonly redact: AdapterContext['redact'];
   readonly #parts: ContextParts;
@@ -67,6 +70,8 @@ export class AttemptContext implements AdapterContext {
     this.progress = this.progress.bind(this);
     this.checkpoint = this.checkpoint.bind(this);
     this.afterCommit = this.afterCommit.bind(this);
+    this.pin = this.pin.bind(this);
+    this.assets = Object.freeze({ ...assignment.assets });
     this.redact = parts.redact;
     this.run_id = assignment.run_id;
     this.step_id = assignment.step_id;
@@ -126,6 +131,12 @@ export class AttemptContext implements AdapterContext {
     if (typeof fn !== 'function' || (otherwise !== undefined && typeof otherwise !== 'function'))
       throw new StepError('INVALID_CALL', 'afterCommit takes a function, and another for what does not count');
     this.#parts.afterCommit(fn, otherwise);
+  }
+
+  pin(name: string, digest: string): void {
+    if (typeof name !== 'string' || typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest))
+      throw new StepError('INVALID_CALL', 'pin takes a name and a SHA-256 digest in hexadecimal');
+    this.#parts.pin(this.#parts.redact(name).slice(0, limits.idLengthMax), digest);
   }
 
   #line(level: 'debug' | 'info' | 'warn' | 'error', text: string): void {

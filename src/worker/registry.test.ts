@@ -27,6 +27,8 @@ function contextFor(step: AdapterStep, signal: AbortSignal = new AbortController
       put: (bytes) => Promise.resolve(String(bytes.length)),
     },
     redact: (text) => text,
+    assets: {},
+    pin: () => undefined,
     afterCommit: nothing,
   };
 }

@@ -180,9 +180,14 @@ function checkName(value: unknown, field: string): asserts value is string {
     throw invalid(`manifest: ${field} must be a text of 1 to ${limits.idLengthMax} characters`);
 }
 
+const isNames = (value: unknown): value is string[] =>
+  Array.isArray(value) &&
+  value.length <= 100 &&
+  value.every((name) => typeof name === 'string' && name !== '' && name.length <= limits.idLengthMax);
+
 function checkedStepType(value: unknown, field: string): StepTypeManifest {
   if (!isObject(value)) throw invalid(`manifest: ${field} must be an object`);
-  const { type, description, params_schema, deterministic } = value;
+  const { type, description, params_schema, deterministic, asset_params } = value;
   checkName(type, `${field}.type`);
   if (description !== undefined && typeof description !== 'string')
     throw invalid(`manifest: ${field}.description must be a text`);
@@ -190,12 +195,15 @@ function checkedStepType(value: unknown, field: string): StepTypeManifest {
     throw invalid(`manifest: ${field}.deterministic must be true or false`);
   if (params_schema !== undefined && !isObject(params_schema))
     throw invalid(`manifest: ${field}.params_schema must be an object`);
+  if (asset_params !== undefined && !isNames(asset_params))
+    throw invalid(`manifest: ${field}.asset_params must be a list of at most 100 names of params`);
   try {
     return {
       type,
       ...(description === undefined ? {} : { description }),
       params_schema: normaliseParamsSchema(cloneJSON(params_schema) as JSONObject | undefined),
       deterministic: deterministic ?? false,
+      ...(asset_params === undefined ? {} : { asset_params: [...asset_params] }),
     };
   } catch (thrown) {
     throw invalid(`manifest: ${field}.${messageOf(thrown)}`);

@@ -59,6 +59,8 @@ export function contextFor(step: AdapterStep, signal: AbortSignal = new AbortCon
       },
     },
     redact: (text) => text,
+    assets: {},
+    pin: () => undefined,
     afterCommit: nothing,
   };
 }

@@ -11,7 +11,7 @@ export async function replay(args: Args, terminal: Terminal): Promise<ExitCode> 
   const [file = '-'] = args.positionals;
   const bundle = await readJSON(file, terminal, limits.bundleDepthMax);
   const { DistributedEngine } = await import('../../compose/distributed-engine.ts');
-  const engine = new DistributedEngine({ role: 'coordinator', dataDir: false });
+  const engine = new DistributedEngine({ role: 'coordinator', dataDir: false, assets: [...args.all('assets')] });
   await engine.start();
   try {
     // The engine checks the form itself: this is foreign data.

@@ -21,7 +21,7 @@ export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
   const input = given.length === 0 ? undefined : await inputOf(given, terminal);
   const bundlePath = args.get('bundle');
   if (bundlePath !== undefined) await checkWritable(bundlePath);
-  const session = await openSession(args, terminal);
+  const session = await openSession(file, args, terminal);
   try {
     const key = args.get('idempotency-key');
     const { run_id: runId } = await session.api.submit({
@@ -52,7 +52,7 @@ interface Session {
   close(): Promise<void>;
 }
 
-async function openSession(args: Args, terminal: Terminal): Promise<Session> {
+async function openSession(file: string, args: Args, terminal: Terminal): Promise<Session> {
   if (args.has('connect') || terminal.env.JSONFLOW_CONNECT !== undefined) {
     const client = await clientOf(args, terminal);
     return { api: client, leaving: `See "jsonflow show" on ${client.url}.`, async close() {} };
@@ -63,6 +63,8 @@ async function openSession(args: Args, terminal: Terminal): Promise<Session> {
     role: 'coordinator',
     dataDir: args.get('data-dir') ?? '.jsonflow',
     ...(egress === undefined ? {} : { egress }),
+    // Files beside a workflow belong to it.
+    assets: [...args.all('assets'), ...(file === '-' ? [] : [dirname(file)])],
   });
   await engine.start();
   return {

@@ -32,6 +32,13 @@ export const egressOptions: Readonly<Record<string, Option>> = {
   },
 };
 
+/** Option of every command that begins runs or repeats steps. */
+export const assetsOption: Option = {
+  value: 'DIR',
+  multiple: true,
+  help: 'Folder with files that steps may name, such as WebAssembly modules. Repeatable.',
+};
+
 /** What the `--egress-*` options say; undefined where there are none. */
 export function egressOf(args: Args): EgressRules | undefined {
   const [allow, deny] = [args.all('egress-allow'), args.all('egress-deny')];

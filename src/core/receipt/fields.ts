@@ -53,6 +53,18 @@ export const amounts: Check = (value) => {
   return undefined;
 };
 
+/** Digests by name. */
+export const digests: Check = (value) => {
+  if (!isObject(value)) return 'an object of digests';
+  const names = Object.keys(value);
+  if (names.length > limits.assetsPerStepMax) return `an object of at most ${limits.assetsPerStepMax} digests`;
+  for (const key of names) {
+    if (key.length > limits.idLengthMax) return 'an object with shorter names';
+    if (digest(value[key]) !== undefined) return 'an object of digests (64 lower-case hexadecimal digits)';
+  }
+  return undefined;
+};
+
 export const list =
   (check: Check, countMax: number = limits.stepsMax): Check =>
   (value) => {

@@ -19,6 +19,7 @@ import {
   type Check,
   count,
   digest,
+  digests,
   expectShape,
   flag,
   list,
@@ -69,6 +70,7 @@ const receiptPredicate = object<ReceiptPredicate>(
     input_digest: digest,
     output_digest: digest,
     parents: list(object<ReceiptPredicate['parents'][number]>({ step_id: stepId, receipt_digest: digest })),
+    assets: digests,
     adapter: object<ReceiptPredicate['adapter']>({ id: text, version: text }),
     node: object<ReceiptPredicate['node']>({ id: name, key_id: digest }),
     started_at: time,
@@ -78,7 +80,7 @@ const receiptPredicate = object<ReceiptPredicate>(
     deterministic: flag,
     resources: amounts,
   },
-  ['error'],
+  ['error', 'assets'],
 );
 
 const runPredicate = object<RunPredicate>(

@@ -47,6 +47,8 @@ export function callOf({ key, signal, blobs = new MemoryBlobs(), ...options }: C
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
     vault: { resolve: async () => '' },
     redact: (text) => text,
+    assets: {},
+    pin: () => undefined,
     blobs,
     afterCommit: () => undefined,
   };
