@@ -39,7 +39,7 @@ it('only texts of the params that may name files are looked for, and no referenc
     '../up',
   ]);
   assert.deepEqual(found, { 'm.wasm': one });
-  assert.equal(await pinned(['$s0.result']), undefined);
+  assert.equal(await pinned(['$input.file']), undefined);
 });
 
 it('a step is told of the files that it names itself', async () => {
