@@ -103,7 +103,9 @@ export class Pool {
     this.#threads.delete(thread);
     const index = this.#idle.indexOf(thread);
     if (index >= 0) this.#idle.splice(index, 1);
+    if (this.#isClosed) return;
     if (this.#waiting.size > 0) this.give(this.#spawn());
+    else if (thread.hasWorked) this.warm();
   }
 
   #rest(thread: WorkerThread): void {

@@ -84,6 +84,7 @@ const bytesOf = (bytes: Uint8Array, bytesMax: number): Outcome => ({ kind: 'byte
 /** The bytes of a program's standard input, or of a plug-in's: those that are given for it, or the call's own. */
 export const bytesFor = (given: Uint8Array | undefined, input: CallInput | undefined): Uint8Array => {
   if (given !== undefined) return given;
-  const isEmpty = input === undefined || (input.kind === 'input' && input.value === null);
+  const isEmpty =
+    input === undefined || (input.kind === 'input' ? input.value === null : Object.keys(input.args).length === 0);
   return isEmpty ? new Uint8Array(0) : payloadOf(input);
 };

@@ -26,6 +26,9 @@ interface Stream {
 }
 let stream: Stream | undefined;
 
+type Io = Pick<HostSettings, 'stdin' | 'stdout' | 'input'>;
+const noBytes = new Uint8Array(0);
+
 harden();
 port.on('message', (message: ToThread) => {
   switch (message.kind) {
@@ -54,18 +57,20 @@ function harden(): void {
 }
 
 function call(message: InstanceMessage, input: CallInput): void {
-  attempt(
-    message,
-    { stdin: bytesFor(message.settings.stdin, input), input: bytesFor(message.settings.input, input) },
-    (instance) => {
-      const outcome = runCall(instance, message.plan, input, message.settings.outputBytesMax);
-      answer({ kind: 'done', outcome, facts: instance.facts() }, transferOf(outcome));
-    },
-  );
+  const { plan, settings } = message;
+  const io = (): Io => ({
+    stdin: plan.abi === 'wasi-command' ? bytesFor(settings.stdin, input) : (settings.stdin ?? noBytes),
+    input: plan.abi === 'extism' ? bytesFor(settings.input, input) : (settings.input ?? noBytes),
+  });
+  attempt(message, io, (instance) => {
+    const outcome = runCall(instance, plan, input, settings.outputBytesMax);
+    answer({ kind: 'done', outcome, facts: instance.facts() }, transferOf(outcome));
+  });
 }
 
 function open(message: InstanceMessage & { fuelPerChunk?: bigint; finish?: string }): void {
-  attempt(message, { stdin: bytesFor(message.settings.stdin, undefined), input: new Uint8Array(0) }, (instance) => {
+  const io = (): Io => ({ stdin: message.settings.stdin ?? noBytes, input: noBytes });
+  attempt(message, io, (instance) => {
     const { outputBytesMax } = message.settings;
     const invoker = prepare(instance, message.plan, undefined, outputBytesMax);
     stream = { instance, invoker, outputBytesMax, fuelPerChunk: message.fuelPerChunk, finish: message.finish };
@@ -101,11 +106,11 @@ function end(): void {
 function pipe(message: InstanceMessage & { stdin: SharedArrayBuffer; stdout: SharedArrayBuffer }): void {
   const stdin = new Ring(message.stdin);
   const stdout = new Ring(message.stdout);
-  const io = {
+  const io = (): Io => ({
     stdin: (into: Uint8Array) => stdin.readFully(into),
     stdout: (bytes: Uint8Array) => stdout.writeFully(bytes),
-    input: new Uint8Array(0),
-  };
+    input: noBytes,
+  });
   attempt(message, io, (instance) => {
     runCommand(instance);
     answer({ kind: 'closed', facts: instance.facts() });
@@ -114,17 +119,13 @@ function pipe(message: InstanceMessage & { stdin: SharedArrayBuffer; stdout: Sha
 }
 
 /** Makes an instance and works with it; whatever goes wrong is an answer. */
-function attempt(
-  message: InstanceMessage,
-  io: Pick<HostSettings, 'stdin' | 'stdout' | 'input'>,
-  body: (instance: Instance) => void,
-): void {
+function attempt(message: InstanceMessage, io: () => Io, body: (instance: Instance) => void): void {
   stream = undefined;
   let instance: Instance | undefined;
   try {
     const { module, shape } = moduleOf(message);
     const { settings, policy, fuel } = message;
-    const full = { argv: [], env: {}, config: {}, ...settings, ...io };
+    const full = { argv: [], env: {}, config: {}, ...settings, ...io() };
     instance = new Instance({ module, shape, policy, settings: full, fuel, resolveImports });
     body(instance);
   } catch (thrown) {
@@ -141,7 +142,7 @@ function guarded(instance: Instance, body: () => void): void {
   }
 }
 
-const noFacts: RunFacts = { fuelUsed: 0n, memoryBytes: 0, stdout: new Uint8Array(0), stderr: '', logs: [] };
+const noFacts: RunFacts = { fuelUsed: 0n, memoryBytes: 0, stdout: noBytes, stderr: '', logs: [] };
 
 function failed(thrown: unknown, instance: Instance | undefined): void {
   const failure = failureOf(thrown, instance?.remains ?? { stop: 0, stderr: '' });

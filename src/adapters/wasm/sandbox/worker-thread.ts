@@ -16,6 +16,8 @@ export interface ThreadSettings {
 
 /** The main side of one thread: it has one user at a time, who posts and reads in turn. */
 export class WorkerThread {
+  /** Whether it ever answered: one that can't even start is not started again and again. */
+  hasWorked = false;
   /** When it began to have nothing to do, in ms. */
   idleSinceMs = 0;
   readonly #worker: Worker;
@@ -115,6 +117,7 @@ export class WorkerThread {
 
   #take(message: FromThread): void {
     if (this.isGone) return;
+    this.hasWorked = true;
     const waiter = this.#waiter;
     this.#waiter = undefined;
     if (waiter !== undefined) waiter.resolve(message);
