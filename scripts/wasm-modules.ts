@@ -8,7 +8,7 @@
 // gives other bytes, so a digest says which version it is of, and others are not compared.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +45,7 @@ const digestsFile = join(modulesFolder, 'digests.json');
 const sources: readonly Source[] = [
   { name: 'crypto_hash', committed: true, toolchain: rust },
   { name: 'image_processor', committed: true, toolchain: clang },
+  { name: 'ml_training', committed: true, toolchain: assemblyscript },
 ];
 
 function output(
@@ -99,6 +100,22 @@ function rust(): Toolchain | string {
       const flags = [...options, `linker=${ld}`, 'linker-flavor=wasm-ld'].flatMap((option) => ['-C', option]);
       const shape = ['--edition', '2021', '--crate-type', 'cdylib', '--target', target];
       output(rustc, [...shape, ...flags, `${name}.rs`, '-o', `${name}.wasm`], { cwd: folder });
+    },
+  };
+}
+
+function assemblyscript(): Toolchain | string {
+  const folder = join(root, 'node_modules', 'assemblyscript');
+  if (!existsSync(folder)) return 'needs assemblyscript (npm install)';
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+  return {
+    version: `assemblyscript ${version}`,
+    compile: (cwd, name) => {
+      // The sources are named otherwise, so that nobody takes them for TypeScript.
+      for (const file of readdirSync(cwd).filter((file) => file.endsWith('.as')))
+        renameSync(join(cwd, file), join(cwd, file.replace(/as$/, 'ts')));
+      const flags = ['--optimizeLevel', '3', '--shrinkLevel', '0', '--noAssert', '--converge'];
+      output(process.execPath, [join(folder, 'bin', 'asc.js'), `${name}.ts`, ...flags, '-o', `${name}.wasm`], { cwd });
     },
   };
 }
