@@ -9,7 +9,12 @@ import type { FunctionType, ModuleShape, ValueType } from '../../../src/adapters
 const assembler = fileURLToPath(new URL('../../../node_modules/.bin/wasm-as', import.meta.url));
 
 /** A module from its text, as a thread takes it: not through the rewriter, so that the sandbox is tested by itself. */
-export function assemble(key: string, text: string, types: Record<string, string>): SandboxModule {
+export function assemble(
+  key: string,
+  text: string,
+  types: Record<string, string>,
+  imports: Record<string, string> = {},
+): SandboxModule {
   const folder = mkdtempSync(join(tmpdir(), 'jsonflow-wat-'));
   try {
     writeFileSync(join(folder, 'in.wat'), text);
@@ -19,15 +24,22 @@ export function assemble(key: string, text: string, types: Record<string, string
       { encoding: 'utf8' },
     );
     if (status !== 0) throw new Error(`wasm-as: ${stderr}`);
-    return { key, module: new WebAssembly.Module(readFileSync(join(folder, 'out.wasm'))), shape: shapeOf(types) };
+    return {
+      key,
+      module: new WebAssembly.Module(readFileSync(join(folder, 'out.wasm'))),
+      shape: shapeOf(types, imports),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function shapeOf(types: Record<string, string>): ModuleShape {
+function shapeOf(types: Record<string, string>, imports: Record<string, string>): ModuleShape {
   return {
-    imports: [],
+    imports: Object.entries(imports).map(([name, type]) => {
+      const [module = '', field = ''] = name.split('/');
+      return { module, name: field, kind: 'func', type: typeOf(type) };
+    }),
     exports: Object.entries(types).map(([name, type]) => ({ name, kind: 'func', type: typeOf(type) })),
     memories: [],
     tables: [],
@@ -136,3 +148,33 @@ export function orderOf(module: SandboxModule, name: string, args: unknown[], mo
     settings: { seed: '00', timeMs: 0, outputBytesMax: 1 << 24, ...more.settings },
   };
 }
+
+/** A program that copies its standard input to its standard output, in reads of 64 KiB, and ends with the exit code of its input's first byte if that is "x". */
+export const copier = (): SandboxModule =>
+  assemble(
+    'copier',
+    `(module
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (memory (export "memory") 3)
+      (global (export "jsonflow:fuel") (mut i64) (i64.const 0))
+      (global (export "jsonflow:depth") (mut i32) (i32.const 0))
+      (global (export "jsonflow:stop") (mut i32) (i32.const 0))
+      (func (export "_start") (local $n i32) (local $at i32)
+        (loop $more
+          (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 65536))
+          (if (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+          (local.set $n (i32.load (i32.const 8)))
+          (if (i32.eqz (local.get $n)) (then (return)))
+          (if (i32.eq (i32.load8_u (i32.const 65536)) (i32.const 120)) (then (call $exit (i32.const 7))))
+          (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (local.get $n))
+          (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+          (br $more))))`,
+    { _start: '->' },
+    {
+      'wasi_snapshot_preview1/fd_read': 'i32 i32 i32 i32 -> i32',
+      'wasi_snapshot_preview1/fd_write': 'i32 i32 i32 i32 -> i32',
+      'wasi_snapshot_preview1/proc_exit': 'i32 ->',
+    },
+  );

@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import type { CallInput } from '../../../src/adapters/wasm/abi/params.ts';
 import type { StreamOrder } from '../../../src/adapters/wasm/sandbox/order.ts';
 import { Sandbox } from '../../../src/adapters/wasm/sandbox/sandbox.ts';
-import { orderOf, sampler } from './sandbox-modules.ts';
+import { copier, orderOf, sampler } from './sandbox-modules.ts';
 
 const module = sampler();
 const sandbox = new Sandbox({ threadsMax: 2 });
@@ -93,4 +93,66 @@ test('a signal ends a stream within an item', async () => {
   await sandbox.call(orderOf(module, 'add', [1, 2]));
   stop.abort(new Error('enough'));
   await ended;
+});
+
+const program = copier();
+const piped = (more: Partial<StreamOrder> = {}): StreamOrder => ({
+  ...orderOf(program, '_start', [], { plan: { abi: 'wasi-command' }, fuel: 1n << 40n }),
+  ...more,
+});
+
+test('a program reads and writes through its standard input and output, as a call and as a stream', async () => {
+  const order = orderOf(program, '_start', [], {
+    plan: { abi: 'wasi-command' },
+    settings: { stdin: Buffer.from('abc') },
+  });
+  assert.equal((await sandbox.call(order)).result, 'abc');
+  const input = Buffer.alloc(1_500_000, 'some words, ');
+  const parts = Array.from(
+    { length: 15 },
+    (_, index): CallInput => ({
+      kind: 'input',
+      value: input.subarray(index * 100_000, (index + 1) * 100_000),
+    }),
+  );
+  const stream = sandbox.stream(piped({ chunkBytes: 40_000 }), parts);
+  const pieces = (await collect(stream)) as Uint8Array[];
+  assert.ok(Buffer.concat(pieces).equals(input));
+  assert.deepEqual([pieces.length, pieces[0]?.length, pieces.at(-1)?.length], [38, 40_000, 20_000]);
+  assert.equal(stream.facts().memoryBytes, 3 * 65_536);
+});
+
+test('items that are no bytes go to a program as lines of JSON', async () => {
+  const items = [{ b: 1, a: 2 }, 'x'].map((value): CallInput => ({ kind: 'input', value }));
+  assert.equal(
+    Buffer.concat((await collect(sandbox.stream(piped(), items))) as Uint8Array[]).toString(),
+    '{"a":2,"b":1}\n"x"\n',
+  );
+});
+
+test('a program that ends early, or is left, ends its producer', async () => {
+  let ended = 0;
+  async function* source(first: string): AsyncGenerator<CallInput> {
+    try {
+      yield bytes(first);
+      for (;;) yield { kind: 'input', value: Buffer.alloc(100_000, 'y') };
+    } finally {
+      ended += 1;
+    }
+  }
+  await assert.rejects(collect(sandbox.stream(piped(), source('x'))), { code: 'WASM_EXITED' });
+  for await (const _ of sandbox.stream(piped(), source('y'))) break;
+  // A source that is busy hears of it as soon as it has given its item.
+  while (ended < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal((await sandbox.call(orderOf(module, 'add', [1, 2]))).result, 3);
+});
+
+test('a signal ends a program that waits for its input', async () => {
+  const stop = new AbortController();
+  async function* source(): AsyncGenerator<CallInput> {
+    yield bytes('a');
+    stop.abort(new Error('enough'));
+    await new Promise(() => undefined);
+  }
+  await assert.rejects(collect(sandbox.stream(piped(), source(), stop.signal)), /enough/);
 });

@@ -111,7 +111,9 @@ function pipe(message: InstanceMessage & { stdin: SharedArrayBuffer; stdout: Sha
     stdout: (bytes: Uint8Array) => stdout.writeFully(bytes),
     input: noBytes,
   });
-  attempt(message, io, (instance) => {
+  // What is passed on is not kept, and needs no bound.
+  const settings = { ...message.settings, outputBytesMax: Number.MAX_SAFE_INTEGER };
+  attempt({ ...message, settings }, io, (instance) => {
     runCommand(instance);
     answer({ kind: 'closed', facts: instance.facts() });
   });
