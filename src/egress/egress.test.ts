@@ -95,3 +95,49 @@ test('a path is judged as what it leads to', () => {
   for (const path of ['/data/../etc/passwd', '/data/./../etc/a', '/etc/a'])
     assert.throws(() => egress.checkPath('sqlite', path, 'public'), withCode('EGRESS_DENIED'), path);
 });
+
+/** What a refusal says. */
+const saying = async (
+  egress: ReturnType<typeof createEgress>,
+  host: string,
+  reach: 'public' | 'operator' = 'public',
+) => {
+  try {
+    await egress.addresses({ scheme: 'http', host, port: 8080 }, reach);
+  } catch (thrown) {
+    assert.ok(withCode('EGRESS_DENIED')(thrown));
+    return String((thrown as Error).message);
+  }
+  assert.fail('it should have been refused');
+};
+
+test('a refusal names the rule that would allow it, and that rule does', async () => {
+  for (const [host, address_, rule] of [
+    ['127.0.0.1', '127.0.0.1', '127.0.0.1:8080'],
+    ['db.internal', '10.0.0.7', 'db.internal:8080'],
+    ['db.internal.', '10.0.0.7', 'db.internal:8080'],
+    ['::1', '::1', '[::1]:8080'],
+    ['169.254.169.254', '169.254.169.254', '169.254.169.254:8080'],
+  ] as const) {
+    const resolve = resolving([address_]);
+    const message = await saying(createEgress({}, resolve), host);
+    assert.equal(/--egress-allow '([^']+)'/.exec(message)?.[1], rule, message);
+    await createEgress({ allow: [rule] }, resolve).addresses({ scheme: 'http', host, port: 8080 }, 'public');
+  }
+  const none = await saying(createEgress({ default: 'none' }, resolving(['8.8.8.8'])), 'name.example');
+  assert.match(none, /no rule of this node allows it.*--egress-allow 'name\.example:8080'/);
+});
+
+test('a refusal promises nothing from a rule that would not help', async () => {
+  const byName = await saying(createEgress({}, resolving(['169.254.169.254'])), 'metadata.example');
+  assert.match(byName, /a rule about the address itself/);
+  assert.doesNotMatch(byName, /169\.254|'metadata/, 'an inner address is not told');
+  const odd = await saying(createEgress(), '127.1');
+  assert.doesNotMatch(odd, /--egress-allow '/);
+  const deny = createEgress({ deny: ['10.0.0.0/8'], allow: ['*'] }, resolving(['10.0.0.7']));
+  const ruledOut = await saying(deny, 'db.internal', 'operator');
+  assert.match(ruledOut, /the rule 10\.0\.0\.0\/8 of this node denies it.*take that rule away/);
+  assert.doesNotMatch(ruledOut, /--egress-allow/);
+  const path = createEgress({ default: 'none' });
+  assert.throws(() => path.checkPath('sqlite', '/data/../x.db', 'operator'), /--egress-allow 'sqlite:\/x\.db'/);
+});

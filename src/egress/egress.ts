@@ -3,7 +3,8 @@ import { isIP, type LookupFunction } from 'node:net';
 import { normalize } from 'node:path';
 import { StepError } from '../lib/errors.ts';
 import type { Address, Destination, Egress, Reach } from '../ports/egress.ts';
-import { createPolicy, type EgressRules } from './policy.ts';
+import { createPolicy, type EgressRules, type Refusal } from './policy.ts';
+import { parseRule } from './rule.ts';
 
 /** All addresses of a name, as the operating system knows them. */
 export type Resolve = (host: string) => Promise<Address[]>;
@@ -16,17 +17,20 @@ export function createEgress(rules: EgressRules = {}, resolve: Resolve = resolve
     const all = await resolve(host);
     if (all.length === 0) throw notFound(host);
     const allowed: Address[] = [];
-    let why: string | undefined;
+    let refused: Refusal | undefined;
     for (const one of all) {
       const verdict = policy.judge(destination, one.address, reach);
       if (verdict === undefined) allowed.push(one);
-      else why ??= verdict;
+      // A rule against one of the addresses is told before what could be allowed.
+      else if (refused === undefined || verdict.remedy === 'none') refused = verdict;
     }
     if (allowed.length > 0) return allowed;
     // The address is not told: whoever wrote the workflow must not map an inner network by it.
+    const server = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     throw denied(
-      `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
-      why ?? 'none of its addresses is allowed',
+      `${scheme}://${server}`,
+      refused ?? { why: 'none of its addresses is allowed', remedy: 'rule' },
+      ruleFor(host.replace(/\.$/, ''), server),
     );
   };
   return {
@@ -34,8 +38,9 @@ export function createEgress(rules: EgressRules = {}, resolve: Resolve = resolve
     lookup: ({ scheme, port }, reach) => socketLookup((host) => addresses({ scheme, host, port }, reach)),
     checkPath(scheme, path, reach) {
       // A rule for /data/* is not one for /data/../etc.
-      const why = policy.judgePath(scheme, normalize(path), reach);
-      if (why !== undefined) throw denied(`${scheme}:${path}`, why);
+      const plain = normalize(path);
+      const refused = policy.judgePath(scheme, plain, reach);
+      if (refused !== undefined) throw denied(`${scheme}:${path}`, refused, `${scheme}:${plain}`);
     },
   };
 }
@@ -76,8 +81,27 @@ const resolveBySystem: Resolve = (host) => {
 const notFound = (host: string, cause?: unknown): StepError =>
   new StepError('HOST_NOT_FOUND', `the host ${host} has no address`, { retryable: true, cause });
 
-const denied = (what: string, why: string): StepError =>
-  new StepError(
-    'EGRESS_DENIED',
-    `${what} is out of bounds for this step: ${why}. The operator of the node can allow it (egress rules, --egress-allow).`,
-  );
+/** The rule that allows a server as it is named; undefined where its name is none that a rule may have, such as `127.1`. */
+function ruleFor(host: string, server: string): string | undefined {
+  const rule = server.replace(/\.(?=:\d+$)/, '');
+  try {
+    parseRule(rule);
+  } catch {
+    return undefined;
+  }
+  return isIP(host) === 0 && /^[\d.]+$/.test(host) ? undefined : rule;
+}
+
+/** @param rule that would allow it */
+function denied(what: string, { why, remedy }: Refusal, rule: string | undefined): StepError {
+  return new StepError('EGRESS_DENIED', `${what} is out of bounds for this step: ${why}. ${adviceFor(remedy, rule)}`);
+}
+
+function adviceFor(remedy: Refusal['remedy'], rule: string | undefined): string {
+  if (remedy === 'none')
+    return 'The operator of the node would have to take that rule away (egress deny, --egress-deny): it wins over what is allowed.';
+  const isAddress = rule !== undefined && isIP(rule.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')) !== 0;
+  if (rule === undefined || (remedy === 'address rule' && !isAddress))
+    return 'The operator of the node can allow it, by a rule about the address itself (egress allow, --egress-allow ADDRESS:PORT).';
+  return `The operator of the node can allow it: egress allow, --egress-allow '${rule}'.`;
+}

@@ -12,8 +12,16 @@ export interface EgressRules {
   default?: 'reach' | 'none';
 }
 
-/** `undefined`: allowed; else why not, in words. */
-type Verdict = string | undefined;
+/** Why something is out of bounds. */
+export interface Refusal {
+  /** In words. */
+  why: string;
+  /** What would open the way: a rule, one that names the address itself, or nothing as long as there is a rule against it. */
+  remedy: 'rule' | 'address rule' | 'none';
+}
+
+/** `undefined`: allowed. */
+type Verdict = Refusal | undefined;
 
 export interface Policy {
   judge(destination: Destination, address: string, reach: Reach): Verdict;
@@ -24,27 +32,32 @@ export interface Policy {
 export function createPolicy({ allow = [], deny = [], default: byDefault = 'reach' }: EgressRules = {}): Policy {
   const allowed = allow.map(parseRule);
   const denied = deny.map(parseRule);
-  const unnamed = 'no rule of this node allows it';
+  const refusal = (why: string, remedy: Refusal['remedy']): Refusal => ({ why, remedy });
+  const unnamed = refusal('no rule of this node allows it', 'rule');
+  const ruledOut = ({ text }: Rule): Refusal => refusal(`the rule ${text} of this node denies it`, 'none');
   return {
     judge(destination, address, reach) {
       const against = denied.find((rule) => rule.matches(destination, address));
-      if (against !== undefined) return `the rule ${against.text} of this node denies it`;
+      if (against !== undefined) return ruledOut(against);
       const kind = kindOf(address);
       // Who owns a name decides what it resolves to: only a rule about the address itself opens the way to these.
       const sensitive = kind === 'link-local' || kind === 'special';
       if (allowed.some((rule) => (rule.byAddress || !sensitive) && rule.matches(destination, address)))
         return undefined;
-      if (byDefault === 'none') return unnamed;
+      if (byDefault === 'none') return sensitive ? { ...unnamed, remedy: 'address rule' } : unnamed;
       if (kind === 'public' || (kind === 'private' && reach === 'operator')) return undefined;
-      return `it is a ${kind === 'special' ? 'special-purpose' : kind} address`;
+      return refusal(
+        `it is a ${kind === 'special' ? 'special-purpose' : kind} address`,
+        sensitive ? 'address rule' : 'rule',
+      );
     },
     judgePath(scheme, path, reach) {
       const rule = (rules: readonly Rule[]) => rules.find((one) => one.matchesPath(scheme, path));
       const against = rule(denied);
-      if (against !== undefined) return `the rule ${against.text} of this node denies it`;
+      if (against !== undefined) return ruledOut(against);
       if (rule(allowed) !== undefined) return undefined;
       if (byDefault === 'none') return unnamed;
-      return reach === 'operator' ? undefined : "it is on this node's file system";
+      return reach === 'operator' ? undefined : refusal("it is on this node's file system", 'rule');
     },
   };
 }

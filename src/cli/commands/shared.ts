@@ -28,7 +28,7 @@ export const egressOptions: Readonly<Record<string, Option>> = {
   'egress-default': {
     value: 'WHAT',
     choices: ['reach', 'none'],
-    help: 'Without a rule: what a step may reach by its kind (reach, the default), or nothing.',
+    help: 'What steps may reach without a rule: "reach" (the default) what their kind may, "none" nothing.',
   },
 };
 
