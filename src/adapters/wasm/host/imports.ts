@@ -39,6 +39,18 @@ const offers: ReadonlyMap<string, Offer> = new Map<string, Offer>([
   ['__wbindgen_placeholder__', { functions: {}, other: bindgenFunction }],
 ]);
 
+/** The types of each name, by module. */
+const offered: ReadonlyMap<string, ReadonlyMap<string, string[]>> = new Map(
+  [...offers].map(([module, { functions }]) => {
+    const types = new Map<string, string[]>();
+    for (const key of Object.keys(functions)) {
+      const [name = '', type = ''] = key.split(' ');
+      types.set(name, [...(types.get(name) ?? []), type]);
+    }
+    return [module, types];
+  }),
+);
+
 const letters: Partial<Record<ValueType, string>> = { i32: 'i', i64: 'j', f32: 'f', f64: 'd' };
 const words: Readonly<Record<string, ValueType>> = { i: 'i32', j: 'i64', f: 'f32', d: 'f64' };
 
@@ -71,15 +83,15 @@ function problemOf(item: ModuleImport): ImportProblem {
   if (kind !== 'func')
     return { ...named, problem: `a module may import functions only, not a ${kind}`, fix: fixOf(item) };
   const offer = offers.get(module);
-  const names = Object.keys(offer?.functions ?? {}).map((key) => key.split(' ') as [string, string]);
-  const types = names.filter(([own]) => own === name).map(([, own]) => written(own));
+  const typesByName = offered.get(module);
+  const types = (typesByName?.get(name) ?? []).map(written);
   if (types.length > 0 && type !== undefined)
     return {
       ...named,
       problem: `it is imported as ${longType(type)}, and is offered as ${types.join(' or ')}`,
       fix: 'correct the declaration of the function, or build with the SDK whose type is offered',
     };
-  const guess = module === 'env' ? undefined : closest(name, [...new Set(names.map(([own]) => own))]);
+  const guess = module === 'env' ? undefined : closest(name, [...(typesByName?.keys() ?? [])]);
   const problem = offer === undefined ? 'no such module of functions is offered' : 'no such function is offered';
   return {
     ...named,

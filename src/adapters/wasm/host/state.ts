@@ -44,7 +44,7 @@ export class HostState {
 }
 
 /** A function that modules may import. Integers of 32 bits arrive signed. */
-export type HostFunction = (host: HostState, ...args: never[]) => number | bigint | void;
+export type HostFunction = (host: HostState, ...args: never[]) => unknown;
 
 /**
  * Functions by name and type, as in `fd_write iiii:i`: the params' types, a colon, the results' (i = i32, j = i64, f = f32, d = f64).

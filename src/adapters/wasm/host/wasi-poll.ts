@@ -46,8 +46,7 @@ export function poll(host: HostState, pointer: number, into: number, count: numb
   const events = host.memory.view(into, count * eventBytes);
   host.memory.view(resultPointer, 4);
   const all = Array.from({ length: count }, (_, index) => subscription(host, view, index * subscriptionBytes));
-  const waits = all.flatMap(({ wait }) => (wait === undefined ? [] : [wait]));
-  const first = waits.length < all.length ? 0n : waits.reduce((least, wait) => (wait < least ? wait : least));
+  const [first = 0n] = all.map(({ wait = 0n }) => wait).sort((one, other) => Number(one - other));
   host.clock.sleep(first);
   let written = 0;
   for (const item of all) {
