@@ -44,6 +44,7 @@ const digestsFile = join(modulesFolder, 'digests.json');
 
 const sources: readonly Source[] = [
   { name: 'crypto_hash', committed: true, toolchain: rust },
+  { name: 'etl_transform', committed: true, toolchain: rust },
   { name: 'image_processor', committed: true, toolchain: clang },
   { name: 'ml_training', committed: true, toolchain: assemblyscript },
 ];
