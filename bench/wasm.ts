@@ -1,4 +1,5 @@
 // Measures the sandbox of the WebAssembly adapter: `node bench/wasm.ts [--calls N] [--mb N]`. Wall clock, so a loaded machine shows.
+// Cold starts include that each thread strips the types of its sources, which the built package need not.
 import { parseArgs } from 'node:util';
 import type { CallInput } from '../src/adapters/wasm/abi/params.ts';
 import { Sandbox } from '../src/adapters/wasm/sandbox/sandbox.ts';

@@ -81,7 +81,11 @@ test('exports that look like methods of objects are functions of the module and 
     (func (export "then") (result i32) (i32.const 1))
     (func (export "__proto__") (result i32) (i32.const 2))
     (func (export "constructor") (result i32) (i32.const 3)))`;
-  const module = assemble('methods', text, { then: '-> i32', __proto__: '-> i32', ['constructor']: '-> i32' });
+  const module = assemble(
+    'methods',
+    text,
+    Object.fromEntries(['then', '__proto__', 'constructor'].map((name) => [name, '-> i32'])),
+  );
   assert.equal((await sandbox.call(orderOf(module, 'then', []))).result, 1);
   assert.equal((await sandbox.call(orderOf(module, 'constructor', []))).result, 3);
   await assert.rejects(sandbox.call(orderOf(module, 'toString', [])), { code: 'FUNCTION_NOT_FOUND' });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, test } from 'node:test';
 import { SandboxFailure } from '../../../src/adapters/wasm/sandbox/answers.ts';
 import { Sandbox } from '../../../src/adapters/wasm/sandbox/sandbox.ts';
@@ -150,4 +151,17 @@ test('many calls leave nothing behind', async () => {
   await callAll(rounds);
   const grown = process.memoryUsage().rss - before;
   assert.ok(grown < 200 * 2 ** 20, `memory has grown by ${grown} bytes`);
+});
+
+test('an idle thread does not keep the process', () => {
+  const file = new URL('./sandbox-modules.ts', import.meta.url).href;
+  const code = `const { sampler, orderOf } = await import(${JSON.stringify(file)});
+    const { Sandbox } = await import(${JSON.stringify(new URL('../../../src/adapters/wasm/sandbox/sandbox.ts', import.meta.url).href)});
+    const { result } = await new Sandbox({ threadsMax: 2 }).call(orderOf(sampler(), 'add', [1, 2]));
+    console.log(result);`;
+  const { status, stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  assert.deepEqual({ status, stdout, signal }, { status: 0, stdout: '3\n', signal: null });
 });
