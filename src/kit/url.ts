@@ -5,8 +5,16 @@ export function shownUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
+/** An `@` behind the host: what was taken for the host may be a part of a password that holds `/`, `?` or `#`. */
+const lateAt = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]+[/?#].*@/is;
+
 /** @param name of the param, for the error @throws StepError INVALID_PARAMS, without the text: it may hold a password */
 export function parseUrl(text: string, name: string): URL {
+  if (lateAt.test(text))
+    throw new StepError(
+      'INVALID_PARAMS',
+      `${name} has an @ behind its host: in a user name or password write @ as %40, / as %2F, ? as %3F and # as %23; in a path or parameter write @ as %40`,
+    );
   const url = URL.parse(text);
   if (url !== null) return url;
   throw new StepError(

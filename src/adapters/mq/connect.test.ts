@@ -23,3 +23,21 @@ test('what is no broker is refused without its text', () => {
       text,
     );
 });
+
+test('an @ behind the host is refused: what was taken for the host may be a part of the password', () => {
+  for (const scheme of ['amqp', 'amqps', 'kafka', 'kafkas', 'nats', 'tls', 'redis', 'rediss'])
+    for (const text of [
+      `${scheme}://u:Secret@Tail99x/abc@host/x`,
+      `${scheme}://u:1234/Tail99x@host:1`,
+      `${scheme}://u:1234?Tail99x@host:1`,
+      `${scheme}://u:1234#Tail99x@host:1`,
+      `${scheme}://u:Secret@Tail99x:1,b@host:1/x@y`,
+    ])
+      assert.throws(
+        () => checkedBroker(text),
+        (thrown: Error & { code?: string }) =>
+          thrown.code === 'INVALID_PARAMS' && /%40/.test(thrown.message) && !/Tail99x|Secret|1234/.test(thrown.message),
+        text,
+      );
+  assert.equal(checkedBroker('amqp://u:p%40%2Fss@host/v%40host').host, 'host');
+});

@@ -1,4 +1,8 @@
+import { clip } from '../../lib/clip.ts';
 import { StepError } from '../../lib/errors.ts';
+import { closest } from '../../lib/suggest.ts';
+
+export const shownServer = ({ host, port }: Server): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 export interface Server {
   host: string;
@@ -36,11 +40,13 @@ function serverOf(text: string, defaultPort: number): Server {
 /** @throws StepError INVALID_PARAMS where the URL has parameters that nobody reads */
 export function knownParameters(url: URL, known: readonly string[]): void {
   for (const name of url.searchParams.keys())
-    if (!known.includes(name))
+    if (!known.includes(name)) {
+      const meant = closest(name, known);
       throw new StepError(
         'INVALID_PARAMS',
-        `params.broker: its parameter ${name} is unknown; there are ${known.join(', ')}`,
+        `params.broker: its parameter ${clip(name, 64)} is unknown; ${meant === undefined ? '' : `did you mean ${meant}? `}There are ${known.join(', ')}`,
       );
+    }
 }
 
 /** User and password of a URL, decoded. @throws StepError INVALID_PARAMS */

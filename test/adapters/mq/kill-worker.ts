@@ -74,6 +74,7 @@ function contextOf(key: string, own: Pick<AdapterContext, 'afterCommit' | 'blobs
     deadline_ms: undefined,
     seed: '',
     last_checkpoint: undefined,
+    resources: {},
     assets: {},
     pin: nothing,
     checkpoint: async () => undefined,

@@ -6,6 +6,7 @@ import type { BrokerTarget } from '../broker.ts';
 import type { Server } from '../hosts.ts';
 import { type TlsOptions, tlsOptions } from '../tls.ts';
 import { within } from '../waiting.ts';
+import { connectError } from './errors.ts';
 import type { KafkaTarget } from './url.ts';
 
 export type KafkaModule = typeof import('@platformatic/kafka');
@@ -100,7 +101,7 @@ export class Connections {
         await abortable(Promise.resolve(connection.connect(address, server.port)), signal);
         return connection;
       } catch (failure) {
-        thrown = failure;
+        thrown = connectError(failure, server);
         connection.socket?.destroy();
         signal.throwIfAborted();
       }

@@ -1,4 +1,6 @@
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { type Server, shownServer } from '../hosts.ts';
+import { reasonOf } from '../reasons.ts';
 
 interface KafkaFault {
   code?: unknown;
@@ -40,6 +42,27 @@ const clientCodes = (thrown: unknown): Set<unknown> => {
   for (const fault of faultsOf(thrown)) if ('code' in fault) codes.add(fault.code);
   return codes;
 };
+
+/** What the client threw while it connected, with the server and the reason where the network or TLS is to blame; else itself. */
+export function connectError(thrown: unknown, server: Server): unknown {
+  const codes = clientCodes(thrown);
+  if (thrown instanceof StepError || codes.has('PLT_KFK_AUTHENTICATION') || brokerErrors(thrown).size > 0)
+    return thrown;
+  const reasons = [...codes].map(reasonOf).filter((one) => one !== undefined);
+  const reason = reasons.find((one) => !one.retryable) ?? reasons[0];
+  const late = codes.has('PLT_KFK_TIMEOUT')
+    ? 'no answer in time'
+    : 'the connection was closed, as servers do that expect TLS, or another protocol';
+  if (reason === undefined && !codes.has('PLT_KFK_NETWORK') && !codes.has('PLT_KFK_TIMEOUT')) return thrown;
+  return new StepError(
+    'CONNECTION_FAILED',
+    `no connection to Kafka at ${shownServer(server)}: ${reason?.why ?? late}`,
+    {
+      retryable: reason?.retryable ?? true,
+      cause: thrown,
+    },
+  );
+}
 
 /** What the client threw, as a step's error. @param fallback code where the cause is none of those that have their own */
 export function kafkaError(thrown: unknown, fallback: string, doing: string): StepError {

@@ -12,6 +12,7 @@ import type {
   Subscription,
 } from '../broker.ts';
 import { batchBytesOf, heldBytesOf } from '../gathering.ts';
+import { shownServer } from '../hosts.ts';
 import { type Dependencies, groupBatch, replayBatch } from './batch.ts';
 import { Cluster } from './cluster.ts';
 import { type KafkaModule, loadKafka } from './connections.ts';
@@ -173,11 +174,12 @@ class KafkaBroker implements Broker {
   }
 
   async ping(): Promise<void> {
-    const { signal, done } = limit(pingMs, 'connecting to Kafka');
+    const doing = `connecting to Kafka at ${this.#parsed.servers.slice(0, 3).map(shownServer).join(', ')}`;
+    const { signal, done } = limit(pingMs, doing);
     try {
       await abortable(this.#cluster.once('any', 'Metadata', [[], false, false]), signal);
     } catch (thrown) {
-      throw kafkaError(thrown, 'CONNECTION_FAILED', 'connecting to Kafka');
+      throw kafkaError(thrown, 'CONNECTION_FAILED', doing);
     } finally {
       done();
     }

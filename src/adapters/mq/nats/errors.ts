@@ -1,4 +1,5 @@
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { reasonOf } from '../reasons.ts';
 
 /** JetStream's own numbers of errors. */
 export const jetStreamCodes = {
@@ -67,6 +68,23 @@ export function natsError(thrown: unknown, fallback: string, doing: string): Ste
         ? make('CONNECTION_FAILED', 'no connection to NATS', true)
         : make(fallback, 'NATS refused it');
   }
+}
+
+/** Why there is no connection. @param doing names the server */
+export function connectError(thrown: unknown, doing: string): StepError {
+  if (thrown instanceof StepError) {
+    if (thrown.code !== 'CONNECTION_FAILED') return thrown;
+    return new StepError(thrown.code, `${doing}: ${thrown.message}`, { retryable: thrown.retryable, cause: thrown });
+  }
+  for (let inner = thrown, depth = 0; inner instanceof Error && depth < 4; inner = inner.cause, depth += 1) {
+    const reason = reasonOf((inner as { code?: unknown }).code);
+    if (reason !== undefined)
+      return new StepError('CONNECTION_FAILED', `${doing}: no connection to NATS: ${reason.why}`, {
+        retryable: reason.retryable,
+        cause: thrown,
+      });
+  }
+  return natsError(thrown, 'CONNECTION_FAILED', doing);
 }
 
 function isConnectionLoss(thrown: unknown): boolean {

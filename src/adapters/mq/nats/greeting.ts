@@ -1,14 +1,10 @@
 import { createConnection } from 'node:net';
 import { StepError } from '../../../lib/errors.ts';
 import type { Address } from '../../../ports/egress.ts';
+import { reasonOf } from '../reasons.ts';
 
 /** What every NATS server says first. */
 const greeting = 'INFO ';
-
-const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nothing listens there',
-  ABORT_ERR: 'the node is closing',
-};
 
 /**
  * Resolves where a NATS server listens. The client itself never lets go of a connection whose other end says nothing: each would stay
@@ -25,7 +21,7 @@ export function awaitGreeting(
     const socket = createConnection({ host: address, port, family, timeout: timeoutMs, signal });
     const fail = (why: string) => {
       socket.destroy();
-      reject(new StepError('CONNECTION_FAILED', `connecting to NATS: ${why}`, { retryable: true }));
+      reject(new StepError('CONNECTION_FAILED', `no connection to NATS: ${why}`, { retryable: true }));
     };
     let heard = '';
     socket.on('data', (chunk) => {
@@ -36,7 +32,9 @@ export function awaitGreeting(
       resolve();
     });
     socket.on('timeout', () => fail('the server says nothing'));
-    socket.on('error', ({ code }: NodeJS.ErrnoException) => fail(reasons[code ?? ''] ?? 'the connection broke'));
+    socket.on('error', ({ code }: NodeJS.ErrnoException) =>
+      fail(reasonOf(code)?.why ?? `the connection broke (${code ?? 'no reason given'})`),
+    );
     socket.on('end', () => fail('the server closed the connection'));
   });
 }

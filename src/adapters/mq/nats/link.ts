@@ -5,10 +5,10 @@ import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { Address } from '../../../ports/egress.ts';
 import type { BrokerTarget } from '../broker.ts';
-import { credentialsOf, knownParameters, type Server, serversOf } from '../hosts.ts';
+import { credentialsOf, knownParameters, type Server, serversOf, shownServer } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
 import { within } from '../waiting.ts';
-import { natsError } from './errors.ts';
+import { connectError } from './errors.ts';
 import { awaitGreeting } from './greeting.ts';
 
 export type NatsModule = typeof import('@nats-io/transport-node');
@@ -101,7 +101,7 @@ export class Link {
         return { nats, connection, client, manager, onClosed };
       } catch (failure) {
         this.#closing.signal.throwIfAborted();
-        thrown = natsError(failure, 'CONNECTION_FAILED', 'connecting to NATS');
+        thrown = connectError(failure, `connecting to NATS at ${shownServer(server)}`);
       }
     }
     throw thrown;

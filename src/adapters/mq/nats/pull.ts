@@ -13,7 +13,8 @@ interface PullOptions {
   onShort(count: number, isTooLarge: boolean): void;
 }
 
-const minPendingHeader = 'Nats-Pending-Messages';
+/** What a request that ends has left of its count and its bytes. */
+const restHeaders = { messages: 'Nats-Pending-Messages', bytes: 'Nats-Pending-Bytes' };
 
 /**
  * Asks a consumer for messages: a request names a count and a time, and is answered by messages and by a status where it ends before its
@@ -80,10 +81,9 @@ export class Puller {
 
   #onStatus(status: number, message: Msg, options: PullOptions, fail: (thrown: unknown) => void): void {
     const description = message.headers?.description ?? '';
-    const rest = Number(message.headers?.get(minPendingHeader));
     const isTooLarge = status === 409 && /message size exceeds/i.test(description);
     if (status === 404 || status === 408 || isTooLarge || (status === 409 && /batch completed/i.test(description)))
-      return options.onShort(Number.isSafeInteger(rest) && rest > 0 ? rest : Number.POSITIVE_INFINITY, isTooLarge);
+      return options.onShort(restOf(message), isTooLarge);
     if (status === 100) return;
     const { stream, consumer } = this.#durable;
     if (status === 503)
@@ -100,4 +100,13 @@ export class Puller {
       ),
     );
   }
+}
+
+/** Messages that will not come by a request that ended. Infinite where the server doesn't say: then none that were asked for are counted on. */
+function restOf({ headers }: Msg): number {
+  const messages = Number(headers?.get(restHeaders.messages) || Number.NaN);
+  const bytes = Number(headers?.get(restHeaders.bytes) || Number.NaN);
+  // All that it asked for has come. Ended by its bytes, it says 0 as well, whatever its count was.
+  if (messages === 0 && bytes > 0) return 0;
+  return messages > 0 ? messages : Number.POSITIVE_INFINITY;
 }

@@ -1,4 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
+import { reasonOf } from '../reasons.ts';
 
 /** Why a connection could not be opened. The server's text never quotes credentials, but the URL does: it is not used. */
 export function connectError(thrown: unknown, where: string): StepError {
@@ -11,8 +12,8 @@ export function connectError(thrown: unknown, where: string): StepError {
     return failed('AUTHENTICATION_FAILED', 'the broker refuses the user name or password', false);
   if (/\b530\b|NOT.ALLOWED/.test(text))
     return failed('AUTHENTICATION_FAILED', 'the virtual host does not exist, or the user may not use it', false);
-  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code))
-    return failed('CONNECTION_FAILED', `TLS: ${code}`, false);
+  const reason = reasonOf(code);
+  if (reason !== undefined) return failed('CONNECTION_FAILED', `no connection: ${reason.why}`, reason.retryable);
   return failed('CONNECTION_FAILED', `no connection${code === '' ? '' : ` (${code})`}`, true);
 }
 

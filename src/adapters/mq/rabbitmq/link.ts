@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { abortable } from '../../../kit/abortable.ts';
-import { hostOf, shownUrl } from '../../../kit/url.ts';
+import { hostOf } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
-import { knownParameters } from '../hosts.ts';
+import { knownParameters, shownServer } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
 import { within } from '../waiting.ts';
 import { channelError, connectError } from './errors.ts';
@@ -173,7 +173,7 @@ async function connectTo(target: BrokerTarget, purpose: string, closing: AbortSi
     );
   } catch (thrown) {
     closing.throwIfAborted();
-    throw connectError(thrown, `the broker at ${shownUrl(new URL(`${scheme}://${url.host || host}`))}`);
+    throw connectError(thrown, `the broker at ${scheme}://${shownServer({ host, port })}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
+import { reasonOf } from '../reasons.ts';
 
 /** What Redis or the connection to it answered, as an error of a step. Redis quotes command names in its texts, never values. */
 export function redisError(thrown: unknown, what: string, code: string): StepError {
@@ -35,10 +36,10 @@ export function redisError(thrown: unknown, what: string, code: string): StepErr
       break;
   }
   if (isReply(thrown)) return failed(code, text.slice(0, 200));
-  const reason = codeOf(thrown);
-  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(reason))
-    return failed('CONNECTION_FAILED', `TLS: ${reason}`);
-  return failed('CONNECTION_FAILED', `no connection${reason === '' ? '' : ` (${reason})`}`, true);
+  const lost = codeOf(thrown);
+  const reason = reasonOf(lost);
+  if (reason !== undefined) return failed('CONNECTION_FAILED', `no connection: ${reason.why}`, reason.retryable);
+  return failed('CONNECTION_FAILED', `no connection${lost === '' ? '' : ` (${lost})`}`, true);
 }
 
 /** @param kind first word of the reply, such as NOGROUP */

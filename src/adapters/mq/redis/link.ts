@@ -113,7 +113,11 @@ export class Link {
     } catch (thrown) {
       this.#drop(client);
       either.throwIfAborted();
-      throw redisError(thrown, `Redis at ${this.#target.url.host}`, 'CONNECTION_FAILED');
+      throw redisError(
+        thrown,
+        `Redis at ${this.#target.url.hostname || 'localhost'}:${this.#target.url.port || 6379}`,
+        'CONNECTION_FAILED',
+      );
     }
     return client;
   }

@@ -1,0 +1,32 @@
+/** Why there is no connection, in words. */
+export interface Reason {
+  why: string;
+  /** False for what stays as it is until somebody changes a setting. */
+  retryable: boolean;
+}
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed',
+  ETIMEDOUT: 'no answer in time',
+  EHOSTUNREACH: 'no way leads to that host',
+  ENETUNREACH: 'no way leads to that network',
+  ABORT_ERR: 'the node is closing',
+};
+
+/** What OpenSSL says when the answer to its greeting is no TLS. */
+const notTls = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|EPROTO)$/;
+const tlsCode = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_)/;
+
+/** @param code of a socket or of TLS */
+export function reasonOf(code: unknown): Reason | undefined {
+  if (typeof code !== 'string') return undefined;
+  if (notTls.test(code))
+    return {
+      why: `what answers there speaks no TLS (${code}); is it a port for plain text, whose scheme has no TLS?`,
+      retryable: false,
+    };
+  if (tlsCode.test(code)) return { why: `TLS: ${code}`, retryable: false };
+  return code in words ? { why: `${words[code]} (${code})`, retryable: true } : undefined;
+}
