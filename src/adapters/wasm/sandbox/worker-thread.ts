@@ -38,6 +38,7 @@ export class WorkerThread {
       env: {},
       execArgv: ['--no-warnings'],
       stdin: false,
+      // Kept from ours, and not read: a stream that is read would keep the process. Nothing in the thread writes to it.
       stdout: true,
       stderr: true,
       resourceLimits: {
@@ -46,9 +47,6 @@ export class WorkerThread {
         maxYoungGenerationSizeMb: 32,
       },
     });
-    // Nothing is to be shown, and what nobody reads must not pile up.
-    this.#worker.stdout.resume();
-    this.#worker.stderr.resume();
     this.#worker.on('message', (message: FromThread) => this.#take(message));
     this.#worker.on('error', (error: NodeJS.ErrnoException) => this.#lose(crashed(reasonOf(error))));
     this.#worker.on('messageerror', () => this.end(crashed('an answer of it could not be read')));
