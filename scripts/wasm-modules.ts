@@ -46,6 +46,7 @@ const sources: readonly Source[] = [
   { name: 'crypto_hash', committed: true, toolchain: rust },
   { name: 'etl_transform', committed: true, toolchain: rust },
   { name: 'image_processor', committed: true, toolchain: clang },
+  { name: 'matrix_multiply', committed: true, toolchain: clang },
   { name: 'ml_training', committed: true, toolchain: assemblyscript },
 ];
 

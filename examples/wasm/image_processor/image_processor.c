@@ -290,3 +290,10 @@ EXPORT("process") u64 process(u8 *bytes, u32 size) {
   const u8 *png = png_write(image, &png_size);
   return result(mark, png, png_size);
 }
+
+// The blur alone, in place over 8-bit RGBA in the module's memory: what bench/wasm-kernels.ts measures.
+EXPORT("blur_pixels") void blur_pixels(u8 *pixels, u32 width, u32 height, u32 radius) {
+  u32 mark = next;
+  gaussian_blur((Image){width, height, pixels}, radius);
+  next = mark;
+}
