@@ -165,3 +165,12 @@ test('an idle thread does not keep the process', () => {
   });
   assert.deepEqual({ status, stdout, signal }, { status: 0, stdout: '3\n', signal: null });
 });
+
+test('a thread that is lost costs its call alone', async () => {
+  const small = new Sandbox({ threadsMax: 1, heapMb: 16 });
+  const rows = Array.from({ length: 500_000 }, (_, index) => ({ index }));
+  const large = orderOf(module, 'process', rows, { plan: { abi: 'buffer' } });
+  await assert.rejects(small.call(large), { code: 'SANDBOX_CRASHED', retryable: true });
+  assert.equal((await small.call(orderOf(module, 'add', [1, 2]))).result, 3);
+  await small.close();
+});
