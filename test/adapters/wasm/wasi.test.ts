@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { stderrBytesMax } from '../../../src/adapters/wasm/host/stdio.ts';
 import { wasiFunctions } from '../../../src/adapters/wasm/host/wasi.ts';
 import { GuestExit, type HostSettings } from '../../../src/adapters/wasm/types.ts';
-import { type Live, live, runProgram } from './host.ts';
+import { defaults, type Live, live, runProgram } from './host.ts';
 
 const all = Object.keys(wasiFunctions);
 const wasi = (settings: Partial<HostSettings> = {}): Live => live('wasi_snapshot_preview1', all, settings);
@@ -278,3 +278,36 @@ for (const file of suite)
     assert.equal(exitCode, how.exit_code ?? 0, host.stderr());
     if (how.stdout !== undefined) assert.equal(Buffer.from(host.stdout()).toString(), how.stdout);
   });
+
+const programs = new URL('wasi-programs/', import.meta.url);
+const called = { argv: ['p', 'one', 'two'], env: { NAME: 'me' }, stdin: Buffer.from('a b a\nc\n') };
+
+test('a program in C reads, writes, sleeps an hour at once, and finds no files', () => {
+  const run = () => runProgram(readFileSync(new URL('c.wasm', programs)), called);
+  const { host, exitCode } = run();
+  assert.equal(exitCode, 3);
+  const lines = Buffer.from(host.stdout()).toString().split('\n');
+  assert.deepEqual(lines.slice(0, 6), [
+    '2 lines, 8 bytes',
+    'arg one',
+    'arg two',
+    'NAME=me',
+    'year 2023',
+    'slept 3600 s',
+  ]);
+  assert.match(lines[6] ?? '', /^[0-9a-f]{16}$/);
+  assert.equal(lines[7], 'tty 0');
+  assert.equal(host.stderr(), 'open: Capabilities insufficient\n');
+  assert.deepEqual(run().host.stdout(), host.stdout());
+});
+
+test('a program in Rust reads, writes and sleeps until it panics', () => {
+  const written: Uint8Array[] = [];
+  const run = () =>
+    runProgram(readFileSync(new URL('rust.wasm', programs)), { ...called, stdout: (bytes) => written.push(bytes) });
+  assert.throws(run, WebAssembly.RuntimeError);
+  const lines = Buffer.concat(written).toString().split('\n');
+  assert.deepEqual(lines.slice(0, 2), ['4 words ["one", "two"] Ok("me")', '3600']);
+  assert.equal(lines[2], String(defaults.timeMs / 1000 + 3600));
+  assert.equal(lines[3], '{1: 2}');
+});
