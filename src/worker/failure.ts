@@ -20,7 +20,7 @@ export function wordsOf(thrown: unknown): string {
 export function failureOf(thrown: unknown, redact: (text: string) => string): StepFailure {
   try {
     // Redacted before it is cut: half a secret is not recognised.
-    const message = clip(redact(wordsOf(thrown)), limits.errorLengthMax);
+    const message = clip(redact(withRemedy(thrown, wordsOf(thrown))), limits.errorLengthMax);
     if (thrown instanceof StepError)
       return { code: codeOf(thrown.code, redact), message, retryable: thrown.retryable === true };
     if (thrown instanceof JSONFlowError) return { code: thrown.code, message, retryable: thrown.retriable };
@@ -31,6 +31,12 @@ export function failureOf(thrown: unknown, redact: (text: string) => string): St
 }
 
 const crashed = 'ADAPTER_CRASHED';
+
+/** A receipt has no place for a hint, but a secret that is missing is missing on one machine, and that must be said. */
+const withRemedy = (thrown: unknown, words: string): string =>
+  thrown instanceof JSONFlowError && thrown.code === 'SECRET_NOT_FOUND'
+    ? `${words} on the node that ran this attempt. ${thrown.hint ?? ''}`.trimEnd()
+    : words;
 
 /** Types don't bind an adapter that is written in JavaScript. */
 function codeOf(code: unknown, redact: (text: string) => string): string {

@@ -16,8 +16,8 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /** What OpenSSL says when the answer to its greeting is no TLS. */
-const notTls = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|EPROTO)$/;
-const tlsCode = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_)/;
+const notTls = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)$/;
+const tlsCode = /^(EPROTO$|ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_)/;
 
 /** @param code of a socket or of TLS */
 export function reasonOf(code: unknown): Reason | undefined {
@@ -27,6 +27,8 @@ export function reasonOf(code: unknown): Reason | undefined {
       why: `what answers there speaks no TLS (${code}); is it a port for plain text, whose scheme has no TLS?`,
       retryable: false,
     };
+  // Also what a refusal of our certificate or versions becomes, where it arrives while we write.
+  if (code === 'EPROTO') return { why: 'TLS failed (EPROTO); may be the port speaks no TLS', retryable: false };
   if (tlsCode.test(code)) return { why: `TLS: ${code}`, retryable: false };
   return code in words ? { why: `${words[code]} (${code})`, retryable: true } : undefined;
 }

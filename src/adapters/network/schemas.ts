@@ -10,6 +10,7 @@ import {
   text,
   tlsSchema,
   urlSchema,
+  webSocketUrlSchema,
   whole,
 } from './http/schema.ts';
 
@@ -91,7 +92,11 @@ const pagination = strict(
 const requestSchema: JSONObject = {
   type: 'object',
   properties: {
-    method: text('Method, in any case. Default GET.', 32),
+    method: {
+      ...text('Method of HTTP, in any case, but not CONNECT and TRACE. Default GET.', 32),
+      pattern: '^[a-zA-Z][a-zA-Z-]*$',
+      not: { enum: ['CONNECT', 'TRACE', 'connect', 'trace'] },
+    },
     url: urlSchema,
     query: querySchema,
     headers: headersSchema,
@@ -135,7 +140,7 @@ const requestSchema: JSONObject = {
 const websocketSchema: JSONObject = {
   type: 'object',
   properties: {
-    url: urlSchema,
+    url: webSocketUrlSchema,
     query: querySchema,
     headers: headersSchema,
     auth: authSchema,

@@ -3,6 +3,7 @@ import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { HttpResponse } from '../http/http-client.ts';
 import { readJSON } from '../http/read.ts';
+import { shownOrigin } from '../http/url.ts';
 
 /** A response as GraphQL defines it. */
 export interface GraphqlResponse {
@@ -25,6 +26,12 @@ const passing: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]
  */
 export async function readResponse(response: HttpResponse): Promise<GraphqlResponse> {
   const { status } = response;
+  const badStatus = (): StepError =>
+    new StepError(
+      'HTTP_STATUS',
+      `${shownOrigin(response.url)} answered with status ${status}, and not with a GraphQL response${status === 404 ? '; is the path of url right?' : ''}`,
+      { retryable: passing.has(status) },
+    );
   const type =
     String(response.headers['content-type'] ?? '')
       .split(';')[0]
@@ -33,18 +40,18 @@ export async function readResponse(response: HttpResponse): Promise<GraphqlRespo
   const success = status >= 200 && status < 300;
   const own = type === 'application/graphql-response+json';
   if (!own && type !== 'application/json') {
-    if (!success) throw badStatus(status);
+    if (!success) throw badStatus();
     throw new StepError(
       'RESPONSE_INVALID',
-      `the answer is no GraphQL response, but ${clip(type || 'of no type', 100)}`,
+      `the answer of ${shownOrigin(response.url)} is no GraphQL response, but ${clip(type || 'of no type', 100)}`,
     );
   }
   const body = await readJSON(response, responseBytesMax).catch((thrown: unknown) => {
-    throw success || own ? thrown : badStatus(status);
+    throw success || own ? thrown : badStatus();
   });
   const formed = isObject(body) && (body.data !== undefined || Array.isArray(body.errors));
   if (!formed || (!own && !success && !Array.isArray(body.errors))) {
-    if (!success) throw badStatus(status);
+    if (!success) throw badStatus();
     throw new StepError('RESPONSE_INVALID', 'the answer has neither data nor errors');
   }
   const { data, errors, extensions } = body as JSONObject;
@@ -55,11 +62,6 @@ export async function readResponse(response: HttpResponse): Promise<GraphqlRespo
     extensions: isObject(extensions) ? (extensions as JSONObject) : {},
   };
 }
-
-const badStatus = (status: number): StepError =>
-  new StepError('HTTP_STATUS', `the server answered with status ${status}, and not with a GraphQL response`, {
-    retryable: passing.has(status),
-  });
 
 /** The code that servers put into `extensions`. */
 export const codeOf = ({ extensions }: JSONObject): string | undefined =>

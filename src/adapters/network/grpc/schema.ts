@@ -77,7 +77,10 @@ const options: JSONObject = {
 export const grpcSchema: JSONObject = {
   type: 'object',
   properties: {
-    url: text('grpc://host:port (plain text), grpcs://host[:port] (TLS), or host:port.', 4096),
+    url: {
+      ...text('grpc://host:port (plain text), grpcs://host[:port] (TLS), or host:port; without path and user.', 4096),
+      pattern: '^([gG][rR][pP][cC][sS]?://)?(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9_][a-zA-Z0-9_.-]*)(:[0-9]{1,5})?/?$',
+    },
     tls: {
       description: 'TLS for host:port (true), and what goes beyond the defaults.',
       anyOf: [{ type: 'boolean' }, tlsSchema],

@@ -3,6 +3,7 @@ import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import { setOwn } from '../../../lib/json.ts';
+import { speaksNoTls } from '../http/errors.ts';
 import { statusNames } from './schema.ts';
 
 const detailsBytesMax = 500;
@@ -82,6 +83,11 @@ function connectionFailure(details: string, authority: string): StepError {
   const tls = /certificate|altnames|\bSSL\b|\bTLS\b|ERR_TLS|ERR_SSL|EPROTO|self.signed|ALPN|alert/i.test(details);
   const why = /\b(E[A-Z]{4,}|ERR_[A-Z_0-9]+|[A-Z]+(?:_[A-Z]+){2,})\b/.exec(details)?.[1];
   const reason = why === undefined ? '' : ` (${why})`;
+  if (why !== undefined && speaksNoTls.test(why))
+    return new StepError(
+      'TLS_FAILED',
+      `what answers at ${authority} speaks no TLS (${why}): the port is one for plain text (grpc://), or for something else`,
+    );
   return tls
     ? new StepError(
         'TLS_FAILED',

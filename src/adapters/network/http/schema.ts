@@ -24,7 +24,14 @@ const strict = (description: string, properties: JSONObject, required: string[] 
   additionalProperties: false,
 });
 
-export const urlSchema: JSONObject = text('Absolute URL, without credentials in it.', 16_384);
+/** Where a URL stands as it is, what is wrong with it is said before a run. */
+const urlOf = (scheme: string, words: string): JSONObject => ({
+  ...text(`Absolute URL, ${words}, without user and password in it (give auth or headers).`, 16_384),
+  pattern: `^${scheme}://[^\\x00-\\x20\\x7f\\\\/?#@]+([/?#][^\\x00-\\x20\\x7f\\\\]*)?$`,
+});
+
+export const urlSchema: JSONObject = urlOf('[hH][tT][tT][pP][sS]?', 'http or https');
+export const webSocketUrlSchema: JSONObject = urlOf('[wW][sS][sS]?', 'ws or wss');
 
 const scalar: JSONObject = { type: ['string', 'number', 'boolean'] };
 
