@@ -45,6 +45,7 @@ async function step(type: string, params: JSONObject): Promise<JSONObject> {
     deadline_ms: undefined,
     seed: '',
     last_checkpoint: undefined,
+    resources: {},
     assets: {},
     pin: nothing,
     checkpoint: async () => undefined,

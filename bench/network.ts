@@ -57,6 +57,7 @@ function contextOf(): AdapterContext {
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     vault: { resolve: (pointer) => Promise.resolve(pointer) },
     redact: (text) => text,
+    resources: {},
     assets: {},
     pin: () => undefined,
     blobs: { get: () => Promise.resolve(new Uint8Array()), put: async (bytes) => sha256(bytes) },

@@ -263,7 +263,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       vault,
       stopGraceMs,
       own,
-      assetBytes: async (digest) =>
+      blob: async (digest) =>
         (await coordinator?.store.getBlob(digest)) ?? (await (await this.#assets.find(`sha256:${digest}`))?.read()),
       ...options,
     });

@@ -40,8 +40,8 @@ export interface ReplayDeps {
   trust?: TrustFile;
   /** The bundle is of this engine's own store. */
   own: boolean;
-  /** Files that steps used, by digest. */
-  assetBytes(digest: string): Promise<Uint8Array | undefined>;
+  /** Data and files that steps used, by digest. */
+  blob(digest: string): Promise<Uint8Array | undefined>;
 }
 
 /**
@@ -125,10 +125,11 @@ async function replayStep(
     {
       local: true,
       async getBlob(digest) {
-        const used = Object.entries(receipt.assets ?? {}).find(([, known]) => known === digest);
-        const bytes = used === undefined ? undefined : await deps.assetBytes(digest);
+        const used = Object.entries(receipt.assets ?? {}).find(([, known]) => known === digest)?.[0];
+        // A foreign bundle must not read what else is in this store.
+        const bytes = used === undefined && !deps.own ? undefined : await deps.blob(digest);
         if (bytes !== undefined) return bytes;
-        missing = used?.[0];
+        missing = used === undefined ? `the blob ${digest.slice(0, 16)}…` : `the file that it used as ${used}`;
         throw new JSONFlowError('NOT_FOUND', `there is no blob ${digest} here`);
       },
       putBlob: async () => undefined,
@@ -139,8 +140,7 @@ async function replayStep(
   ).run();
   if (result.error !== undefined) {
     if (result.error.code === 'SECRET_NOT_FOUND') return skipped(result.error.message);
-    if (missing !== undefined)
-      return skipped(`the file that it used as ${missing} is not here: name its folder with --assets`);
+    if (missing !== undefined) return skipped(`${missing} is not here; name the folder of a file with --assets`);
     return { status: 'different', detail: `it failed: ${result.error.message}` };
   }
   const { manifest } = adapter;

@@ -33,6 +33,8 @@ export interface AdapterContext {
   readonly vault: { resolve(pointer: string): Promise<string> };
   /** Replaces secrets that were resolved for this attempt by their pointers. What `execute` returns is searched anyway; blobs are not. */
   redact(text: string): string;
+  /** What the step reserves of the node, by name, such as `ram_mb`. */
+  readonly resources: Readonly<Record<string, number>>;
   /** Digests of the files that params name, as they were when the run began, by name; their bytes are in `blobs`. */
   readonly assets: Readonly<Record<string, string>>;
   /** States in the receipt, also where the step fails, that the step used these bytes. @param name as in the params; no secret @param digest SHA-256, hexadecimal */

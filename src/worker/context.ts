@@ -55,6 +55,7 @@ export class AttemptContext implements AdapterContext {
   readonly log: AdapterContext['log'];
   readonly vault: AdapterContext['vault'];
   readonly assets: AdapterContext['assets'];
+  readonly resources: AdapterContext['resources'];
   readonly blobs: AdapterContext['blobs'];
   readonly redact: AdapterContext['redact'];
   readonly #parts: ContextParts;
@@ -71,6 +72,7 @@ export class AttemptContext implements AdapterContext {
     this.checkpoint = this.checkpoint.bind(this);
     this.afterCommit = this.afterCommit.bind(this);
     this.pin = this.pin.bind(this);
+    this.resources = Object.freeze({ ...assignment.resources });
     this.assets = Object.freeze({ ...assignment.assets });
     this.redact = parts.redact;
     this.run_id = assignment.run_id;

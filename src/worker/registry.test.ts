@@ -27,6 +27,7 @@ function contextFor(step: AdapterStep, signal: AbortSignal = new AbortController
       put: (bytes) => Promise.resolve(String(bytes.length)),
     },
     redact: (text) => text,
+    resources: {},
     assets: {},
     pin: () => undefined,
     afterCommit: nothing,

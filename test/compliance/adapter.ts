@@ -59,6 +59,7 @@ export function contextFor(step: AdapterStep, signal: AbortSignal = new AbortCon
       },
     },
     redact: (text) => text,
+    resources: {},
     assets: {},
     pin: () => undefined,
     afterCommit: nothing,

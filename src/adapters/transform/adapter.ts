@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { isStoredData, readRows } from '../../kit/rows.ts';
 import { StepError } from '../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue, setOwn } from '../../lib/json.ts';
 import { SizeBudget } from '../../lib/size-budget.ts';
@@ -49,11 +50,11 @@ export function createTransformAdapter({ clock = realTimers }: TransformOptions 
         case 'mock_compute':
           return mockCompute(step.params, context, clock);
         case 'transform_map':
-          return map(step.params, context, expressions);
+          return map(await loaded(step.params, context), context, expressions);
         case 'transform_filter':
-          return filter(step.params, context, expressions);
+          return filter(await loaded(step.params, context), context, expressions);
         case 'transform_reduce':
-          return { result: reduce(step.params) };
+          return { result: reduce(await loaded(step.params, context)) };
         default:
           throw new StepError('INVALID_PARAMS', `the adapter transform has no step type "${step.type}"`);
       }
@@ -188,9 +189,26 @@ async function evaluateAll(
   }
 }
 
+/** The params with rows that a step has stored in their place. */
+async function loaded(params: JSONObject, context: AdapterContext): Promise<JSONObject> {
+  const { input } = params;
+  if (!isStoredData(input)) return params;
+  if (input.bytes > limits.blobBytesMax)
+    throw new StepError(
+      'LIMIT_EXCEEDED',
+      `params.input has ${input.bytes} bytes of rows; a transform takes at most ${limits.blobBytesMax}: let the query aggregate or select less`,
+    );
+  const items: JSONValue[] = [];
+  for await (const rows of readRows(input as unknown as JSONValue, 'params.input', context)) {
+    context.signal.throwIfAborted();
+    for (const row of rows) items.push(row);
+  }
+  return { ...params, input: items };
+}
+
 function itemsOf({ input }: JSONObject): JSONValue[] {
   if (Array.isArray(input)) return input;
-  throw new StepError('INVALID_PARAMS', 'params.input must be a list');
+  throw new StepError('INVALID_PARAMS', 'params.input must be a list, or rows that a step has stored');
 }
 
 function projection(fields: JSONValue): (item: JSONValue) => JSONObject {

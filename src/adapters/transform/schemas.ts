@@ -1,7 +1,11 @@
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 
-const items: JSONObject = { type: 'array', description: 'The items, usually a reference such as $load.result.' };
+const items: JSONObject = {
+  type: ['array', 'object'],
+  description:
+    'The items, usually a reference such as $load.result; also rows that a step has stored because they are many.',
+};
 const vars: JSONObject = {
   type: 'object',
   description: 'Values for the expression, as `vars`: constants, or results of other steps to look up by key.',

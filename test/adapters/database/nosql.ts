@@ -47,6 +47,7 @@ export function callOf({ key, signal, blobs = new MemoryBlobs(), ...options }: C
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
     vault: { resolve: async () => '' },
     redact: (text) => text,
+    resources: {},
     assets: {},
     pin: () => undefined,
     blobs,
