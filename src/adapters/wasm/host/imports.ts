@@ -106,13 +106,13 @@ function problemOf(item: ModuleImport): ImportProblem {
  * @throws StepError IMPORT_UNSUPPORTED with all the imports that are not offered, and what to do about each
  */
 export function resolveImports(shape: ModuleShape, settings: HostSettings, guest: Guest): Host {
-  const problems = checkImports(shape);
-  if (problems.length > 0) throw refusal(problems);
+  const found = shape.imports.map(find);
+  if (found.includes(undefined)) throw refusal(checkImports(shape));
   const state = new HostState(settings, guest);
   // Without a prototype: a module may well name an import `__proto__`.
   const imports: WebAssembly.Imports = Object.create(null);
-  for (const item of shape.imports) {
-    const own = find(item);
+  for (const [index, item] of shape.imports.entries()) {
+    const own = found[index];
     if (own === undefined) continue;
     imports[item.module] ??= Object.create(null) as WebAssembly.ModuleImports;
     (imports[item.module] as WebAssembly.ModuleImports)[item.name] = bind(own, item, state);
