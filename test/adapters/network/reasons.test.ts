@@ -5,10 +5,10 @@ import { createNetworkAdapter } from '../../../src/adapters/network/adapter.ts';
 import type { JSONObject } from '../../../src/lib/json.ts';
 import { failsWith, json, loopback, serve, stepContext } from './support.ts';
 
-const failure = async (code: string, type: string, params: JSONObject): Promise<string> => {
+const failure = async (code: string, type: string, params: JSONObject, retryable = false): Promise<string> => {
   const adapter = createNetworkAdapter({ egress: loopback() });
   try {
-    return await failsWith(code, Promise.resolve(adapter.execute({ id: 's', type, params }, stepContext())), false);
+    return await failsWith(code, Promise.resolve(adapter.execute({ id: 's', type, params }, stepContext())), retryable);
   } finally {
     await adapter.close?.();
   }
@@ -35,4 +35,15 @@ test('TLS on a port for plain text is told from a certificate that is not truste
     assert.match(message, /speaks no TLS/, type);
     assert.ok(message.includes(at), message);
   }
+});
+
+test('gRPC tells a server of HTTP/1 from one that is not there', async () => {
+  await using server = await serve((_, response) => json(response, {}));
+  const at = `127.0.0.1:${server.port}`;
+  const proto = 'syntax = "proto3"; package a; message M {} service B { rpc C (M) returns (M); }';
+  const call = { service: 'a.B', method: 'C', proto };
+  const plain = await failure('CONNECTION_FAILED', 'network_grpc', { url: `grpc://${at}`, ...call }, true);
+  assert.match(plain, /speaks no HTTP\/2/);
+  assert.ok(plain.includes(at), plain);
+  assert.match(await failure('TLS_FAILED', 'network_grpc', { url: `grpcs://${at}`, ...call }), /speaks no TLS/);
 });

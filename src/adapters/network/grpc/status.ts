@@ -83,17 +83,24 @@ function connectionFailure(details: string, authority: string): StepError {
   const tls = /certificate|altnames|\bSSL\b|\bTLS\b|ERR_TLS|ERR_SSL|EPROTO|self.signed|ALPN|alert/i.test(details);
   const why = /\b(E[A-Z]{4,}|ERR_[A-Z_0-9]+|[A-Z]+(?:_[A-Z]+){2,})\b/.exec(details)?.[1];
   const reason = why === undefined ? '' : ` (${why})`;
-  if (why !== undefined && speaksNoTls.test(why))
+  if (
+    /wrong version number|packet length too long|http request/i.test(details) ||
+    (why !== undefined && speaksNoTls.test(why))
+  )
     return new StepError(
       'TLS_FAILED',
-      `what answers at ${authority} speaks no TLS (${why}): the port is one for plain text (grpc://), or for something else`,
+      `what answers at ${authority} speaks no TLS${reason}: the port is one for plain text (grpc://), or for something else`,
     );
   return tls
     ? new StepError(
         'TLS_FAILED',
         `no trusted TLS connection to ${authority}${reason}; certificates are checked always: give tls.ca for an authority of your own, tls.cert and tls.key where the server asks for them`,
       )
-    : new StepError('CONNECTION_FAILED', `no connection to ${authority}${reason}`, { retryable: true });
+    : new StepError(
+        'CONNECTION_FAILED',
+        `no connection to ${authority}${/Protocol error/.test(details) ? ': what answers there speaks no HTTP/2, which gRPC needs, or expects TLS (grpcs://)' : reason}`,
+        { retryable: true },
+      );
 }
 
 /** Metadata as JSON: binary values in base64, several values of a name as a list. */
