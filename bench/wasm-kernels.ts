@@ -44,12 +44,12 @@ function guest(name: string, meter?: (bytes: Uint8Array) => Uint8Array): Guest {
   const { exports } = new WebAssembly.Instance(module, {
     wasi_snapshot_preview1: { fd_write: () => 0, proc_exit: refuse },
   });
-  const global = (key: string): WebAssembly.Global<'i64'> => exports[key] as WebAssembly.Global<'i64'>;
+  const global = (key: string): WebAssembly.Global => exports[key] as WebAssembly.Global;
   return {
     call: (key, ...args) => {
       if (meter !== undefined) {
         global('jsonflow:fuel').value = fuel;
-        (exports['jsonflow:depth'] as WebAssembly.Global<'i32'>).value = 1_000;
+        (exports['jsonflow:depth'] as WebAssembly.Global).value = 1_000;
       }
       return (exports[key] as Call)(...args);
     },

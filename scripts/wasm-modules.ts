@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +49,8 @@ const sources: readonly Source[] = [
   { name: 'image_processor', committed: true, toolchain: clang },
   { name: 'matrix_multiply', committed: true, toolchain: clang },
   { name: 'ml_training', committed: true, toolchain: assemblyscript },
+  // Megabytes of Go's runtime.
+  { name: 'text_report', committed: false, toolchain: go },
 ];
 
 function output(
@@ -106,9 +109,38 @@ function rust(): Toolchain | string {
   };
 }
 
+function go(): Toolchain | string {
+  const command = found(['go', '/usr/local/go/bin/go'], (command) => output(command, ['version']) !== '');
+  if (command === undefined) return 'needs Go 1.21 or later, for GOOS=wasip1';
+  const env = {
+    ...process.env,
+    GOOS: 'wasip1',
+    GOARCH: 'wasm',
+    GOTOOLCHAIN: 'local',
+    GO111MODULE: 'off',
+    GOFLAGS: '',
+    GOWASM: '',
+  };
+  return {
+    version: output(command, ['env', 'GOVERSION']).trim(),
+    compile: (cwd, name) => {
+      const flags = ['-trimpath', '-buildvcs=false', '-ldflags', '-s -w -buildid='];
+      output(command, ['build', ...flags, '-o', `${name}.wasm`, `${name}.go`], { cwd, env });
+    },
+  };
+}
+
+function installed(): string | undefined {
+  try {
+    return dirname(createRequire(import.meta.url).resolve('assemblyscript/package.json'));
+  } catch {
+    return undefined;
+  }
+}
+
 function assemblyscript(): Toolchain | string {
-  const folder = join(root, 'node_modules', 'assemblyscript');
-  if (!existsSync(folder)) return 'needs assemblyscript (npm install)';
+  const folder = installed();
+  if (folder === undefined) return 'needs assemblyscript (npm install)';
   const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
   return {
     version: `assemblyscript ${version}`,
