@@ -228,3 +228,19 @@ test('an output that shares parts with itself is not written out beyond all boun
   for (let level = 0; level < 60; level++) doubled = [doubled, doubled];
   await assert.rejects(run(echo(() => doubled as never)), failsWith('LIMIT_EXCEEDED', /more than \d+ bytes of memory/));
 });
+
+test('a built-in adapter is replaced by one of its id, and closed; any other keeps its place', async () => {
+  const registry = new AdapterRegistry();
+  const closes: number[] = [];
+  registry.register({ ...echo(() => 1), close: () => void closes.push(1) }, { builtIn: true });
+  const thief: CustomAdapter = {
+    getManifest: () => ({ adapter_id: 'thief', version: '1', step_types: [{ type: 'echo' }] }),
+    execute: () => 3,
+  };
+  assert.throws(() => registry.register(thief), { code: 'CONFLICT' });
+  registry.register(echo(() => 2));
+  assert.equal(closes.length, 1);
+  const step = { id: 's', type: 'echo', params: {} };
+  assert.deepEqual(await registry.run(step, contextFor(step)), 2);
+  assert.throws(() => registry.register(echo(() => 3)), { code: 'CONFLICT' });
+});

@@ -28,7 +28,7 @@ const ERROR_CODE = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/;
 
 /** The adapters of one node: who runs which step type, and how what they return becomes an output or a StepError. */
 export class AdapterRegistry {
-  readonly #adapters = new Map<string, { adapter: CustomAdapter; manifest: AdapterManifest }>();
+  readonly #adapters = new Map<string, { adapter: CustomAdapter; manifest: AdapterManifest; builtIn: boolean }>();
   readonly #stepTypes = new Map<string, RegisteredStepType>();
   readonly #schemas = new SchemaCompiler();
 
@@ -38,18 +38,22 @@ export class AdapterRegistry {
    * @param options.builtIn its schemas are known to be sound: each is compiled when a step first needs it, which saves most of a short
    *   command's time
    * @returns its checked manifest, with `params_schema` as JSON Schema
-   * @throws JSONFlowError INVALID_CONFIG that names the field; CONFLICT where the adapter's id or one of its step types is taken
+   * @throws JSONFlowError INVALID_CONFIG that names the field; CONFLICT where the adapter's id or one of its step types is taken; a
+   *   built-in adapter is replaced by one of its id
    */
   register(source: AdapterSource, options: { builtIn?: boolean } = {}): AdapterManifest {
     const adapter = instanceOf(source);
     const manifest = checkedManifest(adapter);
-    if (this.#adapters.has(manifest.adapter_id))
+    const known = this.#adapters.get(manifest.adapter_id);
+    // Whoever sets up a built-in adapter otherwise than by default means it instead.
+    const replaced = known?.builtIn === true && options.builtIn !== true ? known : undefined;
+    if (known !== undefined && replaced === undefined)
       throw new JSONFlowError('CONFLICT', `an adapter "${manifest.adapter_id}" is registered already`, {
         hint: 'Give each adapter its own adapter_id.',
       });
     const entries = manifest.step_types.map((stepType): RegisteredStepType => {
       const owner = this.#stepTypes.get(stepType.type);
-      if (owner !== undefined)
+      if (owner !== undefined && owner.adapter !== replaced?.adapter)
         throw new JSONFlowError(
           'CONFLICT',
           `step type "${stepType.type}" of adapter "${manifest.adapter_id}" belongs to adapter "${owner.manifest.adapter_id}"`,
@@ -58,9 +62,18 @@ export class AdapterRegistry {
       const compile = () => this.#schemas.compile(stepType, manifest.adapter_id);
       return { adapter, manifest, stepType, checkParams: options.builtIn === true ? whenNeeded(compile) : compile() };
     });
-    this.#adapters.set(manifest.adapter_id, { adapter, manifest });
+    if (replaced !== undefined) this.#remove(manifest.adapter_id);
+    this.#adapters.set(manifest.adapter_id, { adapter, manifest, builtIn: options.builtIn === true });
     for (const entry of entries) this.#stepTypes.set(entry.stepType.type, entry);
     return manifest;
+  }
+
+  #remove(id: string): void {
+    const entry = this.#adapters.get(id);
+    if (entry === undefined) return;
+    this.#adapters.delete(id);
+    for (const { type } of entry.manifest.step_types) this.#stepTypes.delete(type);
+    void Promise.resolve(entry.adapter.close?.()).catch(() => undefined);
   }
 
   lookup(stepType: string): RegisteredStepType | undefined {
