@@ -56,13 +56,13 @@ function describe(
   const { keyword, params } = error;
   if (keyword === 'required') {
     const missing = `the param ${quoted(params.missingProperty)} is missing`;
-    return { atKey: false, message: missing, suggestion: signature(schema) };
+    return { atKey: false, message: missing, suggestion: signature(schemaAt(error, schema)) };
   }
   if (keyword === 'additionalProperties' || keyword === 'unevaluatedProperties') {
     const key: string = params.additionalProperty ?? params.unevaluatedProperty;
-    const known = knownKeys(error, schema);
+    const here = schemaAt(error, schema);
     const message = `there is no param ${quoted(key)} here`;
-    return { atKey: true, message, suggestion: report.didYouMean(key, known) ?? signature(schema) };
+    return { atKey: true, message, suggestion: report.didYouMean(key, knownKeys(here)) ?? signature(here) };
   }
   const message = parts.length > 0 ? unionWords(parts, value) : `${wordsOf(error)}${foundWords(error, value)}`;
   const suggestion =
@@ -140,14 +140,30 @@ function unionWords(parts: readonly ErrorObject[], value: JSONValue | undefined)
   return `fits none of the allowed forms: ${forms.slice(0, formsShownMax).join('; or ')}`;
 }
 
-/** Names that the schema allows where a key was refused. Only those of the first level are known for sure. */
-const knownKeys = ({ instancePath }: ErrorObject, schema: JSONObject): string[] =>
-  instancePath === '' && isObject(schema.properties) ? Object.keys(schema.properties) : [];
+/** Names that a schema allows. */
+const knownKeys = (schema: JSONObject | undefined): string[] =>
+  isObject(schema?.properties) ? Object.keys(schema.properties) : [];
+
+/** The schema of the value that an error is about, where that is certain: not within a choice of several. */
+function schemaAt({ instancePath }: ErrorObject, schema: JSONObject): JSONObject | undefined {
+  let at: JSONObject = schema;
+  for (const token of instancePath.split('/').slice(1)) {
+    const { properties, items } = at;
+    const name = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    let next: JSONValue | undefined;
+    if (isObject(properties) && Object.hasOwn(properties, name)) next = properties[name];
+    else if (/^\d+$/.test(name)) next = items;
+    if (!isObject(next)) return undefined;
+    at = next as JSONObject;
+  }
+  return at;
+}
 
 const paramsShownMax = 12;
 
 /** `Takes input (a list), key? (a text).` */
-function signature({ properties, required }: JSONObject): string | undefined {
+function signature(schema: JSONObject | undefined): string | undefined {
+  const { properties, required } = schema ?? {};
   if (!isObject(properties)) return undefined;
   const needed = Array.isArray(required) ? required : [];
   const params = Object.keys(properties).map((name) => {
@@ -160,14 +176,19 @@ function signature({ properties, required }: JSONObject): string | undefined {
   return `Takes ${params.slice(0, paramsShownMax).join(', ')}${params.length > paramsShownMax ? ', …' : ''}.`;
 }
 
-/** The schema's own words about the param. */
-function describedBy({ instancePath }: ErrorObject, { properties }: JSONObject): string | undefined {
-  const name = instancePath.split('/')[1];
-  const property =
-    name !== undefined && isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
-  return isObject(property) && typeof property.description === 'string'
-    ? `${name}: ${property.description}`
-    : undefined;
+/** The schema's own words about the param, and what it takes where it should be an object. */
+function describedBy(error: ErrorObject, schema: JSONObject): string | undefined {
+  const [, first] = error.instancePath.split('/');
+  if (first === undefined) return undefined;
+  const here = schemaAt(error, schema);
+  const name = here === undefined ? first : error.instancePath.split('/').findLast((token) => !/^\d+$/.test(token));
+  const { properties } = schema;
+  const outer = isObject(properties) && Object.hasOwn(properties, first) ? properties[first] : undefined;
+  const about = typeof here?.description === 'string' ? here : isObject(outer) ? outer : undefined;
+  const takes = error.keyword === 'type' ? signature(here) : undefined;
+  const words =
+    typeof about?.description === 'string' ? `${about === here ? name : first}: ${about.description}` : undefined;
+  return [words, takes].filter((part) => part !== undefined).join(' ') || undefined;
 }
 
 /** A JSON pointer (RFC 6901) into the value as a path. */
