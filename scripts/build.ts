@@ -19,7 +19,7 @@ if (status !== 0) {
   console.error('\nThe build failed: correct the errors above and run "npm run build" again.');
   process.exit(1);
 }
-for (const file of ['index.js', 'index.d.ts', 'cli/main.js', 'doors/distributed-engine.js'])
+for (const file of ['index.js', 'index.d.ts', 'cli/main.js', 'doors/distributed-engine.js', 'doors/wasm-adapter.js'])
   if (!existsSync(join(dist, file))) {
     console.error(`The build lacks dist/${file}: tsconfig.build.json does not include its source.`);
     process.exit(1);

@@ -264,6 +264,20 @@ export const commands: readonly Command[] = [
     run: async (args, terminal) => (await import('./commands/vault.ts')).vault(args, terminal),
   },
   {
+    name: 'wasm',
+    summary: 'Show what a WebAssembly module has, and whether it can run here',
+    usage: 'inspect FILE',
+    positionals: [2, 2],
+    completes: 'files',
+    description: 'Shows toolchain, ABI, exports with their types, imports and memory, and every reason why it could not run.',
+    options: {
+      bench: { help: 'Also measure how long it takes to get ready.' },
+      json: jsonOption,
+    },
+    examples: ['jsonflow wasm inspect modules/crypto_hash.wasm', 'jsonflow wasm inspect module.wasm --bench --json'],
+    run: async (args, terminal) => (await import('./commands/wasm.ts')).wasm(args, terminal),
+  },
+  {
     name: 'doctor',
     summary: 'Check whether this machine can run JSONFlow, and how well',
     usage: '',

@@ -2,14 +2,18 @@ import { createDatabaseAdapter } from '../adapters/database/adapter.ts';
 import { createMqAdapter } from '../adapters/mq/adapter.ts';
 import { createNetworkAdapter } from '../adapters/network/adapter.ts';
 import { createTransformAdapter } from '../adapters/transform/adapter.ts';
+import { createWasmAdapter } from '../adapters/wasm/adapter.ts';
 import { createEgress } from '../egress/egress.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import type { Adapter } from '../ports/adapter.ts';
+import type { Assets } from '../ports/assets.ts';
 import type { Egress } from '../ports/egress.ts';
 
 /** What a node has for its adapters. */
 export interface AdapterDeps {
   egress: Egress;
+  /** Files of this node. */
+  assets?: Assets;
 }
 
 /** The adapters that come with JSONFlow, by id. What each needs to do its work, such as drivers, it loads when a step first asks for it. */
@@ -18,6 +22,7 @@ const builtIn: Readonly<Record<string, (deps: AdapterDeps) => Adapter>> = {
   database: createDatabaseAdapter,
   mq: createMqAdapter,
   network: createNetworkAdapter,
+  wasm: createWasmAdapter,
 };
 
 /** @param ids `all`, or ids of built-in adapters; default all @throws JSONFlowError INVALID_CONFIG */

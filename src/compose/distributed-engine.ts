@@ -110,7 +110,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     this.#settings = settingsOf(config);
     this.#egress = createEgress(config.egress);
     this.#assets = new AssetFolders([...(config.assets ?? []), ownModules]);
-    for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress: this.#egress }))
+    for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress: this.#egress, assets: this.#assets }))
       this.#registry.register(adapter, { builtIn: true });
     for (const adapter of config.adapters ?? []) this.#registry.register(adapter);
     this.#catalogue = this.#registry.stepTypes();

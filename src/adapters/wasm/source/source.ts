@@ -1,0 +1,98 @@
+import { fetchBytes } from '../../../kit/fetch-bytes.ts';
+import { reachOf } from '../../../kit/reach.ts';
+import { isStoredData } from '../../../kit/rows.ts';
+import { StepError } from '../../../lib/errors.ts';
+import { sha256 } from '../../../lib/hash.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import type { AdapterContext } from '../../../ports/adapter.ts';
+import { type Assets, assetDigest } from '../../../ports/assets.ts';
+import type { Egress } from '../../../ports/egress.ts';
+import { storedBytes } from '../stored-bytes.ts';
+
+/** A module as a step names it: its digest, and its bytes once they are needed. */
+export interface ModuleSource {
+  /** For errors and receipts. */
+  name: string;
+  digest: string;
+  read(): Promise<Uint8Array>;
+}
+
+export interface SourceDeps {
+  egress: Egress;
+  /** Files of this node, for what the coordinator did not have. */
+  assets?: Assets | undefined;
+}
+
+export const moduleBytesMax = 64 * 1024 * 1024;
+
+/**
+ * Finds a step's module by `params.module`: a name or digest that the run has fixed or this node has a file for, a URL, `{ base64 }`, or bytes that
+ * another step stored. Its digest stands in the receipt.
+ *
+ * @throws StepError MODULE_NOT_FOUND, MODULE_FETCH_FAILED, MODULE_DIGEST_MISMATCH, MODULE_TOO_LARGE, INVALID_PARAMS, EGRESS_DENIED
+ */
+export async function findModule(params: JSONObject, context: AdapterContext, deps: SourceDeps): Promise<ModuleSource> {
+  const source = await locate(params.module ?? null, context, deps);
+  const { digest } = params;
+  if (typeof digest === 'string' && digest.replace(/^sha256:/, '') !== source.digest)
+    throw new StepError(
+      'MODULE_DIGEST_MISMATCH',
+      `module ${source.name} has the digest ${source.digest}, not the ${digest} of params.digest`,
+    );
+  context.pin(source.name, source.digest);
+  return source;
+}
+
+async function locate(module: JSONValue, context: AdapterContext, deps: SourceDeps): Promise<ModuleSource> {
+  if (typeof module === 'string') {
+    const pinned = Object.hasOwn(context.assets, module) ? context.assets[module] : undefined;
+    if (pinned !== undefined) return { name: module, digest: pinned, read: () => context.blobs.get(pinned) };
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(module)) return fetched(module, context, deps);
+    const asset = await deps.assets?.find(module);
+    if (asset !== undefined) return { name: module, digest: asset.digest, read: () => asset.read() };
+    throw notFound(module, deps.assets?.places ?? []);
+  }
+  if (isStoredData(module)) return inHand('stored bytes', await storedBytes(module, context, moduleBytesMax));
+  if (isObject(module) && typeof module.base64 === 'string') {
+    if (module.base64.length > (moduleBytesMax / 3) * 4 + 4) throw tooLarge('inline', module.base64.length);
+    return inHand('inline', Buffer.from(module.base64, 'base64'));
+  }
+  throw new StepError('INVALID_PARAMS', 'params.module must be a name, a URL, { "base64": … } or stored bytes');
+}
+
+function inHand(name: string, bytes: Uint8Array): ModuleSource {
+  return { name, digest: sha256(bytes), read: async () => bytes };
+}
+
+async function fetched(url: string, context: AdapterContext, { egress }: SourceDeps): Promise<ModuleSource> {
+  const reach = context.tenant_id === null ? 'public' : reachOf(context);
+  let bytes: Uint8Array;
+  try {
+    bytes = await fetchBytes(url, {
+      egress,
+      reach,
+      signal: context.signal,
+      bytesMax: moduleBytesMax,
+      name: 'params.module',
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof StepError) || thrown.code !== 'FETCH_FAILED') throw thrown;
+    throw new StepError('MODULE_FETCH_FAILED', thrown.message, { retryable: thrown.retryable });
+  }
+  // A replay finds it there, when the URL gives something else.
+  await context.blobs.put(bytes);
+  return inHand(url.replace(/[?#].*$/s, ''), bytes);
+}
+
+function notFound(name: string, places: readonly string[]): StepError {
+  if (assetDigest(name) !== undefined)
+    return new StepError('MODULE_NOT_FOUND', `no module with ${name} is in the asset folders or the blob store`);
+  const looked = places.length === 0 ? 'no folder was given' : `looked in ${places.join(', ')}`;
+  return new StepError(
+    'MODULE_NOT_FOUND',
+    `there is no module ${JSON.stringify(name)}: ${looked}; name its folder with --assets, or give a URL`,
+  );
+}
+
+const tooLarge = (name: string, size: number): StepError =>
+  new StepError('MODULE_TOO_LARGE', `module ${name} has ${size} bytes; at most ${moduleBytesMax} are allowed`);

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, describe, it } from 'node:test';
+import { createWasmAdapter } from '../../../src/adapters/wasm/adapter.ts';
+import { AssetFolders, ownModules } from '../../../src/compose/asset-folders.ts';
+import { createEgress } from '../../../src/egress/egress.ts';
+import type { JSONObject } from '../../../src/lib/json.ts';
+import { AdapterRegistry } from '../../../src/worker/registry.ts';
+import { adapterCompliance, contextFor } from '../../compliance/adapter.ts';
+import { assemble } from '../../support/wat.ts';
+
+const make = () => createWasmAdapter({ egress: createEgress(), assets: new AssetFolders([ownModules]) });
+const base64 = (bytes: Uint8Array): JSONObject => ({ base64: Buffer.from(bytes).toString('base64') });
+const spin = base64(assemble('(module (func (export "spin") (loop $l (br $l))))'));
+
+adapterCompliance('wasm', make, [
+  {
+    type: 'wasm_execute',
+    params: { module: 'crypto_hash.wasm', function: 'sha256', args: { data: 'a' } },
+    badParams: { module: 'crypto_hash.wasm', function: 'sha256', signature: 'not one' },
+    endlessParams: { module: spin, function: 'spin', fuel_limit: Number.MAX_SAFE_INTEGER },
+  },
+  { type: 'wasm_load', params: { module: 'crypto_hash.wasm' }, badParams: { module: 7 } },
+  {
+    type: 'wasm_streaming',
+    params: { module: 'crypto_hash.wasm', function: 'sha256', input: ['a', 'b'] },
+    badParams: { module: 'crypto_hash.wasm', function: 'sha256' },
+  },
+]);
+
+const registry = new AdapterRegistry();
+registry.register(make());
+after(() => registry.close());
+const contextOf = () => contextFor({ id: 's', type: 'wasm_execute', params: {} });
+const run = async (type: string, params: JSONObject, context = contextOf()): Promise<JSONObject> =>
+  (await registry.run({ id: 's', type, params }, context)) as JSONObject;
+const sha = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
+const execute = { module: 'crypto_hash.wasm', function: 'sha256' };
+
+describe('wasm_execute', () => {
+  it('gives what the function gives, with what it used, and states its module', async () => {
+    const pinned: string[][] = [];
+    const context = { ...contextOf(), pin: (name: string, digest: string) => void pinned.push([name, digest]) };
+    const output = await run('wasm_execute', { ...execute, args: { data: 'Hello, WASM!' }, memory_pages: 10 }, context);
+    const digest = sha(await readFile(new URL('../../../modules/crypto_hash.wasm', import.meta.url)));
+    assert.equal(output.result, sha('Hello, WASM!'));
+    assert.equal(output.module_digest, digest);
+    assert.deepEqual(pinned, [['crypto_hash.wasm', digest]]);
+    const again = await run('wasm_execute', { ...execute, args: { data: 'Hello, WASM!' }, memory_pages: 10 });
+    assert.deepEqual(again, output);
+  });
+
+  it('ends at its fuel, at the same place each time', async () => {
+    const params = { ...execute, args: { data: 'x' } };
+    const { fuel_used: used } = await run('wasm_execute', params);
+    await run('wasm_execute', { ...params, fuel_limit: Number(used) });
+    await assert.rejects(run('wasm_execute', { ...params, fuel_limit: Number(used) - 1 }), { code: 'OUT_OF_FUEL' });
+  });
+
+  it('has no more memory than the step asks for or reserves', async () => {
+    const grow = base64(assemble('(module (memory 1) (func (export "f") (result i32) (memory.grow (i32.const 15))))'));
+    const grown = async (params: JSONObject, resources = {}) =>
+      (await run('wasm_execute', { module: grow, function: 'f', ...params }, { ...contextOf(), resources })).result;
+    assert.equal(await grown({}), 1);
+    assert.equal(await grown({ memory_pages: 15 }), -1);
+    assert.equal(await grown({}, { ram_mb: 0.5 }), -1);
+    await assert.rejects(
+      run('wasm_execute', { ...execute, args: { data: 'x' }, memory_pages: 1, digest: '0'.repeat(64) }),
+      {
+        code: 'MODULE_DIGEST_MISMATCH',
+      },
+    );
+  });
+
+  it('names what is wrong', async () => {
+    const rejected = (params: JSONObject, code: string, message = /./) =>
+      assert.rejects(run('wasm_execute', params), (thrown: { code: string; message: string }) => {
+        assert.equal(thrown.code, code, thrown.message);
+        assert.match(thrown.message, message);
+        return true;
+      });
+    await rejected({ module: 'none.wasm', function: 'f' }, 'MODULE_NOT_FOUND', /none\.wasm.*--assets/);
+    await rejected({ module: `sha256:${'0'.repeat(64)}`, function: 'f' }, 'MODULE_NOT_FOUND');
+    await rejected({ module: 'crypto_hash.wasm' }, 'INVALID_PARAMS', /function is needed: .*sha256/);
+    await rejected({ ...execute, function: 'sha25' }, 'FUNCTION_NOT_FOUND', /sha256/);
+    await rejected({ module: base64(Buffer.from('no module')), function: 'f' }, 'MODULE_INVALID', /byte 0/);
+    await rejected({ module: { base64: '%' }, function: 'f' }, 'MODULE_INVALID');
+    await rejected({ ...execute, args: [1], input: 2 }, 'INVALID_PARAMS', /not both/);
+    const trap = base64(assemble('(module (func $f (export "f") (unreachable)))'));
+    await rejected({ module: trap, function: 'f' }, 'WASM_TRAP', /unreachable/);
+    const reaching = base64(assemble('(module (import "fs" "readFile" (func)) (func (export "f")))'));
+    await rejected({ module: reaching, function: 'f' }, 'IMPORT_UNSUPPORTED', /fs\.readFile/);
+  });
+
+  it('has modules from URLs, within the egress rules', async () => {
+    const bytes = await readFile(new URL('../../../modules/crypto_hash.wasm', import.meta.url));
+    const server = createServer((request, response) => {
+      if (request.url === '/moved.wasm') response.writeHead(302, { location: '/m.wasm' }).end();
+      else if (request.url === '/m.wasm') response.end(bytes);
+      else if (request.url === '/busy.wasm') response.writeHead(503).end();
+      else if (request.url === '/away.wasm') response.writeHead(302, { location: 'http://169.254.169.254/' }).end();
+      else response.writeHead(404).end();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    const open = new AdapterRegistry();
+    open.register(createWasmAdapter({ egress: createEgress({ allow: [`127.0.0.1:${port}`] }) }));
+    const from = (path: string, registered = open) => {
+      const params = { module: `http://127.0.0.1:${port}${path}`, function: 'sha256', args: { data: 'a' } };
+      return registered.run({ id: 's', type: 'wasm_execute', params }, contextOf()) as Promise<JSONObject>;
+    };
+    try {
+      assert.equal((await from('/moved.wasm')).result, sha('a'));
+      await assert.rejects(from('/busy.wasm'), { code: 'MODULE_FETCH_FAILED', retryable: true });
+      await assert.rejects(from('/none.wasm'), { code: 'MODULE_FETCH_FAILED', retryable: false });
+      await assert.rejects(from('/away.wasm'), { code: 'EGRESS_DENIED' });
+      await assert.rejects(from('/m.wasm', registry), { code: 'EGRESS_DENIED' });
+    } finally {
+      await open.close();
+      server.close();
+    }
+  });
+});
+
+it('wasm_load says what a module has', async () => {
+  const output = await run('wasm_load', { module: 'crypto_hash.wasm' });
+  assert.equal(output.loaded, true);
+  assert.equal(output.abi, 'buffer');
+  const names = (output.exports as { name: string }[]).map(({ name }) => name);
+  assert.ok(names.includes('sha256') && !names.some((name) => name.startsWith('jsonflow:')));
+});
+
+describe('wasm_streaming', () => {
+  it('sends a list through one instance', async () => {
+    const { results, processed_count } = await run('wasm_streaming', { ...execute, input: ['a', 'b', 'c'] });
+    assert.deepEqual(results, ['a', 'b', 'c'].map(sha));
+    assert.equal(processed_count, 3);
+  });
+
+  it('sends bytes in chunks, also those that a step has stored', async () => {
+    const bytes = randomBytes(300_000);
+    const context = contextOf();
+    const half = bytes.length / 2;
+    const chunks = await Promise.all(
+      [bytes.subarray(0, half), bytes.subarray(half)].map(async (part) => ({
+        digest: await context.blobs.put(part),
+        bytes: part.length,
+      })),
+    );
+    const stream = { module: 'crypto_hash.wasm', function: 'update', finish: 'finish' };
+    for (const input of [base64(bytes), { stored: 'bytes', bytes: bytes.length, chunks }]) {
+      const { results } = await run('wasm_streaming', { ...stream, input: input as JSONObject }, context);
+      assert.equal(results, sha(bytes));
+    }
+  });
+
+  it('ends where one item takes more than it may', async () => {
+    const params = { ...execute, input: ['a', 'x'.repeat(10_000)], fuel_per_item: 20_000 };
+    await assert.rejects(run('wasm_streaming', params), { code: 'OUT_OF_FUEL' });
+  });
+});
