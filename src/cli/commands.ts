@@ -269,7 +269,8 @@ export const commands: readonly Command[] = [
     usage: 'inspect FILE',
     positionals: [2, 2],
     completes: 'files',
-    description: 'Shows toolchain, ABI, exports with their types, imports and memory, and every reason why it could not run.',
+    description:
+      'Shows toolchain, ABI, exports with their types, imports and memory, and every reason why it could not run.',
     options: {
       bench: { help: 'Also measure how long it takes to get ready.' },
       json: jsonOption,

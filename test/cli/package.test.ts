@@ -38,6 +38,17 @@ it('the packed package works in an empty folder: require, import, npx, types', {
       'require.cjs': `const { DistributedEngine, verifyBundle, JSONFlowError } = require('jsonflow');
         if (typeof verifyBundle !== 'function' || typeof JSONFlowError !== 'function') throw new Error('exports');${useEngine}`,
       'door.cjs': `const { DistributedEngine } = require('jsonflow/distributed-engine.js');${useEngine}`,
+      'wasm.cjs': `const { WASMAdapter, WASMValidator } = require('jsonflow/wasm-adapter.js');
+        const { DistributedEngine } = require('jsonflow/distributed-engine.js');
+        const engine = new DistributedEngine({ dataDir: false });
+        engine.registerAdapter(new WASMAdapter({ module_cache_size: 100, memory_limit_mb: 1024 }));
+        const params = { module: 'crypto_hash.wasm', function: 'sha256', args: { data: 'abc' } };
+        engine.execute({ workflow: 'w', steps: [{ id: 'a', type: 'wasm_execute', params }] }).then(async (result) => {
+          const isValid = await WASMValidator.validate(require.resolve('jsonflow/package.json').replace('package.json', 'modules/crypto_hash.wasm'));
+          const right = result.outputs.a.result.startsWith('ba7816bf');
+          console.log(isValid && right ? 42 : JSON.stringify(result));
+          await engine.close();
+        });`,
       'import.mjs': `import { DistributedEngine } from 'jsonflow';${useEngine}`,
     };
     for (const [name, text] of Object.entries(files)) {

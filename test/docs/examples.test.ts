@@ -23,6 +23,7 @@ const runs: Record<string, [command: string, code: number, output: RegExp]> = {
     0,
     /"country": "Japan",\s+"orders": 2,\s+"revenue": 157.48/,
   ],
+  'wasm.json': ['jsonflow run FILE', 0, /digest: \{"result":"[0-9a-f]{64}"/],
   'embed.mjs': ['node FILE', 0, /France.*160\.4[\s\S]*replayed: 4 of 4/],
   'embed.cjs': ['node FILE', 0, /^Hello, Ada! Hello, Ada!$/m],
   // Its process has nothing to do but to wait for the second attempt: it must not end meanwhile.

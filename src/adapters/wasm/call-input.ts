@@ -18,7 +18,7 @@ export async function callInput({ args, input }: JSONObject, context: Blobs): Pr
 }
 
 /** A value in which bytes stand as such. */
-export async function withBytes(value: JSONValue, path: string, context: Blobs, depth = 0): Promise<Value> {
+async function withBytes(value: JSONValue, path: string, context: Blobs, depth = 0): Promise<Value> {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > limits.jsonDepthMax) throw new StepError('INVALID_PARAMS', `${path} is nested too deeply`);
   if (Array.isArray(value)) {
@@ -42,7 +42,7 @@ export async function withBytes(value: JSONValue, path: string, context: Blobs, 
   return copy;
 }
 
-export function fromBase64(text: string, path: string): Uint8Array {
+function fromBase64(text: string, path: string): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
   if (bytes.toString('base64').replace(/=+$/, '') !== text.replace(/=+$/, ''))
     throw new StepError('INVALID_PARAMS', `${path}.base64 is not base64`);

@@ -10,7 +10,7 @@ import { meter } from './meter/meter.ts';
 import { moduleBytesMax } from './source/source.ts';
 
 /** Why a module can't run here, and what to do. */
-export interface Problem {
+interface Problem {
   code: string;
   message: string;
   fix?: string;

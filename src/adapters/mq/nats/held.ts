@@ -11,7 +11,7 @@ import { messageIdHeader, publishOne } from './publish.ts';
 import { createStream } from './streams.ts';
 
 /** Where a message stands, out of its reply subject: `$JS.ACK.[domain.account.]stream.consumer.delivered.sequence.….time.pending`. */
-export interface Place {
+interface Place {
   stream: string;
   delivered: number;
   sequence: number;
@@ -20,7 +20,7 @@ export interface Place {
   pending: number;
 }
 
-export function placeOf(reply: string): Place {
+function placeOf(reply: string): Place {
   const parts = reply.split('.');
   const old = parts.length === 9;
   const [stream = '', , delivered = '', sequence = '', , time = '', pending = ''] = parts.slice(old ? 2 : 4);

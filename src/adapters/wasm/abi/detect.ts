@@ -2,7 +2,7 @@ import { StepError } from '../../../lib/errors.ts';
 import type { Abi, FunctionType, ModuleShape, ValueType } from '../types.ts';
 
 /** Names under which toolchains export what gives and takes back memory. */
-export const allocNames = ['alloc', 'allocate', 'malloc'] as const;
+const allocNames = ['alloc', 'allocate', 'malloc'] as const;
 export const freeNames = ['dealloc', 'deallocate', 'free'] as const;
 
 /** The type of an exported function, if there is one of that name. */

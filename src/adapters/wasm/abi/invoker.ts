@@ -6,7 +6,7 @@ import type { Signature } from './signature.ts';
 /** A function of a live instance, with the way in which its values cross; it may be called again and again. */
 export type Invoker = (input: CallInput) => Outcome;
 
-export interface FunctionChoice {
+interface FunctionChoice {
   function: string;
   signature?: Signature | undefined;
   resultBytesMax: number;

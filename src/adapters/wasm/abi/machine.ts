@@ -17,7 +17,7 @@ export interface Machine {
 }
 
 /** The rewriter's own exports. */
-export const isOwnExport = (name: string): boolean => name.startsWith('jsonflow:');
+const isOwnExport = (name: string): boolean => name.startsWith('jsonflow:');
 
 const listedMax = 20;
 
@@ -38,7 +38,7 @@ export function typeOfFunction(shape: ModuleShape, name: string): FunctionType {
     'FUNCTION_NOT_FOUND',
     names.length === 0
       ? `the module exports no functions at all, and so no ${JSON.stringify(name)}`
-      : `the module exports no function ${JSON.stringify(name)}${guess === undefined ? '' : `; did you mean ${JSON.stringify(guess)}?`} Its functions: ${list}${more}`,
+      : `the module exports no function ${JSON.stringify(name)}${guess === undefined ? '.' : `; did you mean ${JSON.stringify(guess)}?`} Its functions: ${list}${more}`,
   );
 }
 

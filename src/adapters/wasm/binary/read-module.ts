@@ -5,7 +5,7 @@ import { multipleMemories, readImmediate, readOpcode } from './read-instruction.
 import { invalid, tooLarge, unsupported } from './refusal.ts';
 
 /** Where something stands in the bytes. */
-export interface Span {
+interface Span {
   start: number;
   end: number;
 }
@@ -22,7 +22,7 @@ export interface FunctionBody {
   localCount: number;
 }
 
-export interface RawExport {
+interface RawExport {
   name: string;
   kind: ExternKind;
   index: number;
@@ -174,7 +174,7 @@ function readValueTypes(cursor: Cursor, max: number, what: string): ValueType[] 
   return Array.from({ length: cursor.count(max, 1, what) }, () => readValueType(cursor));
 }
 
-export function readValueType(cursor: Cursor): ValueType {
+function readValueType(cursor: Cursor): ValueType {
   const at = cursor.position;
   const byte = cursor.u8();
   const found = valueTypes.get(byte);

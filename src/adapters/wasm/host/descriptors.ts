@@ -1,8 +1,8 @@
 export const rightRead = 1n << 1n;
-export const rightSetFlags = 1n << 3n;
+const rightSetFlags = 1n << 3n;
 export const rightWrite = 1n << 6n;
-export const rightStat = 1n << 21n;
-export const rightPoll = 1n << 27n;
+const rightStat = 1n << 21n;
+const rightPoll = 1n << 27n;
 
 export interface Descriptor {
   kind: 'stdin' | 'stdout' | 'stderr';

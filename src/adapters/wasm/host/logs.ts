@@ -1,9 +1,9 @@
 import { clip } from '../../../lib/clip.ts';
 import type { LogLine } from '../types.ts';
 
-export const logLinesMax = 100;
+const logLinesMax = 100;
 /** UTF-16 units of a line. */
-export const logLineMax = 1000;
+const logLineMax = 1000;
 
 /** The first lines that a module logged. */
 export class LogBook {

@@ -6,7 +6,7 @@ import { outOfFuel, type Remains, stops } from './failure.ts';
 import type { RunFacts } from './order.ts';
 
 /** Makes the host's side of an instance: `resolveImports` of `host/imports.ts`. */
-export type ResolveImports = (shape: ModuleShape, settings: HostSettings, guest: Guest) => Host;
+type ResolveImports = (shape: ModuleShape, settings: HostSettings, guest: Guest) => Host;
 
 export interface InstanceParts {
   module: WebAssembly.Module;
