@@ -19,6 +19,8 @@ export const moduleLimits = {
   localsOfFunction: 49_990,
   /** As in V8. */
   functionBytes: 7_654_321,
+  /** Of the rewritten module. */
+  codeBytes: 640 * 1024 * 1024,
   /** As in V8. */
   branchTargets: 65_520,
   operandStack: 1_000_000,

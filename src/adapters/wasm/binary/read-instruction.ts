@@ -76,11 +76,24 @@ export function readImmediate(cursor: Cursor, opcode: number): number {
       cursor.skipSigned(64);
       return 0;
     case immediate.block:
-      return cursor.s33();
+      return readBlockForm(cursor);
     default:
       return readRareImmediate(cursor, opcode);
   }
 }
+
+/** No type, that of one value, or the index of a type. Others are longer than they look: what follows would be read as code that it isn't. */
+function readBlockForm(cursor: Cursor): number {
+  const start = cursor.position;
+  const form = cursor.s33();
+  if (form >= 0) return form;
+  const type = form + 0x80;
+  if (cursor.position - start === 1 && (type === 0x40 || isValueType(type))) return form;
+  if (type >= 0x63 && type <= 0x7a) throw unsupported('references beyond funcref and externref', rebuild);
+  throw invalid(start, 'a block is of no known type');
+}
+
+const isValueType = (type: number): boolean => (type >= 0x7b && type <= 0x7f) || type === 0x70 || type === 0x6f;
 
 function readRareImmediate(cursor: Cursor, opcode: number): number {
   switch (immediates[opcode]) {
@@ -133,7 +146,7 @@ function readSelectTypes(cursor: Cursor): number {
   const start = cursor.position;
   if (cursor.u32() !== 1) throw invalid(start, 'a select must have one type');
   const type = cursor.u8();
-  if ((type >= 0x7b && type <= 0x7f) || type === 0x70 || type === 0x6f) return type;
+  if (isValueType(type)) return type;
   throw invalid(start, `0x${type.toString(16)} is not a type of a value`);
 }
 

@@ -14,13 +14,14 @@ export interface Measure {
 
 interface Frame {
   height: number;
+  params: number;
   results: number;
 }
 
 /** What a function takes of the real stack, as far as its code tells: in code that can't be reached, more rather than less. */
 export function measure(module: ParsedModule, { code, span }: FunctionBody, resultCount: number): Measure {
   const cursor = new Cursor(module.bytes, code, span.end);
-  const frames: Frame[] = [{ height: 0, results: resultCount }];
+  const frames: Frame[] = [{ height: 0, params: 0, results: resultCount }];
   let height = 0;
   let highest = 0;
   let calls = false;
@@ -43,8 +44,11 @@ export function measure(module: ParsedModule, { code, span }: FunctionBody, resu
       const [params, results] = immediate >= 0 ? arity(immediate) : [0, immediate === -64 ? 0 : 1];
       pops = opcode === 0x04 ? 1 : 0;
       pushes = 0;
-      frames.push({ height: Math.max(0, height - pops - params), results });
+      frames.push({ height: Math.max(0, height - pops - params), params, results });
       if (frames.length > moduleLimits.operandStack) throw invalid(cursor.position, 'blocks are nested too deeply');
+    } else if (opcode === 0x05) {
+      const frame = frames.at(-1);
+      if (frame !== undefined) height = frame.height + frame.params;
     } else if (opcode === 0x0b) {
       const frame = frames.pop();
       if (frame === undefined) throw invalid(cursor.position, 'an end has no beginning');

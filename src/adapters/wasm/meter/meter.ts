@@ -1,6 +1,8 @@
 import { StepError } from '../../../lib/errors.ts';
 import { Cursor } from '../binary/cursor.ts';
+import { moduleLimits } from '../binary/limits.ts';
 import { type Limited, type ParsedModule, readModule, sectionIds } from '../binary/read-module.ts';
+import { tooLarge } from '../binary/refusal.ts';
 import { shapeOf } from '../binary/shape.ts';
 import type { ModuleShape, Policy } from '../types.ts';
 import { Layout, valueBytes } from './layout.ts';
@@ -141,7 +143,13 @@ function codeSection(module: ParsedModule, layout: Layout, canonicalNaN: boolean
   to.u32(module.bodies.length + added.length);
   for (const index of module.bodies.keys()) {
     const body = new BodyRewriter(module, index, layout, canonicalNaN).rewrite();
+    if (body.length > moduleLimits.functionBytes)
+      throw tooLarge(
+        `function ${module.importedFunctions + index} of the module is too large: with its meters it has ${body.length} bytes, and at most ${moduleLimits.functionBytes} are allowed; split it up`,
+      );
     to.u32(body.length).raw(body);
+    if (to.length > moduleLimits.codeBytes)
+      throw tooLarge(`the module has too much code: with its meters it is larger than ${moduleLimits.codeBytes} bytes`);
   }
   for (const body of added) to.u32(body.length).raw(body);
   return to.done();
