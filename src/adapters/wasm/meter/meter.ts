@@ -140,14 +140,14 @@ function codeSection(module: ParsedModule, layout: Layout, canonicalNaN: boolean
   const span = module.sections.get(sectionIds.code);
   const to = new Writer((span === undefined ? 0 : (span.end - span.start) * 2) + 512);
   const added = layout.bodies();
+  const scratch = new Writer();
   to.u32(module.bodies.length + added.length);
   for (const index of module.bodies.keys()) {
-    const body = new BodyRewriter(module, index, layout, canonicalNaN).rewrite();
-    if (body.length > moduleLimits.functionBytes)
+    const size = new BodyRewriter(module, index, layout, canonicalNaN, scratch).rewrite(to);
+    if (size > moduleLimits.functionBytes)
       throw tooLarge(
-        `function ${module.importedFunctions + index} of the module is too large: with its meters it has ${body.length} bytes, and at most ${moduleLimits.functionBytes} are allowed; split it up`,
+        `function ${module.importedFunctions + index} of the module is too large: with its meters it has ${size} bytes, and at most ${moduleLimits.functionBytes} are allowed; split it up`,
       );
-    to.u32(body.length).raw(body);
     if (to.length > moduleLimits.codeBytes)
       throw tooLarge(`the module has too much code: with its meters it is larger than ${moduleLimits.codeBytes} bytes`);
   }

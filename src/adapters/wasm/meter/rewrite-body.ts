@@ -6,7 +6,7 @@ import { checkIndex, type FunctionBody, type ParsedModule } from '../binary/read
 import { invalid } from '../binary/refusal.ts';
 import { type Layout, stopBits } from './layout.ts';
 import { measure } from './measure.ts';
-import { Writer } from './writer.ts';
+import type { Writer } from './writer.ts';
 
 /** Locals and operands that make a call as heavy as another call. */
 const slotsPerWeight = 16;
@@ -42,6 +42,13 @@ const floats = {
     choose: [0xfd, 82],
   },
 } as const;
+/** Bytes of a number. */
+function lengthOf(value: number): number {
+  let length = 1;
+  for (let left = value >>> 7; left > 0; left >>>= 7) length += 1;
+  return length;
+}
+
 type FloatKind = keyof typeof floats;
 
 /**
@@ -72,7 +79,8 @@ export class BodyRewriter {
   #cost = 0;
   #unsettled: number = floatKind.none;
 
-  constructor(module: ParsedModule, index: number, layout: Layout, canonicalNaN: boolean) {
+  /** @param out what the code is written to: emptied first, so that one serves all functions */
+  constructor(module: ParsedModule, index: number, layout: Layout, canonicalNaN: boolean, out: Writer) {
     const body = module.bodies[index];
     const type = module.functionTypes[module.importedFunctions + index];
     const signature = type === undefined ? undefined : module.types[type];
@@ -86,23 +94,25 @@ export class BodyRewriter {
     this.#localsMax = signature.params.length + body.localCount;
     this.#cursor = new Cursor(module.bytes, body.code, body.span.end);
     this.#copied = body.code;
-    this.#out = new Writer((body.span.end - body.span.start) * 2 + 64);
+    this.#out = out.clear();
     const { calls, height } = measure(module, body, signature.results.length);
     const slots = this.#localsMax + height;
     this.#wrapped = calls || slots > leafSlotsMax;
     this.#weight = 1 + Math.floor(slots / slotsPerWeight);
   }
 
-  /** Locals and code, without their size. */
-  rewrite(): Uint8Array {
+  /** Writes locals and code, with their size in front. @returns the size */
+  rewrite(to: Writer): number {
     if (this.#wrapped) this.#enter();
     while (!this.#cursor.done) this.#instruction();
     if (!this.#ended) throw invalid(this.#body.span.end, 'a function has no end');
     const { locals, groups } = this.#body;
-    const head = new Writer(locals.end - locals.start + 32);
-    head.u32(groups + this.#added.length).raw(this.#module.bytes, locals.start, locals.end);
-    for (const type of this.#added) head.byte(1, type);
-    return head.raw(this.#out.done()).done();
+    const count = groups + this.#added.length;
+    const size = lengthOf(count) + (locals.end - locals.start) + this.#added.length * 2 + this.#out.length;
+    to.u32(size).u32(count).raw(this.#module.bytes, locals.start, locals.end);
+    for (const type of this.#added) to.byte(1, type);
+    to.raw(this.#out.done());
+    return size;
   }
 
   #ended = false;

@@ -61,6 +61,13 @@ export class Writer {
     this.#bytes[at + 4] = left;
   }
 
+  /** Empties it, to be filled anew: what `done` gave before is overwritten then. */
+  clear(): this {
+    this.length = 0;
+    return this;
+  }
+
+  /** A view of what is written. */
   done(): Uint8Array {
     return this.#bytes.subarray(0, this.length);
   }
