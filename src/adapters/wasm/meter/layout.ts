@@ -52,6 +52,9 @@ export class Layout {
     { params: ['i32'], results: ['i32'] },
     { params: ['i32', 'i32'], results: ['i32'] },
   ];
+  /** The code of a charge before and behind its units. */
+  readonly #before: Uint8Array;
+  readonly #after: Uint8Array;
   /** Types of blocks that give what a function of some type gives, by that type. */
   readonly #blockTypes = new Map<number, number>();
 
@@ -67,6 +70,10 @@ export class Layout {
     this.bulk = first + 2;
     this.growing = first + 3;
     this.grew = first + 4;
+    const { fuel } = this;
+    this.#before = new Writer().byte(op.globalGet).u32(fuel).done();
+    const after = new Writer().byte(op.i64Sub, op.globalSet).u32(fuel).byte(op.globalGet).u32(fuel);
+    this.#after = after.byte(op.i64, 0, op.i64LtS, op.if, empty, op.call).u32(this.out).byte(op.end).done();
   }
 
   /** The type of a block that gives `results`, as it stands in code. @param index of the function type that has them */
@@ -99,12 +106,9 @@ export class Layout {
 
   /** `global.get fuel; n; sub; global.set fuel; trap where it is below 0`. @param units writes n, an i64 */
   charge(to: Writer, units: (to: Writer) => void): void {
-    const { fuel } = this;
-    to.byte(op.globalGet).u32(fuel);
+    to.raw(this.#before);
     units(to);
-    to.byte(op.i64Sub, op.globalSet).u32(fuel);
-    to.byte(op.globalGet).u32(fuel);
-    to.byte(op.i64, 0, op.i64LtS, op.if, empty, op.call).u32(this.out).byte(op.end);
+    to.raw(this.#after);
   }
 
   /** The bodies of the added functions, without their sizes. */

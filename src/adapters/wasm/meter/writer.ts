@@ -39,6 +39,11 @@ export class Writer {
 
   raw(bytes: Uint8Array, start = 0, end = bytes.length): this {
     this.#room(end - start);
+    if (end - start < 64) {
+      // Quicker than a view for what is short, and most is.
+      for (let at = start; at < end; at += 1) this.#bytes[this.length++] = bytes[at] ?? 0;
+      return this;
+    }
     this.#bytes.set(bytes.subarray(start, end), this.length);
     this.length += end - start;
     return this;
