@@ -79,6 +79,9 @@ function importsOf(module: WebAssembly.Module, events: string[]): WebAssembly.Im
   return imports;
 }
 
+const shownFailure = (thrown: unknown): string =>
+  thrown instanceof WebAssembly.RuntimeError ? `trap: ${thrown.message}` : String(thrown);
+
 /** Whether a function may not be called from here, since it takes or gives a vector. */
 const notCallable = (thrown: unknown): boolean => thrown instanceof TypeError;
 
@@ -86,9 +89,28 @@ const notCallable = (thrown: unknown): boolean => thrown instanceof TypeError;
 function runAll(bytes: Uint8Array, seed: string, rounds: number): Seen {
   const module = new WebAssembly.Module(bytes);
   const seen: Seen = { events: [], memory: '', fuelUsed: [], cut: false };
-  const { exports } = new WebAssembly.Instance(module, importsOf(module, seen.events));
+  let exports: WebAssembly.Exports;
+  try {
+    ({ exports } = new WebAssembly.Instance(module, importsOf(module, seen.events)));
+  } catch (thrown) {
+    // The start function of the original failed, or a segment lies outside.
+    seen.events.push(shownFailure(thrown));
+    seen.cut = thrown instanceof RangeError;
+    return seen;
+  }
   const meterOf = (name: string) => exports[`jsonflow:${name}`] as WebAssembly.Global | undefined;
   const [left, depth, stop] = [meterOf('fuel'), meterOf('depth'), meterOf('stop')];
+  const start = exports['jsonflow:start'];
+  if (left !== undefined) left.value = fuel;
+  if (depth !== undefined) depth.value = policy.callDepthMax;
+  if (typeof start === 'function')
+    try {
+      start();
+    } catch (thrown) {
+      seen.events.push(shownFailure(thrown));
+      seen.cut = thrown instanceof RangeError || (Number(stop?.value ?? 0) & 3) !== 0;
+      return seen;
+    }
   for (let round = 0; round < rounds && !seen.cut; round += 1)
     for (const [name, target] of Object.entries(exports)) {
       if (typeof target !== 'function' || name.startsWith('jsonflow:')) continue;
@@ -114,8 +136,7 @@ function outcome(target: (...args: unknown[]) => unknown, args: Value[]): string
       return shown(target(...args.map((value, index) => ((kinds >> index) & 1 ? whole[index] : value))));
     } catch (thrown) {
       if (thrown instanceof RangeError) return 'stack';
-      if (!notCallable(thrown))
-        return thrown instanceof WebAssembly.RuntimeError ? `trap: ${thrown.message}` : String(thrown);
+      if (!notCallable(thrown)) return shownFailure(thrown);
     }
   return 'not callable';
 }

@@ -83,6 +83,12 @@ describe('fuel', () => {
     assert.equal(of('table_switch', 9), 3n);
   });
 
+  it('is paid for locals where a function has very many', () => {
+    const locals = (count: number) => assemble(`(module (func (export "f") (local ${'i64 '.repeat(count)}) (nop)))`);
+    assert.equal(live(locals(256)).cost('f'), 1n);
+    assert.equal(live(locals(2_000)).cost('f'), 251n);
+  });
+
   it('ends every loop, and then all of it is used', () => {
     for (const name of ['spin', 'empty']) {
       const instance = live(source, {}, 12_345n);

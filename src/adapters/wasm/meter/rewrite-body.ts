@@ -70,6 +70,8 @@ export class BodyRewriter {
   readonly #added: number[] = [];
   readonly #wrapped: boolean;
   readonly #weight: number;
+  /** The price of clearing many locals, which each call does however little else it does. */
+  readonly #entryUnits: number;
   /** Bytes of the module up to here are written. */
   #copied: number;
   /** Whether what follows can be reached. */
@@ -98,6 +100,7 @@ export class BodyRewriter {
     const { calls, height } = measure(module, body, signature.results.length);
     const slots = this.#localsMax + height;
     this.#wrapped = calls || slots > leafSlotsMax;
+    this.#entryUnits = slots > leafSlotsMax ? Math.floor(slots / 8) : 0;
     this.#weight = 1 + Math.floor(slots / slotsPerWeight);
   }
 
@@ -251,6 +254,8 @@ export class BodyRewriter {
   #enter(): void {
     const { depth, deep } = this.#layout;
     const out = this.#out;
+    const units = this.#entryUnits;
+    if (units > 0) this.#layout.charge(out, (to) => to.byte(0x42).s32(units));
     out.byte(0x23).u32(depth).byte(0x41).s32(this.#weight).byte(0x6b, 0x24).u32(depth);
     out.byte(0x23).u32(depth).byte(0x41, 0, 0x48, 0x04, 0x40, 0x10).u32(deep).byte(0x0b);
     out.byte(0x02);
