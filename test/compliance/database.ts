@@ -270,6 +270,49 @@ export function sqlCompliance(server: SqlUnderTest): void {
       assert.deepEqual(await db.count(table), 3);
     });
 
+    test('values must be as many as placeholders; else nothing is changed', async () => {
+      const table = await newTable();
+      await db.insert({
+        table,
+        data: [
+          { name: 'ann', n: 40 },
+          { name: 'bob', n: 17 },
+        ],
+      });
+      const query = `UPDATE ${table} SET n = ${at(1)} WHERE name = ${at(2)}`;
+      for (const params of [[], [1], [1, 'ann', 'bob']])
+        await assert.rejects(db.update({ query, params, all: true }), fails('INVALID_PARAMS'));
+      await assert.rejects(
+        db.query({ query: `SELECT n FROM ${table} WHERE name = ${at(1)}`, params: [] }),
+        fails('INVALID_PARAMS'),
+      );
+      const { rows } = await db.query({ query: `SELECT n FROM ${table} WHERE n = 1` });
+      assert.deepEqual(rows, []);
+    });
+
+    test('a parameter of the connection string that is not known is refused', async () => {
+      const url = `${db.url}${db.url.includes('?') ? '&' : '?'}sslmod=require`;
+      const harness = new Harness(url);
+      await assert.rejects(harness.query({ query: 'SELECT 1' }), fails('INVALID_PARAMS'));
+      await harness.close();
+    });
+
+    test('the same query gives a few rows, then many, then a few, then none', async () => {
+      const table = await newTable();
+      const query = `SELECT n FROM ${table} ORDER BY n`;
+      const options = { pool_size: 1, batch_size: 5 };
+      for (const count of [0, 3, 3, 5, 12, 4, 4, 6, 0, 0]) {
+        await db.update({ table, delete: true, all: true });
+        const numbers = Array.from({ length: count }, (_, n) => n);
+        await db.insert({ table, data: numbers.map((n) => ({ n })) });
+        const { rows } = await db.query({ query, options });
+        assert.deepEqual(
+          rows,
+          numbers.map((n) => ({ n })),
+        );
+      }
+    });
+
     test('rows beyond max_rows are stored, in order and whatever the batches', async () => {
       const table = await newTable();
       await db.insert({ table, data: Array.from({ length: 1_003 }, (_, n) => ({ name: `p${n}`, n })) });

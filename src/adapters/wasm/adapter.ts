@@ -158,6 +158,11 @@ async function instanceOrder(
   const policy = policyOf(params, context, deps);
   const module = await compiledOf(source, policy, context, deps);
   const plan = planOf(params, module);
+  if (plan.abi === 'wasi-command' && params.args !== undefined)
+    throw new StepError(
+      'INVALID_PARAMS',
+      'a WASI command takes its arguments as params.wasi.args, and its input as params.input',
+    );
   const { fuel_limit: fuelLimit } = params;
   return {
     source,
@@ -232,7 +237,8 @@ async function settingsOf(
     // By convention the first argument is the program's own name.
     argv: [source.name.replace(/^.*\//, ''), ...(Array.isArray(args) ? args.map(String) : [])],
     env: isObject(env) ? (env as Record<string, string>) : {},
-    stdin: await stdinOf(stdin, context),
+    // Without it, a WASI command reads the step's input.
+    ...(stdin === undefined ? {} : { stdin: await stdinOf(stdin, context) }),
     config: isObject(config) ? (config as Record<string, string>) : {},
     outputBytesMax,
   };

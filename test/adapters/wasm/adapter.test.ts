@@ -125,6 +125,27 @@ describe('wasm_execute', () => {
   });
 });
 
+it('a WASI command reads the input, and takes its arguments where they belong', async () => {
+  const module = base64(await readFile(new URL('./wasi-testsuite/fd_write-to-stdout.wasm', import.meta.url)));
+  assert.equal(typeof (await run('wasm_execute', { module, input: 'x' })).result, 'string');
+  const echo = base64(
+    assemble(`(module
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (func (export "_start")
+        (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 1000))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (i32.store (i32.const 4) (i32.load (i32.const 8)))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`),
+  );
+  const read = async (params: JSONObject) => (await run('wasm_execute', { module: echo, ...params })).result;
+  assert.equal(await read({ input: 'hello' }), 'hello');
+  assert.equal(await read({ input: 'hello', wasi: { stdin: 'other' } }), 'other');
+  assert.deepEqual(await read({ input: { a: 1 } }), { a: 1 });
+  await assert.rejects(read({ args: ['q'] }), { code: 'INVALID_PARAMS', message: /wasi\.args/ });
+});
+
 it('wasm_load says what a module has', async () => {
   const output = await run('wasm_load', { module: 'crypto_hash.wasm' });
   assert.equal(output.loaded, true);

@@ -12,7 +12,7 @@ export interface MysqlFacts {
 }
 
 /** What may hold a question mark that is no placeholder, and the placeholder itself. */
-const parts = /'(?:[^'\\]+|\\.)*'?|"(?:[^"\\]+|\\.)*"?|`[^`]*`?|--[^\n]*|#[^\n]*|\/\*.*?(?:\*\/|$)|(\?)/gs;
+const parts = /'(?:[^'\\]+|\\.)*'?|"(?:[^"\\]+|\\.)*"?|`[^`]*`?|--(?=\s|$)[^\n]*|#[^\n]*|\/\*.*?(?:\*\/|$)|(\?)/gs;
 
 export const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
 

@@ -2,7 +2,17 @@ import type { Connection, ConnectionOptions } from 'mysql2';
 import { shownUrl } from '../../../kit/url.ts';
 import { cancellable } from '../cancellable.ts';
 import type { Driver, Target } from '../driver.ts';
-import { checkEndpoint, credentialsOf, type Endpoint, endpointOf, GuardedSocket, tlsOptions } from '../endpoint.ts';
+import {
+  atEndpoint,
+  checkEndpoint,
+  checkParams,
+  credentialsOf,
+  type Endpoint,
+  endpointOf,
+  GuardedSocket,
+  tlsOptions,
+  tlsParams,
+} from '../endpoint.ts';
 import { ConnectionPool } from '../pool.ts';
 import type { Lease, Session, SqlServer } from '../sql/session.ts';
 import { createSqlDriver } from '../sql/sql-driver.ts';
@@ -58,6 +68,7 @@ export async function openMysql(target: Target): Promise<Driver> {
 
 function planOf(target: Target): Plan {
   const { url } = target;
+  checkParams(url, [...tlsParams, 'socket', 'socketPath']);
   const endpoint = endpointOf(target, 'mysql', 3306);
   const path = url.searchParams.get('socket') ?? url.searchParams.get('socketPath') ?? undefined;
   const { user, password, database } = credentialsOf(url);
@@ -112,7 +123,7 @@ async function connect(create: Create, plan: Plan, facts: MysqlFacts, signal: Ab
   } catch (thrown) {
     connection.destroy();
     signal.throwIfAborted();
-    throw mysqlFailure(thrown);
+    throw atEndpoint(mysqlFailure(thrown), plan.endpoint, plan.path);
   } finally {
     signal.removeEventListener('abort', stop);
   }

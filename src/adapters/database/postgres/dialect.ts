@@ -1,3 +1,4 @@
+import { invalidParams } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
 
 export const postgresDialect: Dialect = {
@@ -15,7 +16,15 @@ export const postgresDialect: Dialect = {
   ilike: (column, value) => `${column} ILIKE ${value}`,
   upsert: 'on conflict',
   returning: () => true,
-  bind: (text, values) => ({ text, values: Array.isArray(values) ? values : [], reuse: true }),
+  bind(text, values) {
+    const given = Array.isArray(values) ? values : [];
+    // The server counts; but where it is asked for another style, it would speak of something else.
+    if (given.length > 0 && !/\$\d/.test(text))
+      throw invalidParams(
+        `params.params has ${given.length} values, but params.query no placeholder: here they are written $1, $2, …`,
+      );
+    return { text, values: given, reuse: true };
+  },
   explain: (text) => `EXPLAIN (FORMAT JSON) ${text}`,
   describe: (table) => ({
     text:

@@ -4,7 +4,17 @@ import type { Client, ClientConfig } from 'pg';
 import { shownUrl } from '../../../kit/url.ts';
 import { cancellable } from '../cancellable.ts';
 import type { Driver, Target } from '../driver.ts';
-import { checkEndpoint, credentialsOf, type Endpoint, endpointOf, GuardedSocket, tlsOptions } from '../endpoint.ts';
+import {
+  atEndpoint,
+  checkEndpoint,
+  checkParams,
+  credentialsOf,
+  type Endpoint,
+  endpointOf,
+  GuardedSocket,
+  tlsOptions,
+  tlsParams,
+} from '../endpoint.ts';
 import { ConnectionPool } from '../pool.ts';
 import type { Lease, Session, SqlServer } from '../sql/session.ts';
 import { createSqlDriver } from '../sql/sql-driver.ts';
@@ -61,6 +71,7 @@ export async function openPostgres(target: Target): Promise<Driver> {
 
 function planOf(target: Target): Plan {
   const { url, reach } = target;
+  checkParams(url, [...tlsParams, 'host', 'application_name', 'options']);
   const endpoint = endpointOf(target, 'postgres', 5432);
   const folder = url.searchParams.get('host');
   const path = folder?.startsWith('/') === true ? `${folder}/.s.PGSQL.${endpoint.port}` : undefined;
@@ -108,7 +119,7 @@ async function connect(
   } catch (thrown) {
     connection.destroy();
     signal.throwIfAborted();
-    throw pgFailure(thrown);
+    throw atEndpoint(pgFailure(thrown), endpoint, path);
   } finally {
     signal.removeEventListener('abort', stop);
   }

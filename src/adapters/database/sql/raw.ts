@@ -1,4 +1,5 @@
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
+import { closest } from '../../../lib/suggest.ts';
 import type { System } from '../driver.ts';
 import { invalidParams, SqlFailure } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
@@ -69,6 +70,8 @@ function boundValues(params: JSONObject, system: System): JSONValue[] | JSONObje
 export function readStatement(params: JSONObject, system: System, dialect: Dialect): Statement {
   const text = checkedText(params.query);
   const word = firstWord(text, system);
+  const guess = reads.has(word) ? undefined : closest(word, reads);
+  if (guess !== undefined) throw invalidParams(`params.query begins with ${word}; did you mean ${guess}?`);
   if (!reads.has(word))
     throw new SqlFailure(
       'READ_ONLY',

@@ -1,9 +1,9 @@
 import { isObject, type JSONObject } from '../../../lib/json.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import { expandLists } from '../sql/lists.ts';
+import { checkNames, expandLists } from '../sql/lists.ts';
 
 /** What may hold a question mark that is no placeholder, and the placeholder itself. */
-const parts = /'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|--[^\n]*|\/\*.*?(?:\*\/|$)|(\?)/gs;
+const parts = /'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|--[^\n]*|\/\*.*?(?:\*\/|$)|(\?\d*|[:@$][A-Za-z_]\w*)/gs;
 
 export const sqliteDialect: Dialect = {
   quote: (name) => `"${name.replaceAll('"', '""')}"`,
@@ -20,10 +20,11 @@ export const sqliteDialect: Dialect = {
   ilike: (column, value) => `LOWER(${column}) LIKE LOWER(${value})`,
   upsert: 'on conflict',
   returning: () => true,
-  bind: (text, values) =>
-    isObject(values)
-      ? { text, values: [], named: values as JSONObject, reuse: true }
-      : expandLists(text, values, parts),
+  bind(text, values) {
+    if (!isObject(values)) return expandLists(text, values, parts);
+    checkNames(text, values as JSONObject, parts);
+    return { text, values: [], named: values as JSONObject, reuse: true };
+  },
   explain: (text) => `EXPLAIN QUERY PLAN ${text}`,
   describe: (table) => ({
     text: 'SELECT name, type, pk AS is_key FROM pragma_table_info(?, ?) WHERE pk > 0',

@@ -1,7 +1,8 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { cancellable } from '../cancellable.ts';
 import type { Driver, Target } from '../driver.ts';
+import { checkParams } from '../endpoint.ts';
 import { invalidParams, SqlFailure } from '../errors.ts';
 import { ConnectionPool } from '../pool.ts';
 import type { Lease, Session, SqlServer } from '../sql/session.ts';
@@ -18,6 +19,7 @@ const busyMs = 5_000;
 /** SQLite through `node:sqlite`: `sqlite:/path/to/file.db`, `sqlite:file.db` from the node's working directory; `?journal_mode=delete`. */
 export async function openSqlite(target: Target): Promise<Driver> {
   const path = pathOf(target);
+  checkParams(target.url, ['journal_mode']);
   const journal = target.url.searchParams.get('journal_mode')?.toLowerCase() ?? 'wal';
   if (!journals.has(journal))
     throw invalidParams(`params.connection: journal_mode must be one of ${[...journals].join(', ')}`);
@@ -44,7 +46,19 @@ export async function openSqlite(target: Target): Promise<Driver> {
     stats: () => pool.stats(),
     close: () => pool.close(),
   };
-  return createSqlDriver(server, target);
+  const driver = createSqlDriver(server, target);
+  return {
+    ...driver,
+    async query(params, call) {
+      // SQLite would make the file, and then find no table in it.
+      if (!existsSync(path))
+        throw new SqlFailure(
+          'CONNECTION_FAILED',
+          `there is no SQLite database ${path}; a write or a migration makes it`,
+        );
+      return driver.query(params, call);
+    },
+  };
 }
 
 function pathOf({ url }: Target): string {
