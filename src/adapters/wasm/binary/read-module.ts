@@ -179,10 +179,11 @@ function readValueType(cursor: Cursor): ValueType {
   const byte = cursor.u8();
   const found = valueTypes.get(byte);
   if (found !== undefined) return found;
-  if (byte >= 0x63 && byte <= 0x7a)
-    throw unsupported('references beyond funcref and externref', 'Build it without them.');
+  if (byte >= 0x63 && byte <= 0x7a) throw beyondReferences();
   throw invalid(at, `0x${byte.toString(16)} is not a type of a value`);
 }
+
+const beyondReferences = (): Error => unsupported('references beyond funcref and externref', 'Build it without them.');
 
 function readImports(cursor: Cursor, module: ParsedModule): void {
   for (let left = cursor.count(moduleLimits.imports, 4, 'imports'); left > 0; left -= 1) {
@@ -246,6 +247,8 @@ function readTable(cursor: Cursor, module: ParsedModule): void {
   if (module.tables.length >= moduleLimits.tables) throw invalid(cursor.position, 'there are too many tables');
   const at = cursor.position;
   const elementType = cursor.u8();
+  if (elementType >= 0x63 && elementType <= 0x75 && elementType !== 0x6f && elementType !== 0x70)
+    throw beyondReferences();
   if (elementType === 0x40) throw unsupported('tables with an initial value', 'Build it without typed references.');
   if (elementType !== 0x70 && elementType !== 0x6f) throw invalid(at, 'a table has elements of no known type');
   module.tables.push({ element: elementType, limits: readLimits(cursor, 'table') });

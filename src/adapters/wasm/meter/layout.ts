@@ -47,6 +47,11 @@ export class Layout {
   readonly bulk: number;
   readonly growing: number;
   readonly grew: number;
+  /**
+   * () → (), calls the start function, if there is one. Were that one exported itself, references to it would be valid that were not before, and its
+   * type would not be checked.
+   */
+  readonly begin: number | undefined;
   readonly #types: FunctionType[] = [
     { params: [], results: [] },
     { params: ['i32'], results: ['i32'] },
@@ -70,6 +75,7 @@ export class Layout {
     this.bulk = first + 2;
     this.growing = first + 3;
     this.grew = first + 4;
+    this.begin = module.start === undefined ? undefined : first + 5;
     const { fuel } = this;
     this.#before = new Writer().byte(op.globalGet).u32(fuel).done();
     const after = new Writer().byte(op.i64Sub, op.globalSet).u32(fuel).byte(op.globalGet).u32(fuel);
@@ -101,7 +107,8 @@ export class Layout {
   /** Types of the added functions, in their order. */
   get addedFunctions(): number[] {
     const first = this.#module.types.length;
-    return [first, first, first + 2, first + 1, first + 2];
+    const all = [first, first, first + 2, first + 1, first + 2];
+    return this.begin === undefined ? all : [...all, first];
   }
 
   /** `global.get fuel; n; sub; global.set fuel; trap where it is below 0`. @param units writes n, an i64 */
@@ -114,6 +121,7 @@ export class Layout {
   /** The bodies of the added functions, without their sizes. */
   bodies(): Uint8Array[] {
     const { fuel, stop } = this;
+    const begins = this.#module.start;
     const raise = (to: Writer, bit: number): Writer =>
       to.byte(op.globalGet).u32(stop).byte(op.i32).s32(bit).byte(op.i32Or, op.globalSet).u32(stop);
     const body = (write: (to: Writer) => void): Uint8Array => {
@@ -144,6 +152,7 @@ export class Layout {
         to.byte(op.globalGet).u32(stop).byte(op.get, 1, op.i32Or, op.globalSet).u32(stop);
         to.byte(op.end, op.get, 0);
       }),
+      ...(begins === undefined ? [] : [body((to) => to.byte(op.call).u32(begins))]),
     ];
   }
 }

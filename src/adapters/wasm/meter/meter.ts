@@ -10,7 +10,7 @@ import { BodyRewriter } from './rewrite-body.ts';
 import { Writer } from './writer.ts';
 
 /** Part of the key under which a rewritten module is kept: another version may charge otherwise. */
-export const meterVersion = '2';
+export const meterVersion = '3';
 
 export interface Metered {
   bytes: Uint8Array;
@@ -130,7 +130,7 @@ function exportSection(module: ParsedModule, layout: Layout): Uint8Array {
     ['jsonflow:depth', 3, layout.depth],
     ['jsonflow:stop', 3, layout.stop],
   ];
-  if (module.start !== undefined) added.push(['jsonflow:start', 0, module.start]);
+  if (layout.begin !== undefined) added.push(['jsonflow:start', 0, layout.begin]);
   const exported = module.exports.some(({ name, kind }) => name === 'memory' && kind === 'memory');
   if (module.memories.length > 0 && !exported) added.push(['jsonflow:memory', 2, 0]);
   return extended(module, sectionIds.export, added, (to, [name, kind, index]) => to.text(name).byte(kind).u32(index));
