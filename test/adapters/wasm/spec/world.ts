@@ -241,7 +241,8 @@ function set(exports: WebAssembly.Exports, name: string, value: number | bigint)
 }
 
 /** A global's value as bits. @param type what the script expects: JavaScript doesn't tell */
-function bitsOfGlobal({ value }: { value: Bits }, type: string | undefined): Bits {
+function bitsOfGlobal(global: WebAssembly.Global, type: string | undefined): Bits {
+  const value = global.value as Bits;
   const view = new DataView(new ArrayBuffer(8));
   if (type === 'f32') {
     view.setFloat32(0, value as number);
