@@ -75,6 +75,7 @@ function run(bytes: Uint8Array, { functions }: Program, round: number): Ran {
         fuel === undefined ? ((counter?.value as bigint | undefined) ?? 0n) : fuelOfCall - (fuel.value as bigint);
       ran.costs.push({ cost, trapped });
       if (ran.outOfFuel) return ran;
+      if (depth !== undefined && !trapped) assert.equal(depth.value, base.callDepthMax, 'depth is given back');
     }
   ran.memory = Buffer.from((exports.memory as WebAssembly.Memory).buffer);
   return ran;

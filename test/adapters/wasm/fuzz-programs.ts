@@ -99,6 +99,19 @@ for (const [code, gives] of [
   );
 
 const opsOf = new Map(everyType.map((type) => [type, ops.filter(({ gives }) => gives === type)]));
+/** Instructions that show the bits of one operand. */
+const lookers = {
+  i32: { from: 'f32', codes: [[0xbc]] },
+  i64: { from: 'f64', codes: [[0xbd]] },
+  f32: {
+    from: 'v128',
+    codes: [
+      [0xfd, 31, 0],
+      [0xfd, 31, 3],
+    ],
+  },
+  f64: { from: 'f64', codes: [[0x99], [0x9a]] },
+} as const;
 const loads: Readonly<Record<Type, readonly (readonly number[])[]>> = {
   i32: [[0x28], [0x2c], [0x2f]],
   i64: [[0x29], [0x30], [0x35]],
@@ -181,7 +194,7 @@ class Body {
   readonly #locals: Type[];
   /** Locals for counters of loops and, in the oracle, for what it puts aside. */
   readonly #aside: number;
-  readonly #labels: (Type | undefined)[] = [];
+  readonly #labels: (Type | 'loop' | undefined)[] = [];
   #loops = 0;
   #calls = 0;
   #budget: number;
@@ -332,9 +345,19 @@ class Body {
     }
     if (kind === 8 && this.#call(type, depth)) return;
     if (kind === 9 && type === 'i32') return this.#oddValue(depth);
+    if (kind <= 11 && kind >= 10 && type !== 'v128') return this.#bitsOfResult(type, depth);
     const op = random.of(opsOf.get(type) ?? []);
     for (const taken of op.takes) this.#value(taken, depth - 1);
     this.#op(op.code, op.arithmetic);
+  }
+
+  /** A result of arithmetic that goes at once to what sees its bits, or its sign. */
+  #bitsOfResult(type: Exclude<Type, 'v128'>, depth: number): void {
+    const { from, codes } = lookers[type];
+    const op = this.#random.of((opsOf.get(from) ?? []).filter(({ arithmetic }) => arithmetic !== undefined));
+    for (const taken of op.takes) this.#value(taken, depth - 1);
+    this.#op(op.code, op.arithmetic);
+    this.#op(this.#random.of(codes));
   }
 
   #oddValue(depth: number): void {
@@ -402,8 +425,11 @@ class Body {
       // Code behind it can't be reached: it costs nothing, and the rewriter must read over it.
       if (type !== undefined || !random.chance(30)) return;
       for (const out of [this.plain, this.oracle]) out.byte(0x41, 1, 0x1a, 0x02, 0x40, 0x01, 0x0b);
-    } else if (form === 1) this.#op([0x0d, random.of(labels)]);
-    else {
+    } else if (form === 1) {
+      this.#op([0x0d, random.of(labels)]);
+      // Where it is not taken, the block goes on, with the value below.
+      if (random.chance(60)) this.#statement(depth - 1);
+    } else {
       const targets = Array.from({ length: 1 + random.next(3) }, () => random.of(labels));
       this.#op([0x0e, targets.length - 1, ...targets]);
     }
@@ -416,7 +442,7 @@ class Body {
     this.#op([0x21, ...new Writer().u32(local).done()]);
     this.#structure(0x03, 0x40);
     // Nothing branches to it but its own end.
-    this.#labels.push('v128');
+    this.#labels.push('loop');
     for (let left = 1 + this.#random.next(2); left > 0; left -= 1) this.#statement(depth - 1);
     this.#labels.pop();
     this.#get(local);
@@ -482,7 +508,15 @@ class Body {
     if (kind === 8 && this.#loops < 2) return this.#loop(depth);
     if (kind === 9 && this.#call(undefined, depth)) return;
     if (kind === 10) return this.#bulk(depth);
-    if (kind === 11 && random.chance(40)) return this.#endEarly(depth);
+    if (kind === 11 && random.chance(30)) return this.#endEarly(depth);
+    if (kind === 11 && random.chance(50)) {
+      const labels = this.#labels.flatMap((is, index) => (is === undefined ? [this.#labels.length - 1 - index] : []));
+      if (labels.length > 0) {
+        this.#value('i32', depth - 1);
+        this.#op([0x0d, random.of(labels)]);
+        return this.#statement(depth - 1);
+      }
+    }
     this.#op([0x01]);
   }
 

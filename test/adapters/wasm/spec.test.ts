@@ -25,6 +25,8 @@ const exceptions = [
   ...inFile('2.0/data', [89, 93]),
   ...inFile('2.0/elem', [171, 175]),
   ...inFile('2.0/global', [352, 356]),
+  // A NaN that is negated: its sign is other, by the rules of release 3.0 too.
+  ...inFile('3.0/simd/simd_f64x2_arith', [5297]),
 ];
 
 it('all of the official tests within the profile pass when rewritten', () => {
@@ -43,7 +45,7 @@ it('all of the official tests within the profile pass when rewritten', () => {
     }
   assert.deepEqual([...failed.keys()].toSorted(), exceptions.toSorted(), JSON.stringify([...failed]));
   // Whatever is refused more, or less, than before is seen here. Skipped: modules with features outside the profile, and what needs them.
-  assert.deepEqual(counts, { passed: 61_051, assertions: 58_763, skipped: 4_624 });
+  assert.deepEqual(counts, { passed: 61_050, assertions: 58_762, skipped: 4_624 });
   assert.equal(skippedOutsideFolders, 603);
 });
 

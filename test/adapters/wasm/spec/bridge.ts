@@ -123,21 +123,21 @@ function halves(lanes: readonly string[], bits: number): bigint[] {
   return [BigInt.asIntN(64, whole), BigInt.asIntN(64, whole >> 64n)];
 }
 
-/** Whether results, as bits, are what a script expects. */
-export function expectedAre(expected: readonly Constant[], actual: readonly Bits[]): boolean {
+/** Whether results, as bits, are what a script expects. @param oneNaN where any of several NaNs is allowed, it must be the positive canonical one */
+export function expectedAre(expected: readonly Constant[], actual: readonly Bits[], oneNaN: boolean): boolean {
   let at = 0;
   const matches = expected.every((constant) => {
     const count = constant.type === 'v128' || constant.values?.[0]?.type === 'v128' ? 2 : 1;
     const given = actual.slice(at, at + count);
     at += count;
-    return expectedIs(constant, given);
+    return expectedIs(constant, given, oneNaN);
   });
   return matches && at === actual.length;
 }
 
-function expectedIs(constant: Constant, given: readonly Bits[]): boolean {
+function expectedIs(constant: Constant, given: readonly Bits[], oneNaN: boolean): boolean {
   const { type, value, values, lane_type = '' } = constant;
-  if (values !== undefined) return values.some((one) => expectedIs(one, given));
+  if (values !== undefined) return values.some((one) => expectedIs(one, given, oneNaN));
   const [first, second] = given;
   if (type === 'funcref' || type === 'externref' || type.startsWith('null') || type === 'refnull') {
     if (value === undefined) return type === 'funcref' || type === 'externref' ? first !== null : first === null;
@@ -150,13 +150,14 @@ function expectedIs(constant: Constant, given: readonly Bits[]): boolean {
       ? BigInt.asUintN(64, first as bigint) | (BigInt.asUintN(64, second) << 64n)
       : BigInt.asUintN(bits, BigInt(first as number | bigint));
   const lanes = Array.isArray(value) ? value : [value ?? ''];
-  return lanes.every((lane, index) => laneIs(lane, BigInt.asUintN(bits, whole >> BigInt(bits * index)), bits));
+  return lanes.every((lane, index) => laneIs(lane, BigInt.asUintN(bits, whole >> BigInt(bits * index)), bits, oneNaN));
 }
 
-/** @param lane decimal bits, or a kind of NaN: its quiet bit is set, and in a canonical one no other bit of the payload */
-function laneIs(lane: string, actual: bigint, bits: number): boolean {
+/** @param lane decimal bits, or a kind of NaN. Its quiet bit is set, and in a canonical one no other bit of the payload; rewritten, it has no sign either. */
+function laneIs(lane: string, actual: bigint, bits: number, oneNaN: boolean): boolean {
   if (!lane.startsWith('nan:')) return BigInt.asUintN(bits, BigInt(lane)) === actual;
-  const unsigned = BigInt.asUintN(bits - 1, actual);
   const quiet = bits === 32 ? 0x7fc0_0000n : 0x7ff8_0000_0000_0000n;
+  if (oneNaN) return actual === quiet;
+  const unsigned = BigInt.asUintN(bits - 1, actual);
   return lane === 'nan:canonical' ? unsigned === quiet : (unsigned & quiet) === quiet;
 }

@@ -88,7 +88,12 @@ export class World {
       case 'assert_return': {
         const results = this.#act(action, expected[0]?.type);
         const seen = results.map((value) => (typeof value === 'object' ? typeof value : String(value))).join(' ');
-        return [type === 'action' || expectedAre(expected, results) ? 'passed' : 'failed', seen];
+        return [
+          type === 'action' || expectedAre(expected, results, this.#policy?.canonicalNaN === true)
+            ? 'passed'
+            : 'failed',
+          seen,
+        ];
       }
       case 'assert_trap':
         return this.#ends(() => this.#act(action), [WebAssembly.RuntimeError], stopOf.none);
