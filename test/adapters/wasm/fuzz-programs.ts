@@ -100,7 +100,7 @@ for (const [code, gives] of [
 
 const opsOf = new Map(everyType.map((type) => [type, ops.filter(({ gives }) => gives === type)]));
 /** Instructions that show the bits of one operand. */
-const lookers = {
+const lookers: Readonly<Record<Exclude<Type, 'v128'>, { from: Type; codes: readonly (readonly number[])[] }>> = {
   i32: { from: 'f32', codes: [[0xbc]] },
   i64: { from: 'f64', codes: [[0xbd]] },
   f32: {
@@ -111,7 +111,7 @@ const lookers = {
     ],
   },
   f64: { from: 'f64', codes: [[0x99], [0x9a]] },
-} as const;
+};
 const loads: Readonly<Record<Type, readonly (readonly number[])[]>> = {
   i32: [[0x28], [0x2c], [0x2f]],
   i64: [[0x29], [0x30], [0x35]],
@@ -194,7 +194,8 @@ class Body {
   readonly #locals: Type[];
   /** Locals for counters of loops and, in the oracle, for what it puts aside. */
   readonly #aside: number;
-  readonly #labels: (Type | 'loop' | undefined)[] = [];
+  /** What each open block gives; `other`: nothing branches to it from within. */
+  readonly #labels: (Type | 'other' | undefined)[] = [];
   #loops = 0;
   #calls = 0;
   #budget: number;
@@ -442,7 +443,7 @@ class Body {
     this.#op([0x21, ...new Writer().u32(local).done()]);
     this.#structure(0x03, 0x40);
     // Nothing branches to it but its own end.
-    this.#labels.push('loop');
+    this.#labels.push('other');
     for (let left = 1 + this.#random.next(2); left > 0; left -= 1) this.#statement(depth - 1);
     this.#labels.pop();
     this.#get(local);
@@ -534,11 +535,13 @@ class Body {
     this.#value('i32', depth - 1);
     this.#count();
     this.#structure(0x04, 0x40);
+    this.#labels.push('other');
     if (this.#random.chance(15)) this.#op([0x00]);
     else {
       for (const type of this.#signature.results) this.#value(type, 1);
       this.#op([0x0f]);
     }
+    this.#labels.pop();
     this.#structure(0x0b);
   }
 }

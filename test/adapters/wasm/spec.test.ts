@@ -25,7 +25,7 @@ const exceptions = [
   ...inFile('2.0/data', [89, 93]),
   ...inFile('2.0/elem', [171, 175]),
   ...inFile('2.0/global', [352, 356]),
-  // A NaN that is negated: its sign is other, by the rules of release 3.0 too.
+  // Negation flips the sign of a NaN, so that it isn't the one that arithmetic gives.
   ...inFile('3.0/simd/simd_f64x2_arith', [5297]),
 ];
 
