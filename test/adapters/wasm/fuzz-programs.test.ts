@@ -108,12 +108,14 @@ it('rewritten programs do what a naive rewriting does, to the bit and to the uni
       if (trapped) assert.ok(cost >= (counted?.cost ?? 0n), `call ${index}: ${cost} < ${counted?.cost}`);
       else assert.equal(cost, counted?.cost, `call ${index}`);
     }
-    // Without canonical NaNs, against the module as it is. Fuel is the same.
+    // Without canonical NaNs, against the module as it is.
     const bare = run(meter(program.plain, { ...base, canonicalNaN: false }).bytes, program, number);
+    totals.cases += bare.costs.length;
+    // Bits of a NaN may be the length of a bulk operation here.
+    if (bare.outOfFuel) return;
     const plain = run(program.plain, program, number);
     assert.deepEqual(bare.seen, plain.seen);
     assert.ok(bare.memory.equals(plain.memory), 'the memories differ without canonical NaNs');
-    totals.cases += bare.costs.length;
   };
   for (let batch = 0; totals.cases < casesWanted; batch += 1)
     fc.assert(fc.property(fc.nat(2 ** 31 - 1), fc.integer({ min: 1, max: 120 }), check), {
