@@ -10,7 +10,7 @@ import { BodyRewriter } from './rewrite-body.ts';
 import { Writer } from './writer.ts';
 
 /** Part of the key under which a rewritten module is kept: another version may charge otherwise. */
-export const meterVersion = '3';
+export const meterVersion = '4';
 
 export interface Metered {
   bytes: Uint8Array;

@@ -106,7 +106,7 @@ export class BodyRewriter {
 
   /** Writes locals and code, with their size in front. @returns the size */
   rewrite(to: Writer): number {
-    if (this.#wrapped) this.#enter();
+    this.#enter();
     while (!this.#cursor.done) this.#instruction();
     if (!this.#ended) throw invalid(this.#body.span.end, 'a function has no end');
     const { locals, groups } = this.#body;
@@ -194,10 +194,9 @@ export class BodyRewriter {
     }
     this.#ended = true;
     this.#flush(at);
-    if (this.#wrapped) {
-      this.#out.byte(0x0b);
-      this.#leave();
-    }
+    this.#out.byte(0x0b);
+    this.#leave();
+    this.#out.byte(0x0f, 0x0b, 0x10).u32(this.#layout.out).byte(0x00);
     this.#flush(this.#cursor.position);
   }
 
@@ -227,10 +226,15 @@ export class BodyRewriter {
   #pay(at: number): void {
     if (this.#price === undefined) {
       this.#flush(at);
-      this.#layout.charge(this.#out, (to) => {
-        to.byte(0x42);
-        this.#price = to.reserve();
-      });
+      const { fuel } = this.#layout;
+      this.#price = this.#out.byte(0x23).u32(fuel).byte(0x42).reserve();
+      this.#out
+        .byte(0x7d, 0x24)
+        .u32(fuel)
+        .byte(0x23)
+        .u32(fuel)
+        .byte(0x42, 0, 0x53, 0x0d)
+        .u32(this.#frames.length + 1);
     }
     this.#cost += 1;
   }
@@ -251,14 +255,20 @@ export class BodyRewriter {
     this.#copied = to;
   }
 
+  /**
+   * Opens two blocks around the code: the inner one is where it ends, as it would without them; out of the outer one it goes for want of fuel. So no
+   * loop holds a call that it didn't have: compilers do less for loops that call.
+   */
   #enter(): void {
     const { depth, deep } = this.#layout;
     const out = this.#out;
     const units = this.#entryUnits;
     if (units > 0) this.#layout.charge(out, (to) => to.byte(0x42).s32(units));
-    out.byte(0x23).u32(depth).byte(0x41).s32(this.#weight).byte(0x6b, 0x24).u32(depth);
-    out.byte(0x23).u32(depth).byte(0x41, 0, 0x48, 0x04, 0x40, 0x10).u32(deep).byte(0x0b);
-    out.byte(0x02);
+    if (this.#wrapped) {
+      out.byte(0x23).u32(depth).byte(0x41).s32(this.#weight).byte(0x6b, 0x24).u32(depth);
+      out.byte(0x23).u32(depth).byte(0x41, 0, 0x48, 0x04, 0x40, 0x10).u32(deep).byte(0x0b);
+    }
+    out.byte(0x02, 0x40, 0x02);
     this.#layout.writeBlockType(out, this.#type);
   }
 
