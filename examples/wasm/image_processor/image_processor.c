@@ -218,23 +218,7 @@ static Text after_comma(Text text) {
   refuse("the image is a data: URL without data\n");
 }
 
-// What stands for a picture where somebody only tries an example: the placeholder of the format's reference.
-static Image test_card(void) {
-  Image image = {64, 64, scratch(64 * 64 * 4)};
-  for (u32 y = 0; y < 64; y++)
-    for (u32 x = 0; x < 64; x++) {
-      u32 board = (x / 8 + y / 8) % 2 ? 255 : 64;
-      u8 *pixel = image.pixels + 4 * (y * 64 + x);
-      pixel[0] = (u8)(x * 4);
-      pixel[1] = (u8)(y * 4);
-      pixel[2] = (u8)board;
-      pixel[3] = 255;
-    }
-  return image;
-}
-
 static Image read_image(Arguments given) {
-  if (is(given.image, "image_data_base64")) return test_card();
   Text text = after_comma(given.image);
   u32 size = from_base64(text);
   if (given.width == 0 && given.height == 0) return png_read(text.at, size);

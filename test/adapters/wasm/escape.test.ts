@@ -19,15 +19,11 @@ const names = ['constructor', '__proto__', 'toString', 'prototype', 'hasOwnPrope
 function importer(from: string, name: string): WebAssembly.Module {
   const word = (text: string): number[] => [text.length, ...Buffer.from(text)];
   const named = [1, ...word(from), ...word(name), 0, 0];
-  return new WebAssembly.Module(
-    // biome-ignore format: a section a line
-    new Uint8Array([
-      0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
-      1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f,
-      2, named.length, ...named,
-      7, 7, 1, ...word('run'), 0, 0,
-    ]),
-  );
+  const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+  const types = [1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f];
+  const imports = [2, named.length, ...named];
+  const exports = [7, 7, 1, ...word('run'), 0, 0];
+  return new WebAssembly.Module(new Uint8Array([...header, ...types, ...imports, ...exports]));
 }
 
 test('no name of an import leads to what objects have by themselves', async () => {
