@@ -14,6 +14,9 @@ export const ownModules = fileURLToPath(new URL('../../modules', import.meta.url
 const filesMax = 10_000;
 /** Files whose digest is remembered. */
 const digestsMax = 10_000;
+/** What they may have together. */
+const lookBytesMax = 4 * 1024 * 1024 * 1024;
+const lookIntervalMs = 1_000;
 const folderDepthMax = 4;
 
 interface KnownDigest {
@@ -26,6 +29,10 @@ export class AssetFolders implements Assets {
   readonly places: readonly string[];
   /** By path, the oldest first: a large file is hashed once, as long as it stays as it is. */
   readonly #digests = new Map<string, KnownDigest>();
+  /** By digest, as of the last look. */
+  #paths = new Map<string, string>();
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> = Promise.resolve();
 
   constructor(folders: readonly string[]) {
     this.places = folders.map((folder) => resolve(folder));
@@ -43,13 +50,37 @@ export class AssetFolders implements Assets {
   }
 
   async #byDigest(digest: string): Promise<Asset | undefined> {
+    const known = this.#paths.get(digest);
+    const asset = known === undefined ? undefined : await this.#asset(known).catch(() => undefined);
+    if (asset?.digest === digest) return asset;
+    await this.#look();
+    const path = this.#paths.get(digest);
+    const found = path === undefined ? undefined : await this.#asset(path);
+    return found?.digest === digest ? found : undefined;
+  }
+
+  /** Notes the digests of all files; at most once a second, since anyone may name digests that nobody has. */
+  #look(): Promise<void> {
+    if (performance.now() - this.#lookedAt < lookIntervalMs) return this.#looking;
+    this.#lookedAt = performance.now();
+    this.#looking = this.#lookAt();
+    return this.#looking;
+  }
+
+  async #lookAt(): Promise<void> {
+    const paths = new Map<string, string>();
     const budget = { files: filesMax };
+    let bytes = 0;
     for (const folder of this.places)
       for await (const path of filesOf(folder, folderDepthMax, budget)) {
         const asset = await this.#within(folder, path).catch(() => undefined);
-        if (asset?.digest === digest) return asset;
+        if (asset === undefined) continue;
+        bytes += asset.size;
+        if (bytes > lookBytesMax) break;
+        if (!paths.has(asset.digest)) paths.set(asset.digest, await realpath(path).catch(() => path));
       }
-    return undefined;
+    this.#paths = paths;
+    this.#lookedAt = performance.now();
   }
 
   /** The file, unless it lies outside the folder. */

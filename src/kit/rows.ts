@@ -13,13 +13,15 @@ const chunkBytes = 4 * 1024 * 1024;
 type RowContext = Pick<AdapterContext, 'blobs' | 'redact'>;
 
 /** Rows as a step gives them: in line, or stored because there are too many. */
-export type Rows = { rows: JSONObject[]; row_count: number } | { stored: StoredData; row_count: number };
+export type Rows<T extends JSONValue = JSONObject> =
+  | { rows: T[]; row_count: number }
+  | { stored: StoredData; row_count: number };
 
 /** Takes rows one batch after the other, in memory that does not grow with their number: what exceeds the limit goes to the blob store. */
-export class RowSink {
+export class RowSink<T extends JSONValue = JSONObject> {
   readonly #context: RowContext;
   readonly #inlineMax: number;
-  #inline: JSONObject[] | undefined = [];
+  #inline: T[] | undefined = [];
   #inlineBytes = 0;
   #count = 0;
   #lines: string[] = [];
@@ -36,7 +38,7 @@ export class RowSink {
   }
 
   /** Resolves when there is room for more. */
-  async add(rows: readonly JSONObject[]): Promise<void> {
+  async add(rows: readonly T[]): Promise<void> {
     this.#count += rows.length;
     if (this.#inline !== undefined) {
       for (const row of rows) {
@@ -51,7 +53,7 @@ export class RowSink {
     return this.#write(rows);
   }
 
-  async end(): Promise<Rows> {
+  async end(): Promise<Rows<T>> {
     if (this.#inline !== undefined) return { rows: this.#inline, row_count: this.#count };
     await this.#flush();
     const bytes = this.#chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
@@ -59,7 +61,7 @@ export class RowSink {
     return { stored, row_count: this.#count };
   }
 
-  async #write(rows: readonly JSONObject[]): Promise<void> {
+  async #write(rows: readonly T[]): Promise<void> {
     for (const row of rows) {
       const line = this.#lineOf(row);
       this.#lines.push(line);
@@ -69,7 +71,7 @@ export class RowSink {
   }
 
   /** What leaves the step beside its output is searched for secrets here: in texts and keys, as in the output. */
-  #lineOf(row: JSONObject): string {
+  #lineOf(row: T): string {
     const line = JSON.stringify(row);
     const { redact } = this.#context;
     return redact(line) === line ? line : JSON.stringify(redactJSON(row, redact));
@@ -111,16 +113,8 @@ export async function* readRows(
   if (isStoredData(value)) {
     if (value.stored !== 'ndjson') throw new StepError('INVALID_PARAMS', `${name} is stored as bytes, not as rows`);
     let index = 0;
-    for (const { digest } of value.chunks) {
-      const text = Buffer.from(await context.blobs.get(digest)).toString();
-      const rows = checkedRows(
-        text
-          .split('\n')
-          .filter((line) => line !== '')
-          .map(parseLine),
-        name,
-        index,
-      );
+    for await (const values of readLines(value, context)) {
+      const rows = checkedRows(values, name, index);
       index += rows.length;
       yield rows;
     }
@@ -131,6 +125,20 @@ export async function* readRows(
     return;
   }
   yield checkedRows([value ?? null], name, undefined);
+}
+
+/** What `RowSink` stored, chunk by chunk. @throws StepError INVALID_PARAMS where it is no JSON */
+export async function* readLines(
+  { chunks }: StoredData,
+  { blobs }: Pick<AdapterContext, 'blobs'>,
+): AsyncGenerator<JSONValue[]> {
+  for (const { digest } of chunks) {
+    const text = Buffer.from(await blobs.get(digest)).toString();
+    yield text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(parseLine);
+  }
 }
 
 function parseLine(line: string): JSONValue {

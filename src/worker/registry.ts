@@ -73,7 +73,7 @@ export class AdapterRegistry {
     if (entry === undefined) return;
     this.#adapters.delete(id);
     for (const { type } of entry.manifest.step_types) this.#stepTypes.delete(type);
-    void Promise.resolve(entry.adapter.close?.()).catch(() => undefined);
+    void (async () => entry.adapter.close?.())().catch(() => undefined);
   }
 
   lookup(stepType: string): RegisteredStepType | undefined {

@@ -4,11 +4,14 @@ import type { Adapter, AdapterContext, AdapterStep, AdapterVerdict } from '../..
 import { limits } from '../../protocol/limits.ts';
 import { detectAbi } from './abi/detect.ts';
 import type { OutputForm } from './abi/outcome.ts';
+import type { CallInput } from './abi/params.ts';
 import { parseSignature } from './abi/signature.ts';
-import { callInput, itemsOf, stdinOf } from './call-input.ts';
+import { callInput, isBytesInput, itemsOf, stdinOf } from './call-input.ts';
 import { CompiledModules } from './compiled/compiled.ts';
 import { describe } from './describe.ts';
-import { jsonOf, Results } from './results.ts';
+import { refuseImports } from './host/imports.ts';
+import { policyLimits } from './policy.ts';
+import { jsonOf, listOf, wholeOf } from './results.ts';
 import type { CallPlan, CallSettings, InstanceOrder, RunFacts, SandboxModule } from './sandbox/order.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import { stepTypes } from './schemas.ts';
@@ -20,8 +23,6 @@ const pageBytes = 64 * 1024;
 const pagesPerMb = (1024 * 1024) / pageBytes;
 const fuelDefault = 10_000_000_000;
 const compiledBytesMax = 256 * 1024 * 1024;
-const tableElementsMax = 1_000_000;
-const callDepthMax = 10_000;
 const outputBytesMax = limits.blobBytesMax;
 
 export interface WasmOptions {
@@ -93,6 +94,7 @@ async function execute({ params }: AdapterStep, context: AdapterContext, deps: D
 async function load({ params }: AdapterStep, context: AdapterContext, deps: Deps): Promise<JSONValue> {
   const source = await findModule(params, context, deps);
   const { shape } = await compiledOf(source, policyOf(params, context, deps), context, deps);
+  refuseImports(shape);
   const { exports, imports, ...others } = describe(shape);
   return {
     result: true,
@@ -108,13 +110,13 @@ async function stream({ params }: AdapterStep, context: AdapterContext, deps: De
   const { order, source } = await instanceOrder(params, context, deps);
   const { chunk_bytes, fuel_per_item, finish } = params;
   const chunkBytes = typeof chunk_bytes === 'number' ? chunk_bytes : 64 * 1024;
+  const given = params.input ?? null;
   let processed = 0;
-  let inBytes = false;
-  const input = async function* () {
-    for await (const item of itemsOf(params.input ?? null, chunkBytes, context)) {
+  const input = async function* (): AsyncGenerator<CallInput> {
+    for await (const value of itemsOf(given, chunkBytes, context)) {
       processed += 1;
-      inBytes = item.bytes;
-      yield item.input;
+      if (processed % 100 === 0) context.progress(null, `${processed} items`);
+      yield { kind: 'input', value };
     }
   };
   const running = deps.sandbox.stream(
@@ -127,17 +129,12 @@ async function stream({ params }: AdapterStep, context: AdapterContext, deps: De
     input(),
     context.signal,
   );
-  let results: Results | undefined;
-  for await (const result of running) {
-    // Known with the first item, which is always read before the first result.
-    const joined = inBytes || order.plan.abi === 'wasi-command';
-    results ??= new Results(context, joined, order.plan.output ?? 'auto');
-    await results.add(result);
-    if (processed % 100 === 0) context.progress(null, `${processed} items`);
-  }
+  const gathered =
+    isBytesInput(given) || order.plan.abi === 'wasi-command'
+      ? await wholeOf(running, order.plan.output ?? 'auto', context)
+      : await listOf(running, context);
   const facts = running.facts();
   tell(facts, context);
-  const gathered = results === undefined ? [] : await results.end();
   return {
     result: gathered,
     results: gathered,
@@ -182,7 +179,7 @@ async function compiledOf(
   context: AdapterContext,
   { compiled }: Deps,
 ): Promise<SandboxModule> {
-  const module = await compiled.get(source.digest, policy, source.read);
+  const module = await compiled.get(source.digest, policy, source.read, context.signal);
   context.signal.throwIfAborted();
   return module;
 }
@@ -197,8 +194,7 @@ function policyOf(
   const reserved = resources.ram_mb === undefined ? pagesMax : Math.max(1, Math.floor(resources.ram_mb * pagesPerMb));
   return {
     memoryPagesMax: Math.min(asked, reserved, pagesMax),
-    tableElementsMax,
-    callDepthMax,
+    ...policyLimits,
     canonicalNaN: canonical_nan !== false,
   };
 }

@@ -1,11 +1,11 @@
-import { isStoredData } from '../../kit/rows.ts';
+import { isStoredData, readLines } from '../../kit/rows.ts';
+import { storedBytes } from '../../kit/stored-bytes.ts';
 import { StepError } from '../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue, setOwn } from '../../lib/json.ts';
 import type { AdapterContext } from '../../ports/adapter.ts';
 import { limits } from '../../protocol/limits.ts';
 import type { Value } from './abi/numbers.ts';
 import type { CallInput } from './abi/params.ts';
-import { storedBytes } from './stored-bytes.ts';
 
 type Blobs = Pick<AdapterContext, 'blobs'>;
 
@@ -42,7 +42,8 @@ async function withBytes(value: JSONValue, path: string, context: Blobs, depth =
   return copy;
 }
 
-function fromBase64(text: string, path: string): Uint8Array {
+/** @param path of the object, for the error @throws StepError INVALID_PARAMS */
+export function fromBase64(text: string, path: string): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
   if (bytes.toString('base64').replace(/=+$/, '') !== text.replace(/=+$/, ''))
     throw new StepError('INVALID_PARAMS', `${path}.base64 is not base64`);
@@ -57,39 +58,22 @@ export async function stdinOf(value: JSONValue | undefined, context: Blobs): Pro
   return Buffer.from(typeof given === 'string' ? given : JSON.stringify(value));
 }
 
-/** The items of a stream. */
-export async function* itemsOf(
-  input: JSONValue,
-  chunkBytes: number,
-  context: Blobs,
-): AsyncGenerator<{ input: CallInput; bytes: boolean }> {
-  const item = (value: Value, bytes = false) => ({ input: { kind: 'input', value } as CallInput, bytes });
-  if (Array.isArray(input)) {
-    for (const [index, value] of input.entries()) yield item(await withBytes(value, `params.input[${index}]`, context));
-    return;
-  }
-  if (isStoredData(input)) {
-    for (const { digest } of input.chunks) {
-      const blob = await context.blobs.get(digest);
-      if (input.stored === 'bytes') for (const part of chunksOf(blob, chunkBytes)) yield item(part, true);
-      else
-        for (const line of Buffer.from(blob.buffer, blob.byteOffset, blob.length).toString().split('\n'))
-          if (line !== '') yield item(rowOf(line));
-    }
-    return;
-  }
-  const bytes = isObject(input) ? await withBytes(input, 'params.input', context) : input;
-  if (typeof bytes !== 'string' && !(bytes instanceof Uint8Array))
-    throw new StepError('INVALID_PARAMS', 'params.input must be a list, a text, { "base64": … } or stored data');
-  for (const part of chunksOf(typeof bytes === 'string' ? Buffer.from(bytes) : bytes, chunkBytes))
-    yield item(part, true);
-}
+/** Whether a stream's input is bytes in chunks, and not a list of items. */
+export const isBytesInput = (input: JSONValue): boolean =>
+  typeof input === 'string' || (isObject(input) && (typeof input.base64 === 'string' || input.stored === 'bytes'));
 
-function rowOf(line: string): JSONValue {
-  try {
-    return JSON.parse(line) as JSONValue;
-  } catch (cause) {
-    throw new StepError('INVALID_PARAMS', 'the stored rows are not newline-delimited JSON', { cause });
+/** The items of a stream. @throws StepError INVALID_PARAMS */
+export async function* itemsOf(input: JSONValue, chunkBytes: number, context: Blobs): AsyncGenerator<Value> {
+  if (isStoredData(input)) {
+    if (input.stored === 'ndjson') for await (const rows of readLines(input, context)) yield* rows;
+    else for (const { digest } of input.chunks) yield* chunksOf(await context.blobs.get(digest), chunkBytes);
+  } else if (Array.isArray(input)) {
+    for (const [index, value] of input.entries()) yield await withBytes(value, `params.input[${index}]`, context);
+  } else {
+    const bytes = typeof input === 'string' ? Buffer.from(input) : await withBytes(input, 'params.input', context);
+    if (!(bytes instanceof Uint8Array))
+      throw new StepError('INVALID_PARAMS', 'params.input must be a list, a text, { "base64": … } or stored data');
+    yield* chunksOf(bytes, chunkBytes);
   }
 }
 

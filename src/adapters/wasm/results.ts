@@ -1,103 +1,59 @@
-import { canonicalize } from '../../lib/canonical.ts';
+import { RowSink } from '../../kit/rows.ts';
+import { redactBytes, storeBytes } from '../../kit/stored-bytes.ts';
 import type { JSONValue } from '../../lib/json.ts';
-import { redactJSON } from '../../lib/secrets.ts';
 import type { AdapterContext } from '../../ports/adapter.ts';
-import type { StoredChunk, StoredData } from '../../protocol/stored-data.ts';
 import { decode } from './abi/decode.ts';
 import type { OutputForm } from './abi/outcome.ts';
-import { storeBytes } from './stored-bytes.ts';
 
 type Context = Pick<AdapterContext, 'blobs' | 'redact'>;
+type Result = JSONValue | Uint8Array;
 
-/** What an output holds itself; more goes to the blob store. */
+/** Bytes that an output holds itself; more go to the blob store. */
 const inlineBytesMax = 1024 * 1024;
-const chunkBytes = 4 * 1024 * 1024;
 
 /** A result as JSON: bytes as `{ "base64": … }`, many of them stored. */
-export async function jsonOf(result: JSONValue | Uint8Array, context: Context): Promise<JSONValue> {
+export async function jsonOf(result: Result, context: Context): Promise<JSONValue> {
   if (!(result instanceof Uint8Array)) return result;
-  if (result.length > inlineBytesMax) return (await storeBytes(result, context)) as unknown as JSONValue;
-  return { base64: Buffer.from(result.buffer, result.byteOffset, result.length).toString('base64') };
+  if (result.length > inlineBytesMax)
+    return (await storeBytes([result], undefined, '', context)) as unknown as JSONValue;
+  return { base64: redactBytes(bufferOf(result), context.redact).toString('base64') };
 }
 
-/** Results of a stream: a list while it is short, then stored rows; bytes alone become one piece of bytes. Memory stays bounded. */
-export class Results {
-  readonly #context: Context;
-  /** Whether they are pieces of one, as chunks of bytes give. */
-  readonly #joined: boolean;
-  readonly #form: OutputForm;
-  #list: JSONValue[] | undefined = [];
-  #parts: Uint8Array[] = [];
-  #size = 0;
-  #total = 0;
-  readonly #chunks: StoredChunk[] = [];
-  count = 0;
+/** The results of a stream of items: a list, or stored rows where they are many. */
+export async function listOf(results: AsyncIterable<Result>, context: Context): Promise<JSONValue> {
+  const sink = new RowSink<JSONValue>(context);
+  for await (const result of results) await sink.add([await jsonOf(result, context)]);
+  const rows = await sink.end();
+  return 'stored' in rows ? (rows.stored as unknown as JSONValue) : rows.rows;
+}
 
-  /** @param joined whether the results are pieces of one @param form in which that is read */
-  constructor(context: Context, joined: boolean, form: OutputForm) {
-    this.#context = context;
-    this.#joined = joined;
-    this.#form = form;
+/** The results of a stream of pieces, as one: read in the form that the step wants while they are few bytes, else stored. */
+export async function wholeOf(results: AsyncIterable<Result>, form: OutputForm, context: Context): Promise<JSONValue> {
+  const iterator = results[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let size = 0;
+  async function* all(): AsyncGenerator<Uint8Array> {
+    yield* head;
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield asBytes(next.value);
   }
-
-  async add(result: JSONValue | Uint8Array): Promise<void> {
-    this.count += 1;
-    if (this.#joined) return this.#append(asBytes(result));
-    const value = result instanceof Uint8Array ? await jsonOf(result, this.#context) : result;
-    if (this.#list !== undefined) {
-      this.#list.push(value);
-      this.#total += canonicalize(value).length;
-      if (this.#total <= inlineBytesMax) return;
-      const kept = this.#list;
-      this.#list = undefined;
-      this.#total = 0;
-      for (const each of kept) await this.#append(this.#line(each));
-      return;
+  try {
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+      const piece = asBytes(next.value);
+      head.push(piece);
+      size += piece.length;
+      if (size > inlineBytesMax) return (await storeBytes(all(), undefined, '', context)) as unknown as JSONValue;
     }
-    await this.#append(this.#line(value));
-  }
-
-  async end(): Promise<JSONValue> {
-    if (!this.#joined && this.#list !== undefined) return this.#list;
-    if (this.#joined && this.#chunks.length === 0 && this.#size <= inlineBytesMax)
-      return this.#whole(Buffer.concat(this.#parts));
-    await this.#flush();
-    const data: StoredData = {
-      stored: this.#joined ? 'bytes' : 'ndjson',
-      bytes: this.#total,
-      ...(this.#joined ? {} : { row_count: this.count }),
-      chunks: this.#chunks,
-    };
-    return data as unknown as JSONValue;
-  }
-
-  /** Read as the step wants, as the result of one call would be. */
-  #whole(bytes: Uint8Array): Promise<JSONValue> {
-    const copy = new Uint8Array(bytes);
-    return jsonOf(decode({ kind: 'bytes', bytes: copy }, this.#form), this.#context);
-  }
-
-  #line(value: JSONValue): Uint8Array {
-    return Buffer.from(`${JSON.stringify(redactJSON(value, this.#context.redact))}\n`);
-  }
-
-  async #append(bytes: Uint8Array): Promise<void> {
-    this.#parts.push(bytes);
-    this.#size += bytes.length;
-    this.#total += bytes.length;
-    if (this.#size >= chunkBytes) await this.#flush();
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#size === 0) return;
-    const bytes = Buffer.concat(this.#parts, this.#size);
-    this.#parts = [];
-    this.#size = 0;
-    this.#chunks.push({ digest: await this.#context.blobs.put(bytes), bytes: bytes.length });
+    return await jsonOf(decode({ kind: 'bytes', bytes: new Uint8Array(Buffer.concat(head)) }, form), context);
+  } finally {
+    await iterator.return?.();
   }
 }
 
-const asBytes = (result: JSONValue | Uint8Array): Uint8Array =>
-  result instanceof Uint8Array
-    ? result
-    : Buffer.from(typeof result === 'string' ? result : result === null ? '' : `${JSON.stringify(result)}\n`);
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** What a function gives for a chunk: nothing, bytes, a text, or a line of JSON. */
+function asBytes(result: Result): Uint8Array {
+  if (result instanceof Uint8Array) return result;
+  if (result === null) return new Uint8Array();
+  return Buffer.from(typeof result === 'string' ? result : `${JSON.stringify(result)}\n`);
+}

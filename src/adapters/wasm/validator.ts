@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { messageOf, StepError } from '../../lib/errors.ts';
+import { JSONFlowError, messageOf, StepError } from '../../lib/errors.ts';
 import { sha256 } from '../../lib/hash.ts';
 import { detectAbi } from './abi/detect.ts';
 import { readModule } from './binary/read-module.ts';
@@ -7,6 +7,7 @@ import { shapeOf } from './binary/shape.ts';
 import { type Description, describe } from './describe.ts';
 import { checkImports } from './host/imports.ts';
 import { meter } from './meter/meter.ts';
+import { policyLimits } from './policy.ts';
 import { moduleBytesMax } from './source/source.ts';
 
 /** Why a module can't run here, and what to do. */
@@ -25,7 +26,7 @@ export interface Verdict extends Partial<Description> {
 }
 
 /** Bounds under which a module is tried: those of a step that states none. */
-const policy = { memoryPagesMax: 65_536, tableElementsMax: 1_000_000, callDepthMax: 10_000, canonicalNaN: true };
+const policy = { ...policyLimits, memoryPagesMax: 65_536, canonicalNaN: true };
 
 /** Everything that `wasm_execute` would refuse a module for, without running it. */
 export async function inspectModule(bytes: Uint8Array): Promise<Verdict> {
@@ -87,22 +88,32 @@ export async function measureModule(bytes: Uint8Array): Promise<Measured> {
   };
 }
 
+/** @throws JSONFlowError NOT_FOUND, LIMIT_EXCEEDED */
+export async function readModuleFile(path: string): Promise<Uint8Array> {
+  try {
+    const { size } = await stat(path);
+    if (size <= moduleBytesMax) return await readFile(path);
+  } catch (cause) {
+    throw new JSONFlowError('NOT_FOUND', `${path} can't be read: ${messageOf(cause)}`, {
+      hint: 'Name a .wasm file.',
+      cause,
+    });
+  }
+  throw new JSONFlowError('LIMIT_EXCEEDED', `${path} has more than the ${moduleBytesMax} bytes that a module may have`);
+}
+
 /** Checks modules before they are used. */
 export const WASMValidator = {
   /**
    * @param module path of a file, or its bytes
    * @returns whether `wasm_execute` can run it. For the reasons call `inspect`
-   * @throws an error of the file system where there is no such file
+   * @throws JSONFlowError NOT_FOUND, LIMIT_EXCEEDED
    */
   async validate(module: string | Uint8Array): Promise<boolean> {
     return (await WASMValidator.inspect(module)).valid;
   },
-  /** @returns what the module has, and every reason why it could not run */
+  /** @returns what the module has, and every reason why it could not run @throws JSONFlowError NOT_FOUND, LIMIT_EXCEEDED */
   async inspect(module: string | Uint8Array): Promise<Verdict> {
-    if (typeof module !== 'string') return inspectModule(module);
-    const { size } = await stat(module);
-    if (size > moduleBytesMax)
-      throw new StepError('MODULE_TOO_LARGE', `${module} has ${size} bytes; at most ${moduleBytesMax} are allowed`);
-    return inspectModule(await readFile(module));
+    return inspectModule(typeof module === 'string' ? await readModuleFile(module) : module);
   },
 };

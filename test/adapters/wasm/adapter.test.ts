@@ -87,7 +87,7 @@ describe('wasm_execute', () => {
     await rejected({ module: 'crypto_hash.wasm' }, 'INVALID_PARAMS', /function is needed: .*sha256/);
     await rejected({ ...execute, function: 'sha25' }, 'FUNCTION_NOT_FOUND', /sha256/);
     await rejected({ module: base64(Buffer.from('no module')), function: 'f' }, 'MODULE_INVALID', /byte 0/);
-    await rejected({ module: { base64: '%' }, function: 'f' }, 'MODULE_INVALID');
+    await rejected({ module: { base64: '%' }, function: 'f' }, 'INVALID_PARAMS', /not base64/);
     await rejected({ ...execute, args: [1], input: 2 }, 'INVALID_PARAMS', /not both/);
     const trap = base64(assemble('(module (func $f (export "f") (unreachable)))'));
     await rejected({ module: trap, function: 'f' }, 'WASM_TRAP', /unreachable/);
@@ -97,10 +97,13 @@ describe('wasm_execute', () => {
 
   it('has modules from URLs, within the egress rules', async () => {
     const bytes = await readFile(new URL('../../../modules/crypto_hash.wasm', import.meta.url));
+    let served = 0;
     const server = createServer((request, response) => {
       if (request.url === '/moved.wasm') response.writeHead(302, { location: '/m.wasm' }).end();
-      else if (request.url === '/m.wasm') response.end(bytes);
-      else if (request.url === '/busy.wasm') response.writeHead(503).end();
+      else if (request.url === '/m.wasm') {
+        served += 1;
+        response.end(bytes);
+      } else if (request.url === '/busy.wasm') response.writeHead(503).end();
       else if (request.url === '/away.wasm') response.writeHead(302, { location: 'http://169.254.169.254/' }).end();
       else response.writeHead(404).end();
     }).listen(0, '127.0.0.1');
@@ -108,12 +111,17 @@ describe('wasm_execute', () => {
     const { port } = server.address() as AddressInfo;
     const open = new AdapterRegistry();
     open.register(createWasmAdapter({ egress: createEgress({ allow: [`127.0.0.1:${port}`] }) }));
-    const from = (path: string, registered = open) => {
-      const params = { module: `http://127.0.0.1:${port}${path}`, function: 'sha256', args: { data: 'a' } };
+    const from = (path: string, registered = open, more: JSONObject = {}) => {
+      const params = { module: `http://127.0.0.1:${port}${path}`, function: 'sha256', args: { data: 'a' }, ...more };
       return registered.run({ id: 's', type: 'wasm_execute', params }, contextOf()) as Promise<JSONObject>;
     };
     try {
       assert.equal((await from('/moved.wasm')).result, sha('a'));
+      const before = served;
+      const pinned = { digest: sha(bytes), fuel_limit: 1_000_000 };
+      for (let each = 0; each < 3; each += 1) assert.equal((await from('/m.wasm', open, pinned)).result, sha('a'));
+      assert.equal(served, before, 'a module of that digest is compiled already');
+      await assert.rejects(from('/m.wasm', open, { digest: '0'.repeat(64) }), { code: 'MODULE_DIGEST_MISMATCH' });
       await assert.rejects(from('/busy.wasm'), { code: 'MODULE_FETCH_FAILED', retryable: true });
       await assert.rejects(from('/none.wasm'), { code: 'MODULE_FETCH_FAILED', retryable: false });
       await assert.rejects(from('/away.wasm'), { code: 'EGRESS_DENIED' });
@@ -152,6 +160,42 @@ it('wasm_load says what a module has', async () => {
   assert.equal(output.abi, 'buffer');
   const names = (output.exports as { name: string }[]).map(({ name }) => name);
   assert.ok(names.includes('sha256') && !names.some((name) => name.startsWith('jsonflow:')));
+  const reaching = base64(assemble('(module (import "fs" "readFile" (func)) (func (export "f")))'));
+  await assert.rejects(run('wasm_load', { module: reaching }), { code: 'IMPORT_UNSUPPORTED', message: /fs\.readFile/ });
+});
+
+it('no secret leaves in bytes, in line or stored', async () => {
+  const secret = 'a-secret-of-the-vault';
+  const stored: string[] = [];
+  const context = contextOf();
+  const careful = {
+    ...context,
+    redact: (text: string) => text.replaceAll(secret, 'vault://x'),
+    blobs: {
+      get: context.blobs.get,
+      put(bytes: Uint8Array) {
+        stored.push(Buffer.from(bytes).toString('latin1'));
+        return context.blobs.put(bytes);
+      },
+    },
+  };
+  const echo = base64(
+    assemble(`(module (memory (export "memory") 200) (global $next (mut i32) (i32.const 1024))
+      (func (export "alloc") (param i32) (result i32)
+        (local $at i32) (local.set $at (global.get $next))
+        (global.set $next (i32.add (global.get $next) (local.get 0))) (local.get $at))
+      (func (export "process") (param i32 i32) (result i64)
+        (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))))`),
+  );
+  for (const padding of [10, 2_000_000]) {
+    const input = base64(Buffer.concat([Buffer.alloc(padding, 0xff), Buffer.from(secret)]));
+    for (const type of ['wasm_execute', 'wasm_streaming']) {
+      const { result } = await run(type, { module: echo, function: 'process', input, output: 'bytes' }, careful);
+      const inLine = Buffer.from(String((result as JSONObject).base64 ?? ''), 'base64').toString('latin1');
+      assert.equal(inLine === '', padding > 1_000_000, type);
+      assert.ok(!inLine.includes(secret) && stored.every((text) => !text.includes(secret)), type);
+    }
+  }
 });
 
 describe('wasm_streaming', () => {

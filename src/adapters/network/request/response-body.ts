@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { storeBytes } from '../../../kit/stored-bytes.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
@@ -6,7 +7,7 @@ import type { HttpResponse } from '../http/http-client.ts';
 import { numberOr } from '../http/options.ts';
 import { asBuffer, parseJSON } from '../http/read.ts';
 import { type BodyKind, decoderOf, essenceOf, kindOf } from './content-type.ts';
-import { rowsOf, storeBytes, storeRows } from './store.ts';
+import { rowsOf, storeRows } from './store.ts';
 
 const inlineBytesDefault = 1024 * 1024;
 

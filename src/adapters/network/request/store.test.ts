@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TextDecoder } from 'node:util';
 import fc from 'fast-check';
+import { storeBytes } from '../../../kit/stored-bytes.ts';
 import { sha256 } from '../../../lib/hash.ts';
 import { redactor } from '../../../lib/secrets.ts';
-import { rowsOf, storeBytes } from './store.ts';
+import { rowsOf } from './store.ts';
 
 function memory(redact: (text: string) => string = (text) => text) {
   const blobs = new Map<string, Uint8Array>();

@@ -20,7 +20,7 @@ export class CompiledModules {
   readonly #options: CompiledOptions;
   /** In the order of use, the oldest first. */
   readonly #kept = new Map<string, Kept>();
-  readonly #making = new Map<string, Promise<SandboxModule>>();
+  readonly #making = new Map<string, { module: Promise<SandboxModule>; signal: AbortSignal }>();
   #bytes = 0;
 
   constructor(options: CompiledOptions) {
@@ -34,9 +34,10 @@ export class CompiledModules {
   /**
    * @param digest of the module as it came
    * @param read its bytes, asked for only where they are needed
+   * @param signal of who asks, and reads for all who wait: where it is aborted, another of them reads
    * @throws StepError MODULE_INVALID, MODULE_UNSUPPORTED, MEMORY_LIMIT, TABLE_LIMIT, and what `read` throws
    */
-  get(digest: string, policy: Policy, read: () => Promise<Uint8Array>): Promise<SandboxModule> {
+  get(digest: string, policy: Policy, read: () => Promise<Uint8Array>, signal: AbortSignal): Promise<SandboxModule> {
     const key = keyOf(digest, policy);
     const kept = this.#kept.get(key);
     if (kept !== undefined) {
@@ -45,10 +46,14 @@ export class CompiledModules {
       return Promise.resolve(kept.module);
     }
     const making = this.#making.get(key);
-    if (making !== undefined) return making;
-    const made = this.#make(key, policy, read).finally(() => this.#making.delete(key));
-    this.#making.set(key, made);
-    return made;
+    if (making !== undefined)
+      return making.module.catch((thrown) => {
+        if (making.signal.aborted && !signal.aborted) return this.get(digest, policy, read, signal);
+        throw thrown;
+      });
+    const module = this.#make(key, policy, read).finally(() => this.#making.delete(key));
+    this.#making.set(key, { module, signal });
+    return module;
   }
 
   clear(): void {

@@ -145,6 +145,12 @@ function bind(own: HostFunction, { module, name }: ModuleImport, state: HostStat
   };
 }
 
+/** @throws StepError IMPORT_UNSUPPORTED with all the imports that are not offered, and what to do about each */
+export function refuseImports(shape: Pick<ModuleShape, 'imports'>): void {
+  const problems = checkImports(shape);
+  if (problems.length > 0) throw refusal(problems);
+}
+
 function refusal(problems: readonly ImportProblem[]): StepError {
   const list = problems.slice(0, listedMax).map((item) => `${item.import}: ${item.problem}; ${item.fix}`);
   const more = problems.length > listedMax ? `\n… and ${problems.length - listedMax} more` : '';

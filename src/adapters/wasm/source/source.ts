@@ -1,13 +1,13 @@
 import { fetchBytes } from '../../../kit/fetch-bytes.ts';
-import { reachOf } from '../../../kit/reach.ts';
 import { isStoredData } from '../../../kit/rows.ts';
+import { storedBytes } from '../../../kit/stored-bytes.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { sha256 } from '../../../lib/hash.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import { type Assets, assetDigest } from '../../../ports/assets.ts';
 import type { Egress } from '../../../ports/egress.ts';
-import { storedBytes } from '../stored-bytes.ts';
+import { fromBase64 } from '../call-input.ts';
 
 /** A module as a step names it: its digest, and its bytes once they are needed. */
 export interface ModuleSource {
@@ -32,30 +32,32 @@ export const moduleBytesMax = 64 * 1024 * 1024;
  * @throws StepError MODULE_NOT_FOUND, MODULE_FETCH_FAILED, MODULE_DIGEST_MISMATCH, MODULE_TOO_LARGE, INVALID_PARAMS, EGRESS_DENIED
  */
 export async function findModule(params: JSONObject, context: AdapterContext, deps: SourceDeps): Promise<ModuleSource> {
-  const source = await locate(params.module ?? null, context, deps);
-  const { digest } = params;
-  if (typeof digest === 'string' && digest.replace(/^sha256:/, '') !== source.digest)
-    throw new StepError(
-      'MODULE_DIGEST_MISMATCH',
-      `module ${source.name} has the digest ${source.digest}, not the ${digest} of params.digest`,
-    );
+  const wanted = typeof params.digest === 'string' ? params.digest.replace(/^sha256:/, '') : undefined;
+  const source = await locate(params.module ?? null, wanted, context, deps);
+  if (wanted !== undefined && wanted !== source.digest) throw mismatch(source.name, source.digest, wanted);
   context.pin(source.name, source.digest);
   return source;
 }
 
-async function locate(module: JSONValue, context: AdapterContext, deps: SourceDeps): Promise<ModuleSource> {
+async function locate(
+  module: JSONValue,
+  digest: string | undefined,
+  context: AdapterContext,
+  deps: SourceDeps,
+): Promise<ModuleSource> {
   if (typeof module === 'string') {
     const pinned = Object.hasOwn(context.assets, module) ? context.assets[module] : undefined;
     if (pinned !== undefined) return { name: module, digest: pinned, read: () => context.blobs.get(pinned) };
-    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(module)) return fetched(module, context, deps);
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(module)) return atUrl(module, digest, context, deps.egress);
     const asset = await deps.assets?.find(module);
     if (asset !== undefined) return { name: module, digest: asset.digest, read: () => asset.read() };
     throw notFound(module, deps.assets?.places ?? []);
   }
   if (isStoredData(module)) return inHand('stored bytes', await storedBytes(module, context, moduleBytesMax));
   if (isObject(module) && typeof module.base64 === 'string') {
-    if (module.base64.length > (moduleBytesMax / 3) * 4 + 4) throw tooLarge('inline', module.base64.length);
-    return inHand('inline', Buffer.from(module.base64, 'base64'));
+    const bytes = fromBase64(module.base64, 'params.module');
+    if (bytes.length > moduleBytesMax) throw tooLarge('inline', bytes.length);
+    return inHand('inline', bytes);
   }
   throw new StepError('INVALID_PARAMS', 'params.module must be a name, a URL, { "base64": … } or stored bytes');
 }
@@ -64,25 +66,45 @@ function inHand(name: string, bytes: Uint8Array): ModuleSource {
   return { name, digest: sha256(bytes), read: async () => bytes };
 }
 
-async function fetched(url: string, context: AdapterContext, { egress }: SourceDeps): Promise<ModuleSource> {
-  const reach = context.tenant_id === null ? 'public' : reachOf(context);
-  let bytes: Uint8Array;
+/** With a digest stated it is fetched only where nothing compiled of that digest is there. */
+async function atUrl(
+  url: string,
+  digest: string | undefined,
+  context: AdapterContext,
+  egress: Egress,
+): Promise<ModuleSource> {
+  const name = url.replace(/[?#].*$/s, '');
+  if (digest === undefined) return inHand(name, await fetched(url, context, egress));
+  return {
+    name,
+    digest,
+    async read() {
+      const bytes = await fetched(url, context, egress);
+      if (sha256(bytes) !== digest) throw mismatch(name, sha256(bytes), digest);
+      return bytes;
+    },
+  };
+}
+
+async function fetched(url: string, { blobs, signal }: AdapterContext, egress: Egress): Promise<Uint8Array> {
   try {
-    bytes = await fetchBytes(url, {
-      egress,
-      reach,
-      signal: context.signal,
-      bytesMax: moduleBytesMax,
-      name: 'params.module',
-    });
+    // As of every URL that a workflow names: public addresses, unless the node's rules open others.
+    const options = { egress, signal, reach: 'public', bytesMax: moduleBytesMax, name: 'params.module' } as const;
+    const bytes = await fetchBytes(url, options);
+    // A replay finds it there, when the URL gives something else.
+    await blobs.put(bytes);
+    return bytes;
   } catch (thrown) {
     if (!(thrown instanceof StepError) || thrown.code !== 'FETCH_FAILED') throw thrown;
     throw new StepError('MODULE_FETCH_FAILED', thrown.message, { retryable: thrown.retryable });
   }
-  // A replay finds it there, when the URL gives something else.
-  await context.blobs.put(bytes);
-  return inHand(url.replace(/[?#].*$/s, ''), bytes);
 }
+
+const mismatch = (name: string, digest: string, wanted: string): StepError =>
+  new StepError(
+    'MODULE_DIGEST_MISMATCH',
+    `module ${name} has the digest ${digest}, not the ${wanted} of params.digest`,
+  );
 
 function notFound(name: string, places: readonly string[]): StepError {
   if (assetDigest(name) !== undefined)
