@@ -101,6 +101,22 @@ test('configuration and variables are found by their own names only', () => {
   assert.equal(own.call('var_get', put(own, '__proto__')), 0n);
 });
 
+test('what is copied for a plug-in costs fuel by its size', () => {
+  const own = plugin({ config: { key: 'x'.repeat(64_000) } });
+  const cost = (name: string, ...args: bigint[]): bigint => {
+    const before = own.guest.used;
+    own.call(name, ...args);
+    return own.guest.used - before;
+  };
+  const key = put(own, 'key');
+  assert.ok(cost('config_get', key) >= 1_000n);
+  own.call('var_set', key, own.call('alloc', 640_000n) as bigint);
+  assert.ok(cost('var_get', key) >= 10_000n);
+  const long = own.call('alloc', 6_400_000n) as bigint;
+  for (const name of ['config_get', 'var_get']) assert.ok(cost(name, long) >= 100_000n);
+  assert.throws(() => own.call('var_set', long, key), { code: 'MEMORY_LIMIT' });
+});
+
 test('logs are kept by level, the first lines only; HTTP is refused', () => {
   const own = plugin();
   for (const level of ['trace', 'debug', 'info', 'warn', 'error']) own.call(`log_${level}`, put(own, level));

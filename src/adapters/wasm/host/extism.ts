@@ -15,23 +15,29 @@ const noNetwork = (): never => {
 const log =
   (level: LogLine['level']) =>
   (host: HostState, handle: bigint): void => {
-    host.chargeBytes(host.kernel.length(handle));
-    host.logs.add(level, host.kernel.text(handle));
+    host.logs.add(level, text(host, handle));
   };
 
+function text(host: HostState, handle: bigint): string {
+  host.chargeBytes(host.kernel.length(handle));
+  return host.kernel.text(handle);
+}
+
+/** The handle of what the host put into a block of its own. */
+function paid(host: HostState, handle: bigint): bigint {
+  host.chargeBytes(host.kernel.length(handle));
+  return handle;
+}
+
 function configured(host: HostState, key: bigint): bigint {
-  const name = host.kernel.text(key);
+  const name = text(host, key);
   const value = Object.hasOwn(host.settings.config, name) ? host.settings.config[name] : undefined;
-  return value === undefined ? 0n : host.kernel.put(Buffer.from(value));
+  return value === undefined ? 0n : paid(host, host.kernel.put(Buffer.from(value)));
 }
 
 /** `extism:host/env`: names and types as in Extism's kernel (kernel/src/lib.rs) and runtime (runtime/src/plugin.rs). */
 export const extismFunctions: HostFunctions = {
-  'alloc j:j': (host, length: bigint) => {
-    const handle = host.kernel.alloc(length);
-    host.chargeBytes(host.kernel.length(handle));
-    return handle;
-  },
+  'alloc j:j': (host, length: bigint) => paid(host, host.kernel.alloc(length)),
   'free j:': (host, handle: bigint) => host.kernel.free(handle),
   'length j:j': (host, handle: bigint) => BigInt(host.kernel.length(handle)),
   'length_unsafe j:j': (host, handle: bigint) => BigInt(host.kernel.length(handle)),
@@ -58,10 +64,10 @@ export const extismFunctions: HostFunctions = {
   'error_get :j': (host) => host.kernel.errorHandle,
   'memory_bytes :j': (host) => BigInt(host.kernel.size),
   'config_get j:j': configured,
-  'var_get j:j': (host, key: bigint) => host.kernel.variable(host.kernel.text(key)),
+  'var_get j:j': (host, key: bigint) => paid(host, host.kernel.variable(text(host, key))),
   'var_set jj:': (host, key: bigint, value: bigint) => {
     host.chargeBytes(host.kernel.length(value));
-    host.kernel.setVariable(host.kernel.text(key), value);
+    host.kernel.setVariable(text(host, key), value);
   },
   'http_request jj:j': noNetwork,
   'http_status_code :i': () => 0,

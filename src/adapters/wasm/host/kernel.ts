@@ -70,8 +70,9 @@ export class Kernel {
     return this.#bytes.subarray(pointer, pointer + this.length(handle));
   }
 
+  /** The text in a block, as far as it is of use: no variable has a longer name. */
   text(handle: bigint): string {
-    return this.block(handle).toString('utf8');
+    return this.block(handle).subarray(0, variableBytesMax).toString('utf8');
   }
 
   /** A new block that holds these bytes. */
