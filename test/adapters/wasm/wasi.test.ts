@@ -33,6 +33,13 @@ test('arguments and variables are laid out as WASI says', () => {
   assert.equal(call('args_get', -4, 0), 21);
 });
 
+test('arguments and variables that a program would read otherwise are refused', () => {
+  const refused = { code: 'INVALID_PARAMS' };
+  assert.throws(() => wasi({ argv: ['prog', 'a\0b'] }).call('args_sizes_get', 0, 4), refused);
+  for (const env of [{ 'A=B': '1' }, { '': '1' }, { A: 'a\0b' }, { 'A\0': '1' }])
+    assert.throws(() => wasi({ env }).call('environ_get', 0, 100), refused);
+});
+
 function vectors(own: Live, at: number, parts: [number, number][]): void {
   parts.forEach(([pointer, length], index) => {
     own.memory.writeUInt32LE(pointer, at + 8 * index);
@@ -106,6 +113,51 @@ test('standard output is kept or passed on, and bounded; of standard error the e
   const kept = noisy.host.stderr();
   assert.ok(Buffer.byteLength(kept) <= stderrBytesMax && kept.length > 8000);
   assert.match(kept, /^ä+.?END$/su);
+});
+
+test('of standard error the last bytes are kept, however it is written', () => {
+  const size = fc.oneof(fc.nat(100), fc.nat(30_000));
+  fc.assert(
+    fc.property(fc.array(fc.array(size, { maxLength: 4 }), { maxLength: 12 }), (writes) => {
+      const own = wasi();
+      own.memory.forEach((_, index) => {
+        own.memory[index] = 97 + (index % 26);
+      });
+      const all: Buffer[] = [];
+      for (const parts of writes) {
+        vectors(
+          own,
+          0,
+          parts.map((length, index) => [1000 + index, length]),
+        );
+        all.push(
+          ...parts.map((length, index) => Buffer.from(own.memory.subarray(1000 + index, 1000 + index + length))),
+        );
+        assert.equal(own.call('fd_write', 2, 0, parts.length, 65_000), 0);
+      }
+      assert.equal(own.host.stderr(), Buffer.concat(all).toString().slice(-stderrBytesMax));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('parts that overlap are passed on one by one, each no larger than the memory', () => {
+  let largest = 0;
+  let total = 0;
+  const own = wasi({
+    stdout: (bytes) => {
+      largest = Math.max(largest, bytes.buffer.byteLength);
+      total += bytes.length;
+    },
+    outputBytesMax: Number.MAX_SAFE_INTEGER,
+  });
+  vectors(
+    own,
+    0,
+    Array.from({ length: 1024 }, () => [16_384, 49_152]),
+  );
+  assert.equal(own.call('fd_write', 1, 0, 1024, 65_000), 0);
+  assert.deepEqual([largest, total], [49_152, 1024 * 49_152]);
 });
 
 test('more parts than a read or write may have are refused', () => {

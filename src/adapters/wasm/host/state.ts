@@ -23,6 +23,9 @@ export class HostState {
   readonly logs = new LogBook();
   readonly descriptors = new Descriptors();
   readonly kernel: Kernel;
+  /** Arguments and variables as a WASI program gets them, once it has asked. */
+  arguments: readonly Buffer[] | undefined;
+  variables: readonly Buffer[] | undefined;
   /** The upper half of a 64-bit value, as Emscripten passes it around. */
   tempRet0 = 0;
 

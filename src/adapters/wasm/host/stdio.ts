@@ -59,7 +59,8 @@ export class StandardOutput {
       );
     if (this.#sink !== undefined) {
       this.#length += bytes;
-      this.#sink(new Uint8Array(Buffer.concat(parts, bytes)));
+      // Part by part: parts may overlap, and be far more together than the module's memory.
+      for (const part of parts) this.#sink(part.slice());
       return;
     }
     if (this.#length + bytes > this.#kept.length) {
@@ -81,24 +82,35 @@ export class StandardOutput {
 
 /** The last bytes of what was written. */
 export class StandardError {
-  #kept = Buffer.alloc(0);
-  #cut = false;
+  #buffer = Buffer.alloc(0);
+  #length = 0;
+  #isCut = false;
 
   write(parts: readonly Uint8Array[]): void {
     for (const part of parts) this.#add(part);
   }
 
   #add(part: Uint8Array): void {
-    // Twice the size is gathered before it is cut, so that small writes cost no copy of all of it each.
-    const all = Buffer.concat([this.#kept, part.subarray(Math.max(0, part.length - stderrBytesMax))]);
-    this.#cut ||= part.length > stderrBytesMax || all.length > stderrBytesMax;
-    this.#kept = all.length > stderrBytesMax ? Buffer.from(all.subarray(all.length - stderrBytesMax)) : all;
+    const tail = part.subarray(Math.max(0, part.length - stderrBytesMax));
+    if (this.#length + tail.length > this.#buffer.length) this.#makeRoom();
+    this.#buffer.set(tail, this.#length);
+    this.#length += tail.length;
+    this.#isCut ||= part.length > stderrBytesMax || this.#length > stderrBytesMax;
+  }
+
+  /** Twice the size is gathered before it is cut, so that small writes cost no copy of all of it each. */
+  #makeRoom(): void {
+    if (this.#buffer.length === 0) this.#buffer = Buffer.alloc(2 * stderrBytesMax);
+    const start = Math.max(0, this.#length - stderrBytesMax);
+    this.#buffer.copyWithin(0, start, this.#length);
+    this.#length -= start;
   }
 
   text(): string {
-    let start = 0;
+    let start = Math.max(0, this.#length - stderrBytesMax);
+    const last = Math.min(this.#length, start + 3);
     // What is left of a character whose beginning was cut off.
-    if (this.#cut) while (start < 3 && ((this.#kept[start] ?? 0) & 0xc0) === 0x80) start += 1;
-    return this.#kept.toString('utf8', start);
+    if (this.#isCut) while (start < last && ((this.#buffer[start] ?? 0) & 0xc0) === 0x80) start += 1;
+    return this.#buffer.toString('utf8', start, this.#length);
   }
 }

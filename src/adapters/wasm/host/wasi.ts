@@ -1,16 +1,42 @@
+import { clip } from '../../../lib/clip.ts';
+import { StepError } from '../../../lib/errors.ts';
 import { GuestExit } from '../types.ts';
 import { errno } from './errno.ts';
 import type { HostFunctions, HostState } from './state.ts';
 import { clockTime, poll } from './wasi-poll.ts';
 import { wasiStreamFunctions } from './wasi-streams.ts';
 
-const argumentsOf = (host: HostState): Buffer[] => host.settings.argv.map((item) => Buffer.from(`${item}\0`));
-const variablesOf = (host: HostState): Buffer[] =>
-  Object.entries(host.settings.env).map(([name, value]) => Buffer.from(`${name}=${value}\0`));
+const argumentsOf = (host: HostState): readonly Buffer[] => {
+  host.arguments ??= host.settings.argv.map((item, index) => terminated(item, `argument ${index} of the program`));
+  return host.arguments;
+};
+
+const variablesOf = (host: HostState): readonly Buffer[] => {
+  host.variables ??= Object.entries(host.settings.env).map(([name, value]) => {
+    const shown = JSON.stringify(clip(name, 100));
+    if (name === '' || name.includes('='))
+      throw new StepError(
+        'INVALID_PARAMS',
+        `${shown} in params.wasi.env is no name of a variable: it is empty, or holds "="`,
+      );
+    return terminated(`${name}=${value}`, `the variable ${shown} of params.wasi.env`);
+  });
+  return host.variables;
+};
+
+function terminated(text: string, what: string): Buffer {
+  if (text.includes('\0'))
+    throw new StepError(
+      'INVALID_PARAMS',
+      `${what} holds a NUL, where programs take a text to end; pass such data as stdin`,
+    );
+  return Buffer.from(`${text}\0`);
+}
+
 const sum = (texts: readonly Buffer[]): number => texts.reduce((total, { length }) => total + length, 0);
 
 const sizes =
-  (list: (host: HostState) => Buffer[]) =>
+  (list: (host: HostState) => readonly Buffer[]) =>
   (host: HostState, countPointer: number, bytesPointer: number): number => {
     const texts = list(host);
     host.memory.view(bytesPointer, 4);
@@ -20,7 +46,7 @@ const sizes =
   };
 
 const contents =
-  (list: (host: HostState) => Buffer[]) =>
+  (list: (host: HostState) => readonly Buffer[]) =>
   (host: HostState, pointers: number, into: number): number => {
     const texts = list(host);
     const total = sum(texts);
