@@ -122,6 +122,15 @@ test('a program reads and writes through its standard input and output, as a cal
   assert.equal(stream.facts().memoryBytes, 3 * 65_536);
 });
 
+test('what a program writes comes as it is written, in whatever form the whole is wanted', async () => {
+  const text = '{ "a": 1 }\n[1, 2]\nä€😀 12 ';
+  for (const output of ['auto', 'json', 'text', 'bytes'] as const)
+    for (const chunkBytes of [1, 7, 11, 1000]) {
+      const stream = sandbox.stream(piped({ chunkBytes, plan: { ...piped().plan, output } }), [bytes(text)]);
+      assert.equal(Buffer.concat((await collect(stream)) as Uint8Array[]).toString(), text);
+    }
+});
+
 test('items that are no bytes go to a program as lines of JSON', async () => {
   const items = [{ b: 1, a: 2 }, 'x'].map((value): CallInput => ({ kind: 'input', value }));
   assert.equal(

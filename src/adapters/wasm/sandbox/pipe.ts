@@ -1,6 +1,5 @@
-import type { JSONValue } from '../../../lib/json.ts';
 import { type CallInput, payloadOf } from '../abi/params.ts';
-import { factsOf, resultOf, SandboxFailure } from './answers.ts';
+import { factsOf, SandboxFailure } from './answers.ts';
 import type { StreamOrder } from './order.ts';
 import { Producer } from './producer.ts';
 import { Ring } from './ring.ts';
@@ -19,7 +18,7 @@ export async function* pipeItems(
   order: StreamOrder,
   input: AsyncIterable<CallInput> | Iterable<CallInput>,
   state: StreamState,
-): AsyncGenerator<JSONValue | Uint8Array, void, undefined> {
+): AsyncGenerator<Uint8Array, void, undefined> {
   const stdin = new Ring(ringBytes);
   const stdout = new Ring(ringBytes);
   let isOver = false;
@@ -42,8 +41,8 @@ export async function* pipeItems(
   });
   let isClean = false;
   try {
-    for await (const bytes of pieces(stdout, order.chunkBytes ?? 65_536))
-      yield resultOf({ kind: 'bytes', bytes }, order.plan.output ?? 'bytes', order.settings.outputBytesMax);
+    // As bytes, in whatever form the whole is wanted: a piece may end within a character, and what looks like JSON may be a part of a text.
+    yield* pieces(stdout, order.chunkBytes ?? 65_536);
     const answer = await thread.next();
     isClean = true;
     if (answer.kind === 'failed') {
