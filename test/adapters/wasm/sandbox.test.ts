@@ -32,6 +32,14 @@ test('each call has an instance of its own', async () => {
   for (let round = 0; round < 5; round += 1) assert.equal((await sandbox.call(orderOf(module, 'count', []))).result, 1);
 });
 
+test('a call that can not be sent to its thread fails, and the next one has its module', async () => {
+  const unsent = orderOf(module, 'add', [1, () => 2]);
+  for (let round = 0; round < 3; round += 1) {
+    await assert.rejects(sandbox.call(unsent), { code: 'SANDBOX_CRASHED', message: /could not be sent/ });
+    assert.equal((await sandbox.call(orderOf(module, 'add', [1, 2]))).result, 3);
+  }
+});
+
 test('bytes go in and out, and the caller keeps its own', async () => {
   const input = Buffer.from('some bytes of a larger buffer').subarray(5, 10);
   const order = orderOf(module, 'process', [], {

@@ -30,7 +30,6 @@ export interface Failure {
 }
 
 export type FromThread =
-  | { kind: 'ready' }
   | { kind: 'done'; outcome: Outcome; facts: RunFacts }
   | { kind: 'failed'; failure: Failure; facts: RunFacts }
   /** One item of a stream. */

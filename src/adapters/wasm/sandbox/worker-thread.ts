@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { type Transferable, Worker } from 'node:worker_threads';
-import { StepError } from '../../../lib/errors.ts';
+import { clip } from '../../../lib/clip.ts';
+import { messageOf, StepError } from '../../../lib/errors.ts';
 import type { FromThread, InstanceMessage, ToThread } from './messages.ts';
 import type { InstanceOrder } from './order.ts';
 
@@ -95,7 +96,13 @@ export class WorkerThread {
   }
 
   post(message: ToThread, transfer: Transferable[] = []): void {
-    if (!this.isGone) this.#worker.postMessage(message, transfer);
+    if (this.isGone) return;
+    try {
+      this.#worker.postMessage(message, transfer);
+    } catch (thrown) {
+      // No room for a copy, say: the thread lacks what it is taken to have now.
+      this.end(crashed(`a message to it could not be sent: ${clip(messageOf(thrown), 300)}`));
+    }
   }
 
   /** The next answer. @throws why the thread is gone */
@@ -136,4 +143,4 @@ export const crashed = (why: string): StepError =>
   new StepError('SANDBOX_CRASHED', `the thread of the sandbox was lost: ${why}`, { retryable: true });
 
 const reasonOf = (error: NodeJS.ErrnoException): string =>
-  error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it needed more memory than it may have' : error.message.slice(0, 300);
+  error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it needed more memory than it may have' : clip(error.message, 300);
