@@ -1,5 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { FunctionType } from '../types.ts';
+import { utf8 } from './decode.ts';
 import { functionType, hasType } from './detect.ts';
 import type { CreateInvoker } from './invoker.ts';
 import { allocate, type Machine, one, slice, typeOfFunction, unsigned } from './machine.ts';
@@ -120,12 +121,10 @@ function lift(
   if (length > 0 && free?.params.length === 3) machine.invoke('__wbindgen_free', [pointer | 0, length, 1]);
   else if (length > 0 && free?.params.length === 2) machine.invoke('__wbindgen_free', [pointer | 0, length]);
   if (signature?.results[0]?.kind === 'bytes') return { kind: 'bytes', bytes };
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    return signature?.results[0]?.kind === 'json' ? { kind: 'text', text } : { kind: 'value', value: text };
-  } catch {
+  const text = utf8(bytes);
+  if (text === undefined)
     throw new StepError('RESULT_INVALID', 'the text of the result is not valid UTF-8; use "-> bytes" in the signature');
-  }
+  return signature?.results[0]?.kind === 'json' ? { kind: 'text', text } : { kind: 'value', value: text };
 }
 
 function pairOf(given: ReturnType<Machine['invoke']>): [number, number] {

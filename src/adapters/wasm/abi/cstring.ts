@@ -1,5 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { FunctionType } from '../types.ts';
+import { utf8 } from './decode.ts';
 import type { CreateInvoker } from './invoker.ts';
 import { type Machine, place, release, slice, typeOfFunction, unsigned } from './machine.ts';
 import { mismatch } from './mismatch.ts';
@@ -102,11 +103,10 @@ function lift(
     );
   const bytes = copied(memory.subarray(pointer, end), resultBytesMax);
   if (stated.kind === 'json') return { kind: 'bytes', bytes };
-  try {
-    return { kind: 'value', value: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
-  } catch {
+  const text = utf8(bytes);
+  if (text === undefined)
     throw new StepError('RESULT_INVALID', 'the text of the result is not valid UTF-8; use bytes(N) in the signature');
-  }
+  return { kind: 'value', value: text };
 }
 
 function resultTypes(type: FunctionType, signature: Signature | undefined): NumberType[] {

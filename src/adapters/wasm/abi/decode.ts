@@ -43,9 +43,12 @@ function decodeText(text: string, form: OutputForm): JSONValue | Uint8Array {
   }
 }
 
-function utf8(bytes: Uint8Array): string | undefined {
+const strictText = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Undefined for what is not UTF-8. */
+export function utf8(bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return strictText.decode(bytes);
   } catch {
     return undefined;
   }
@@ -67,21 +70,24 @@ function parsed(text: string): JSONValue {
 function guessed(text: string): JSONValue {
   const first = /^[\s]*(.)/.exec(text)?.[1];
   if (first === undefined || !'{["-0123456789tfn'.includes(first)) return text;
-  try {
-    checkParsedSize(text);
-    JSON.parse(text);
-  } catch (thrown) {
-    if (thrown instanceof StepError) throw thrown;
-    return text;
-  }
+  checkParsedSize(text);
   try {
     return parseStrictJSON(text);
   } catch (thrown) {
-    if (first !== '{' && first !== '[') return text;
+    if ((first !== '{' && first !== '[') || !isLaxJSON(text)) return text;
     throw new StepError(
       'RESULT_INVALID',
       `the result is JSON, but not such that everyone reads alike (${clip(messageOf(thrown), 300)}); correct the module, or use output "text"`,
     );
+  }
+}
+
+function isLaxJSON(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
