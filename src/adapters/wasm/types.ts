@@ -116,14 +116,14 @@ export interface LogLine {
 /** The host's side of one instance: `resolveImports(shape, settings, guest)` in `host/imports.ts` makes it. */
 export interface Host {
   imports: WebAssembly.Imports;
-  /** Standard output so far. */
-  stdout(): Uint8Array;
+  /** A copy of standard output so far. */
+  stdout(): Uint8Array<ArrayBuffer>;
   /** The end of standard error, bounded. */
   stderr(): string;
   /** The first lines that the module logged, bounded. */
   logs(): LogLine[];
-  /** What an Extism plug-in set as its output, and as its error. */
-  output(): Uint8Array;
+  /** What an Extism plug-in set as its output, a copy, and as its error. */
+  output(): Uint8Array<ArrayBuffer>;
   pluginError(): string | undefined;
 }
 

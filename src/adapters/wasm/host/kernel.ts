@@ -125,7 +125,7 @@ export class Kernel {
     return BigInt(this.#output.length);
   }
 
-  output(): Uint8Array {
+  output(): Uint8Array<ArrayBuffer> {
     const { pointer, length } = this.#output;
     return new Uint8Array(this.#bytes.subarray(pointer, pointer + length));
   }

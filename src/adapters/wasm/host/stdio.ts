@@ -75,7 +75,7 @@ export class StandardOutput {
   }
 
   /** What was kept. */
-  bytes(): Uint8Array {
+  bytes(): Uint8Array<ArrayBuffer> {
     return this.#sink === undefined ? new Uint8Array(this.#kept.subarray(0, this.#length)) : new Uint8Array(0);
   }
 }

@@ -1,5 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
-import type { JSONValue } from '../../../lib/json.ts';
+import { isObject, type JSONValue } from '../../../lib/json.ts';
 import { decode } from '../abi/decode.ts';
 import { checkSize, type Outcome, type OutputForm } from '../abi/outcome.ts';
 import type { FromThread } from './messages.ts';
@@ -46,13 +46,16 @@ const isScalar = (value: unknown): boolean =>
   value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 
 export function factsOf(facts: RunFacts): RunFacts {
-  const { fuelUsed, memoryBytes, stdout, stderr, logs } = facts;
+  const { fuelUsed, memoryBytes, stderr, logs } = facts;
   const isSound =
     typeof fuelUsed === 'bigint' &&
     typeof memoryBytes === 'number' &&
-    stdout instanceof Uint8Array &&
     typeof stderr === 'string' &&
-    Array.isArray(logs);
+    Array.isArray(logs) &&
+    logs.every(isLogLine);
   if (!isSound) throw crashed('its answer lacks what was used');
-  return { fuelUsed, memoryBytes, stdout, stderr, logs };
+  return { fuelUsed, memoryBytes, stderr, logs };
 }
+
+const isLogLine = (line: unknown): boolean =>
+  isObject(line) && typeof line.text === 'string' && ['debug', 'info', 'warn', 'error'].includes(String(line.level));

@@ -97,7 +97,6 @@ export class Instance implements Machine {
     return {
       fuelUsed: this.fuelUsed,
       memoryBytes: this.#memory?.buffer.byteLength ?? 0,
-      stdout: this.host.stdout(),
       stderr: this.host.stderr(),
       logs: this.host.logs(),
     };

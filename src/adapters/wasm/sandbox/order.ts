@@ -57,7 +57,6 @@ export interface RunFacts {
   fuelUsed: bigint;
   /** Size of the memory at the end; it never shrinks. */
   memoryBytes: number;
-  stdout: Uint8Array;
   /** The end of it. */
   stderr: string;
   logs: LogLine[];

@@ -5,7 +5,7 @@ import { functionType, hasType } from '../abi/detect.ts';
 import type { Invoker } from '../abi/invoker.ts';
 import { one, typeOfFunction } from '../abi/machine.ts';
 import { mismatch } from '../abi/mismatch.ts';
-import { copied, type Outcome } from '../abi/outcome.ts';
+import { checkSize, type Outcome } from '../abi/outcome.ts';
 import { type CallInput, payloadOf } from '../abi/params.ts';
 import { GuestExit } from '../types.ts';
 import type { Instance } from './instance.ts';
@@ -62,8 +62,8 @@ function runPlugin(instance: Instance, name: string, outputBytesMax: number): Ou
   if (type.params.length > 0)
     throw mismatch(`a function of a plug-in takes no params; this one takes (${type.params.join(', ')})`);
   begin(instance);
-  const code = type.results.length === 0 ? 0 : Number(one(instance.invoke(name, [])));
-  if (type.results.length === 0) instance.invoke(name, []);
+  const given = instance.invoke(name, []);
+  const code = given === undefined ? 0 : Number(one(given));
   const error = instance.host.pluginError();
   if (code !== 0 || error !== undefined)
     throw new StepError(
@@ -79,7 +79,11 @@ function begin(instance: Instance): void {
   if (hasType(functionType(instance.shape, '_initialize'), [], [])) instance.invoke('_initialize', []);
 }
 
-const bytesOf = (bytes: Uint8Array, bytesMax: number): Outcome => ({ kind: 'bytes', bytes: copied(bytes, bytesMax) });
+/** @param bytes a copy already */
+function bytesOf(bytes: Uint8Array<ArrayBuffer>, bytesMax: number): Outcome {
+  checkSize(bytes.length, bytesMax);
+  return { kind: 'bytes', bytes };
+}
 
 /** The bytes of a program's standard input, or of a plug-in's: those that are given for it, or the call's own. */
 export const bytesFor = (given: Uint8Array | undefined, input: CallInput | undefined): Uint8Array => {

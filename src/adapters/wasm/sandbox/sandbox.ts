@@ -8,7 +8,7 @@ import { Pool } from './pool.ts';
 import { type StreamState, streamItems } from './stream.ts';
 import { crashed, type WorkerThread } from './worker-thread.ts';
 
-const noFacts = { fuelUsed: 0n, memoryBytes: 0, stdout: new Uint8Array(0), stderr: '', logs: [] };
+const noFacts = { fuelUsed: 0n, memoryBytes: 0, stderr: '', logs: [] };
 
 /**
  * Runs modules in threads of its own, each call in an instance of its own that nothing survives. The module must come from the rewriter, which

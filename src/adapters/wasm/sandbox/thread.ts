@@ -144,7 +144,7 @@ function guarded(instance: Instance, body: () => void): void {
   }
 }
 
-const noFacts: RunFacts = { fuelUsed: 0n, memoryBytes: 0, stdout: noBytes, stderr: '', logs: [] };
+const noFacts: RunFacts = { fuelUsed: 0n, memoryBytes: 0, stderr: '', logs: [] };
 
 function failed(thrown: unknown, instance: Instance | undefined): void {
   const failure = failureOf(thrown, instance?.remains ?? { stop: 0, stderr: '' });
