@@ -3,9 +3,10 @@
 // Baselines, all in this file: "plain" is how most people write it, "tuned" uses typed arrays, integers and no allocation in loops. Every
 // variant computes the same result, which is checked. Times are medians of rounds in which the variants take turns.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { meter } from '../src/adapters/wasm/meter/meter.ts';
 import * as js from './wasm-kernels-js.ts';
 
 type Call = (...args: number[]) => number | bigint;
@@ -19,15 +20,6 @@ interface Kernel {
 const rounds = 7;
 const file = (path: string): URL => new URL(`../${path}`, import.meta.url);
 
-interface Rewriter {
-  meter(bytes: Uint8Array, policy: object): { bytes: Uint8Array };
-}
-
-async function rewriter(): Promise<Rewriter | undefined> {
-  const url = file('src/adapters/wasm/meter/meter.ts');
-  return existsSync(fileURLToPath(url)) ? ((await import(url.href)) as Rewriter) : undefined;
-}
-
 interface Guest {
   call: (name: string, ...args: number[]) => number | bigint;
   memory: () => ArrayBuffer;
@@ -35,9 +27,9 @@ interface Guest {
 
 const fuel = 2n ** 62n;
 
-function guest(name: string, meter?: (bytes: Uint8Array) => Uint8Array): Guest {
+function guest(name: string, rewrite?: (bytes: Uint8Array) => Uint8Array): Guest {
   const bytes: Uint8Array = readFileSync(fileURLToPath(file(`modules/${name}.wasm`)));
-  const module = new WebAssembly.Module((meter === undefined ? bytes : meter(bytes)) as Uint8Array<ArrayBuffer>);
+  const module = new WebAssembly.Module((rewrite === undefined ? bytes : rewrite(bytes)) as Uint8Array<ArrayBuffer>);
   const refuse = (): never => {
     throw new Error(`${name} refused its arguments`);
   };
@@ -47,7 +39,7 @@ function guest(name: string, meter?: (bytes: Uint8Array) => Uint8Array): Guest {
   const global = (key: string): WebAssembly.Global => exports[key] as WebAssembly.Global;
   return {
     call: (key, ...args) => {
-      if (meter !== undefined) {
+      if (rewrite !== undefined) {
         global('jsonflow:fuel').value = fuel;
         (exports['jsonflow:depth'] as WebAssembly.Global).value = 1_000;
       }
@@ -93,8 +85,8 @@ function wasmMultiply(module: Guest, a: Float64Array, b: Float64Array, n: number
 
 type Meters = Record<string, ((bytes: Uint8Array) => Uint8Array) | undefined>;
 
-const overMeters = (meters: Meters, make: (meter: Meters[string]) => () => string): Record<string, () => string> =>
-  Object.fromEntries(Object.entries(meters).map(([name, meter]) => [name, make(meter)]));
+const overMeters = (meters: Meters, make: (rewrite: Meters[string]) => () => string): Record<string, () => string> =>
+  Object.fromEntries(Object.entries(meters).map(([name, rewrite]) => [name, make(rewrite)]));
 
 function kernels(meters: Meters): Kernel[] {
   const data = new Uint8Array(16 * 1024 * 1024).map((_, at) => at * 31 + (at >> 8));
@@ -115,7 +107,7 @@ function kernels(meters: Meters): Kernel[] {
         'JS plain': () => js.plainHash(data),
         'JS tuned': () => js.tunedHash(data),
         'node:crypto': () => digest(data),
-        ...overMeters(meters, (meter) => wasmHash(guest('crypto_hash', meter), data)),
+        ...overMeters(meters, (rewrite) => wasmHash(guest('crypto_hash', rewrite), data)),
       },
     },
     {
@@ -124,7 +116,7 @@ function kernels(meters: Meters): Kernel[] {
       variants: {
         'JS plain': () => digest(js.plainBlur(pixels, width, height, radius)),
         'JS tuned': () => digest(js.tunedBlur(pixels, width, height, radius)),
-        ...overMeters(meters, (meter) => wasmBlur(guest('image_processor', meter), pixels, width, height, radius)),
+        ...overMeters(meters, (rewrite) => wasmBlur(guest('image_processor', rewrite), pixels, width, height, radius)),
       },
     },
     {
@@ -133,7 +125,7 @@ function kernels(meters: Meters): Kernel[] {
       variants: {
         'JS plain': () => numbers(Float64Array.from(js.plainMultiply(listA, listB).flat())),
         'JS tuned': () => numbers(js.tunedMultiply(a, b, n)),
-        ...overMeters(meters, (meter) => wasmMultiply(guest('matrix_multiply', meter), a, b, n)),
+        ...overMeters(meters, (rewrite) => wasmMultiply(guest('matrix_multiply', rewrite), a, b, n)),
       },
     },
   ];
@@ -162,19 +154,15 @@ function measure({ name, claimed, variants }: Kernel): void {
   console.log(`  ${claimed}×: ${holds('JS plain')} against plain JavaScript, ${holds('JS tuned')} against tuned`);
 }
 
-const found = await rewriter();
 const policy = { memoryPagesMax: 16_384, tableElementsMax: 10_000, callDepthMax: 1_000 };
 const metered =
   (canonicalNaN: boolean) =>
-  (bytes: Uint8Array): Uint8Array => {
-    if (found === undefined) throw new Error('there is no rewriter');
-    return found.meter(bytes, { ...policy, canonicalNaN }).bytes;
-  };
+  (bytes: Uint8Array): Uint8Array =>
+    meter(bytes, { ...policy, canonicalNaN }).bytes;
 const meters: Meters = {
   WASM: undefined,
-  ...(found && { 'WASM, fuel': metered(false), 'WASM, fuel, canonical NaN': metered(true) }),
+  'WASM, fuel': metered(false),
+  'WASM, fuel, canonical NaN': metered(true),
 };
 console.log(`Node ${process.version}, ${availableParallelism()} cores; ms of CPU, median of ${rounds - 1} rounds`);
-if (found === undefined)
-  console.log('The rewriter that meters modules is not there: only unmetered modules are measured.');
 for (const kernel of kernels(meters)) measure(kernel);
