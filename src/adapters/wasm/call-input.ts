@@ -9,16 +9,29 @@ import type { CallInput } from './abi/params.ts';
 
 type Blobs = Pick<AdapterContext, 'blobs'>;
 
+/** What is read for one call: a short text may name the same stored bytes many times. */
+interface Reading extends Blobs {
+  bytesLeft: number;
+}
+
+const reading = ({ blobs }: Blobs): Reading => ({ blobs, bytesLeft: limits.blobBytesMax });
+
 /** What a call is given by `args` or `input`, with bytes in place of `{ "base64": … }` and stored bytes. @throws StepError INVALID_PARAMS */
 export async function callInput({ args, input }: JSONObject, context: Blobs): Promise<CallInput> {
   if (args !== undefined && input !== undefined)
     throw new StepError('INVALID_PARAMS', 'params: give either args or input, not both');
-  if (input !== undefined) return { kind: 'input', value: await withBytes(input, 'params.input', context) };
-  return { kind: 'args', args: (await withBytes(args ?? [], 'params.args', context)) as Value[] };
+  if (input !== undefined) return { kind: 'input', value: await withBytes(input, 'params.input', reading(context)) };
+  const values = await withBytes(args ?? [], 'params.args', reading(context));
+  if (values instanceof Uint8Array)
+    throw new StepError(
+      'INVALID_PARAMS',
+      'params.args must be a list, or an object by names; give bytes as params.input',
+    );
+  return { kind: 'args', args: values as Value[] };
 }
 
 /** A value in which bytes stand as such. */
-async function withBytes(value: JSONValue, path: string, context: Blobs, depth = 0): Promise<Value> {
+async function withBytes(value: JSONValue, path: string, read: Reading, depth = 0): Promise<Value> {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > limits.jsonDepthMax) throw new StepError('INVALID_PARAMS', `${path} is nested too deeply`);
   if (Array.isArray(value)) {
@@ -26,10 +39,14 @@ async function withBytes(value: JSONValue, path: string, context: Blobs, depth =
     if (!value.some((item) => typeof item === 'object' && item !== null)) return value;
     const items: Value[] = [];
     for (const [index, item] of value.entries())
-      items.push(await withBytes(item, `${path}[${index}]`, context, depth + 1));
+      items.push(await withBytes(item, `${path}[${index}]`, read, depth + 1));
     return items;
   }
-  if (isStoredData(value) && value.stored === 'bytes') return storedBytes(value, context, limits.blobBytesMax);
+  if (isStoredData(value) && value.stored === 'bytes') {
+    const bytes = await storedBytes(value, read, read.bytesLeft);
+    read.bytesLeft -= bytes.length;
+    return bytes;
+  }
   const keys = Object.keys(value);
   if (keys.length === 1 && typeof value.base64 === 'string') return fromBase64(value.base64, path);
   const copy: { [key: string]: Value } = {};
@@ -37,7 +54,7 @@ async function withBytes(value: JSONValue, path: string, context: Blobs, depth =
     setOwn(
       copy as JSONObject,
       key,
-      (await withBytes(value[key] ?? null, `${path}.${key}`, context, depth + 1)) as JSONValue,
+      (await withBytes(value[key] ?? null, `${path}.${key}`, read, depth + 1)) as JSONValue,
     );
   return copy;
 }
@@ -45,15 +62,22 @@ async function withBytes(value: JSONValue, path: string, context: Blobs, depth =
 /** @param path of the object, for the error @throws StepError INVALID_PARAMS */
 export function fromBase64(text: string, path: string): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
-  if (bytes.toString('base64').replace(/=+$/, '') !== text.replace(/=+$/, ''))
+  if (unpadded(bytes.toString('base64')) !== unpadded(text))
     throw new StepError('INVALID_PARAMS', `${path}.base64 is not base64`);
   return bytes;
+}
+
+/** No pattern: one tries again from each "=" of a text that holds many. */
+function unpadded(text: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === '=') end -= 1;
+  return text.slice(0, end);
 }
 
 /** Standard input as bytes. */
 export async function stdinOf(value: JSONValue | undefined, context: Blobs): Promise<Uint8Array> {
   if (value === undefined || value === null) return new Uint8Array();
-  const given = await withBytes(value, 'params.wasi.stdin', context);
+  const given = await withBytes(value, 'params.wasi.stdin', reading(context));
   if (given instanceof Uint8Array) return given;
   return Buffer.from(typeof given === 'string' ? given : JSON.stringify(value));
 }
@@ -68,9 +92,11 @@ export async function* itemsOf(input: JSONValue, chunkBytes: number, context: Bl
     if (input.stored === 'ndjson') for await (const rows of readLines(input, context)) yield* rows;
     else for (const { digest } of input.chunks) yield* chunksOf(await context.blobs.get(digest), chunkBytes);
   } else if (Array.isArray(input)) {
-    for (const [index, value] of input.entries()) yield await withBytes(value, `params.input[${index}]`, context);
+    for (const [index, value] of input.entries())
+      yield await withBytes(value, `params.input[${index}]`, reading(context));
   } else {
-    const bytes = typeof input === 'string' ? Buffer.from(input) : await withBytes(input, 'params.input', context);
+    const bytes =
+      typeof input === 'string' ? Buffer.from(input) : await withBytes(input, 'params.input', reading(context));
     if (!(bytes instanceof Uint8Array))
       throw new StepError('INVALID_PARAMS', 'params.input must be a list, a text, { "base64": … } or stored data');
     yield* chunksOf(bytes, chunkBytes);
