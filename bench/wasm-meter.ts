@@ -5,15 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { readModule } from '../src/adapters/wasm/binary/read-module.ts';
 import { shapeOf } from '../src/adapters/wasm/binary/shape.ts';
 import { meter } from '../src/adapters/wasm/meter/meter.ts';
+import { policyLimits } from '../src/adapters/wasm/policy.ts';
 import type { Policy } from '../src/adapters/wasm/types.ts';
 
 const rounds = 7;
-const policy: Policy = {
-  memoryPagesMax: 65_536,
-  tableElementsMax: 10_000_000,
-  callDepthMax: 10_000,
-  canonicalNaN: true,
-};
+const policy: Policy = { ...policyLimits, memoryPagesMax: 65_536, canonicalNaN: true };
 const folder = fileURLToPath(new URL('../modules/', import.meta.url));
 const given = process.argv.slice(2);
 const files =
