@@ -2,6 +2,7 @@ import type { Cursor } from './cursor.ts';
 import { immediate, instructions, MISC, SIMD } from './instructions.ts';
 import { moduleLimits } from './limits.ts';
 import { invalid, unsupported } from './refusal.ts';
+import { valueTypes } from './value-types.ts';
 
 const { immediates } = instructions;
 
@@ -88,12 +89,10 @@ function readBlockForm(cursor: Cursor): number {
   const form = cursor.s33();
   if (form >= 0) return form;
   const type = form + 0x80;
-  if (cursor.position - start === 1 && (type === 0x40 || isValueType(type))) return form;
+  if (cursor.position - start === 1 && (type === 0x40 || valueTypes.has(type))) return form;
   if (type >= 0x63 && type <= 0x7a) throw unsupported('references beyond funcref and externref', rebuild);
   throw invalid(start, 'a block is of no known type');
 }
-
-const isValueType = (type: number): boolean => (type >= 0x7b && type <= 0x7f) || type === 0x70 || type === 0x6f;
 
 function readRareImmediate(cursor: Cursor, opcode: number): number {
   switch (immediates[opcode]) {
@@ -146,7 +145,7 @@ function readSelectTypes(cursor: Cursor): number {
   const start = cursor.position;
   if (cursor.u32() !== 1) throw invalid(start, 'a select must have one type');
   const type = cursor.u8();
-  if (isValueType(type)) return type;
+  if (valueTypes.has(type)) return type;
   throw invalid(start, `0x${type.toString(16)} is not a type of a value`);
 }
 

@@ -1,8 +1,10 @@
+import { clip } from '../../../lib/clip.ts';
 import type { ExternKind, FunctionType, Limits, ModuleImport, ValueType } from '../types.ts';
 import { Cursor } from './cursor.ts';
 import { moduleLimits } from './limits.ts';
 import { multipleMemories, readImmediate, readOpcode } from './read-instruction.ts';
 import { invalid, tooLarge, unsupported } from './refusal.ts';
+import { valueTypes } from './value-types.ts';
 
 /** Where something stands in the bytes. */
 interface Span {
@@ -28,7 +30,7 @@ interface RawExport {
   index: number;
 }
 
-/** A table or a memory with the place of its limits. */
+/** A table or a memory. */
 export interface Limited {
   limits: Limits;
   /** Of the type of elements; undefined for a memory. */
@@ -41,7 +43,6 @@ export interface ParsedModule {
   types: FunctionType[];
   imports: ModuleImport[];
   importedFunctions: number;
-  importedGlobals: number;
   /** Type of each function, imported ones first. */
   functionTypes: number[];
   tables: Limited[];
@@ -73,15 +74,6 @@ const { type, global, start, element, code, data, dataCount } = sectionIds;
 /** The order in which sections must stand. */
 const order = [type, 2, 3, 4, 5, 13, global, 7, start, element, dataCount, code, data];
 
-const valueTypes = new Map<number, ValueType>([
-  [0x7f, 'i32'],
-  [0x7e, 'i64'],
-  [0x7d, 'f32'],
-  [0x7c, 'f64'],
-  [0x7b, 'v128'],
-  [0x70, 'funcref'],
-  [0x6f, 'externref'],
-]);
 const kinds: readonly ExternKind[] = ['func', 'table', 'memory', 'global', 'tag'];
 
 /** @throws StepError MODULE_INVALID with the offset, MODULE_UNSUPPORTED, MODULE_TOO_LARGE */
@@ -90,7 +82,7 @@ export function readModule(bytes: Uint8Array): ParsedModule {
     throw tooLarge(`the module has ${bytes.length} bytes; at most ${moduleLimits.sizeBytes} are allowed`);
   checkHeader(bytes);
   const module: ParsedModule = {
-    ...{ bytes, types: [], imports: [], importedFunctions: 0, importedGlobals: 0, functionTypes: [] },
+    ...{ bytes, types: [], imports: [], importedFunctions: 0, functionTypes: [] },
     ...{ tables: [], memories: [], globalCount: 0, exports: [], start: undefined, bodies: [] },
     ...{ sections: new Map(), customs: [] },
   };
@@ -204,7 +196,6 @@ function readImports(cursor: Cursor, module: ParsedModule): void {
       readValueType(cursor);
       cursor.u8();
       module.globalCount += 1;
-      module.importedGlobals += 1;
     } else throw unsupported('exception handling', 'Build it without exceptions.');
     module.imports.push(item);
   }
@@ -311,7 +302,7 @@ function readExports(cursor: Cursor, module: ParsedModule): void {
   for (let left = cursor.count(moduleLimits.exports, 3, 'exports'); left > 0; left -= 1) {
     const at = cursor.position;
     const name = cursor.name(moduleLimits.nameBytes);
-    if (names.has(name)) throw invalid(at, `two exports have the name ${JSON.stringify(name)}`);
+    if (names.has(name)) throw invalid(at, `two exports have the name ${JSON.stringify(clip(name, 100))}`);
     if (name.startsWith('jsonflow:')) throw invalid(at, 'an export has a name that begins with "jsonflow:"');
     names.add(name);
     const kind = kinds[cursor.u8()];

@@ -1,19 +1,8 @@
 import type { ParsedModule } from '../binary/read-module.ts';
+import { valueBytes } from '../binary/value-types.ts';
 import type { FunctionType, ValueType } from '../types.ts';
+import { stops } from './stops.ts';
 import { Writer } from './writer.ts';
-
-export const valueBytes: Readonly<Record<ValueType, number>> = {
-  i32: 0x7f,
-  i64: 0x7e,
-  f32: 0x7d,
-  f64: 0x7c,
-  v128: 0x7b,
-  funcref: 0x70,
-  externref: 0x6f,
-};
-
-/** Why the rewriter's own code stopped, as bits of `jsonflow:stop`. */
-export const stopBits = { fuel: 1, depth: 2, memoryGrow: 256, tableGrow: 512 } as const;
 
 const op = {
   unreachable: 0x00,
@@ -133,10 +122,10 @@ export class Layout {
       body((to) => {
         // All is used: so the amount does not depend on how much the last block wanted.
         to.byte(op.i64, 0, op.globalSet).u32(fuel);
-        raise(to, stopBits.fuel).byte(op.unreachable);
+        raise(to, stops.fuel).byte(op.unreachable);
       }),
       body((to) => {
-        raise(to, stopBits.depth).byte(op.unreachable);
+        raise(to, stops.depth).byte(op.unreachable);
       }),
       body((to) => {
         this.charge(to, (units) => units.byte(op.get, 0, op.extendU, op.get, 1, op.extendU, op.i64ShrU));

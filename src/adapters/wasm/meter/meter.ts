@@ -4,8 +4,9 @@ import { moduleLimits } from '../binary/limits.ts';
 import { type Limited, type ParsedModule, readModule, sectionIds } from '../binary/read-module.ts';
 import { tooLarge } from '../binary/refusal.ts';
 import { shapeOf } from '../binary/shape.ts';
+import { valueBytes } from '../binary/value-types.ts';
 import type { ModuleShape, Policy } from '../types.ts';
-import { Layout, valueBytes } from './layout.ts';
+import { Layout } from './layout.ts';
 import { BodyRewriter } from './rewrite-body.ts';
 import { Writer } from './writer.ts';
 
@@ -19,7 +20,7 @@ export interface Metered {
 
 /**
  * Rewrites a module so that it can't run beyond its limits, and runs alike on every machine. It gets these exports: `jsonflow:fuel` (i64, what is left),
- * `jsonflow:depth` (i32, what is left), `jsonflow:stop` (i32, why it stopped: see `stopBits`), `jsonflow:start` (its start function, which
+ * `jsonflow:depth` (i32, what is left), `jsonflow:stop` (i32, why it stopped: see `stops`), `jsonflow:start` (its start function, which
  * then does not run by itself), `jsonflow:memory` (its memory, where that is not exported as `memory`). Custom sections go, but for names.
  *
  * The result is not validated: whoever compiles it does that.

@@ -4,8 +4,9 @@ import { moduleLimits } from '../binary/limits.ts';
 import { readImmediate, readOpcode } from '../binary/read-instruction.ts';
 import { checkIndex, type FunctionBody, type ParsedModule } from '../binary/read-module.ts';
 import { invalid } from '../binary/refusal.ts';
-import { type Layout, stopBits } from './layout.ts';
+import type { Layout } from './layout.ts';
 import { measure } from './measure.ts';
+import { stops } from './stops.ts';
 import type { Writer } from './writer.ts';
 
 /** Locals and operands that make a call as heavy as another call. */
@@ -42,7 +43,8 @@ const floats = {
     choose: [0xfd, 82],
   },
 } as const;
-/** Bytes of a number. */
+
+/** Bytes that a number takes as LEB128. */
 function lengthOf(value: number): number {
   let length = 1;
   for (let left = value >>> 7; left > 0; left >>>= 7) length += 1;
@@ -63,7 +65,7 @@ export class BodyRewriter {
   readonly #type: number;
   readonly #cursor: Cursor;
   readonly #out: Writer;
-  /** Whether each open block was reached at all. */
+  /** Of each open block, whether it was reached at all. */
   readonly #frames: boolean[] = [];
   readonly #localsMax: number;
   /** Types of added locals, in order. */
@@ -282,7 +284,7 @@ export class BodyRewriter {
     this.#flush(at);
     this.#out.byte(0x10).u32(this.#layout.growing);
     this.#flush(this.#cursor.position);
-    this.#noteGrowth(stopBits.memoryGrow);
+    this.#noteGrowth(stops.memory);
   }
 
   #bulk(opcode: number, at: number): void {
@@ -291,7 +293,7 @@ export class BodyRewriter {
     this.#out.byte(0x10).u32(this.#layout.bulk);
     if (opcode !== tableGrow) return;
     this.#flush(this.#cursor.position);
-    this.#noteGrowth(stopBits.tableGrow);
+    this.#noteGrowth(stops.table);
   }
 
   #noteGrowth(bit: number): void {

@@ -1,10 +1,9 @@
 import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { stops } from '../meter/stops.ts';
 import { GuestExit } from '../types.ts';
 import type { Failure } from './messages.ts';
 
-/** Why the rewriter's code stopped, and what the policy refused before; see the rewriter's contract. */
-export const stops = { fuel: 1, depth: 2, memory: 256, table: 512 } as const;
 const framesMax = 16;
 const nameMax = 100;
 const stderrMax = 1_000;

@@ -1,8 +1,9 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { Machine } from '../abi/machine.ts';
 import type { WasmNumber } from '../abi/numbers.ts';
+import { stops } from '../meter/stops.ts';
 import type { Guest, Host, HostSettings, ModuleShape, Policy } from '../types.ts';
-import { outOfFuel, type Remains, stops } from './failure.ts';
+import { outOfFuel, type Remains } from './failure.ts';
 import type { RunFacts } from './order.ts';
 
 /** Makes the host's side of an instance: `resolveImports` of `host/imports.ts`. */
