@@ -1,3 +1,4 @@
+import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { GuestExit, type LogLine } from '../types.ts';
 import type { HostFunctions, HostState } from './state.ts';
@@ -14,8 +15,8 @@ function text(host: HostState, pointer: number): string {
 }
 
 function abort(host: HostState, message: number, file: number, line: number, column: number): never {
-  const why = message === 0 ? '' : `: ${text(host, message).slice(0, 1000).toWellFormed()}`;
-  const where = file === 0 ? '' : ` (${text(host, file).slice(0, 200).toWellFormed()}:${line >>> 0}:${column >>> 0})`;
+  const why = message === 0 ? '' : `: ${clip(text(host, message), 1000)}`;
+  const where = file === 0 ? '' : ` (${clip(text(host, file), 200)}:${line >>> 0}:${column >>> 0})`;
   throw new StepError('WASM_EXITED', `the module aborted${why}${where}`);
 }
 

@@ -1,12 +1,10 @@
+import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { HostFunction, HostState } from './state.ts';
 
 function thrown(host: HostState, pointer: number, length: number): never {
   const bytes = Buffer.from(host.memory.at(pointer, length >>> 0).subarray(0, 4000));
-  throw new StepError(
-    'WASM_EXITED',
-    `the module threw an error: ${bytes.toString('utf8').slice(0, 1000).toWellFormed()}`,
-  );
+  throw new StepError('WASM_EXITED', `the module threw an error: ${clip(bytes.toString('utf8'), 1000)}`);
 }
 
 /** The few imports of wasm-bindgen that need no JavaScript of the module's own. Newer versions add a hash to the names. */

@@ -1,3 +1,4 @@
+import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { GuestExit, type LogLine } from '../types.ts';
 import { emscriptenTimeFunctions } from './emscripten-time.ts';
@@ -32,10 +33,10 @@ const thrown = (): never => {
 };
 
 function asserted(host: HostState, condition: number, file: number, line: number, name: number): never {
-  const at = `${text(host, file).slice(0, 200)}:${line >>> 0}${name === 0 ? '' : `, ${text(host, name).slice(0, 200)}`}`;
+  const at = `${clip(text(host, file), 200)}:${line >>> 0}${name === 0 ? '' : `, ${clip(text(host, name), 200)}`}`;
   throw new StepError(
     'WASM_EXITED',
-    `the module aborted: assertion failed: ${text(host, condition).slice(0, 1000)} (${at})`.toWellFormed(),
+    `the module aborted: assertion failed: ${clip(text(host, condition), 1000)} (${at})`,
   );
 }
 

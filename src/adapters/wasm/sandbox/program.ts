@@ -1,3 +1,4 @@
+import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { finishBuffer } from '../abi/buffer.ts';
 import { invokerOf } from '../abi/choose.ts';
@@ -68,7 +69,7 @@ function runPlugin(instance: Instance, name: string, outputBytesMax: number): Ou
   if (code !== 0 || error !== undefined)
     throw new StepError(
       'WASM_EXITED',
-      `the plug-in failed with code ${code}${error === undefined ? '' : `: ${error}`}`,
+      `the plug-in failed with code ${code}${error === undefined ? '' : `: ${clip(error, 1000)}`}`,
     );
   return bytesOf(instance.host.output(), outputBytesMax);
 }
