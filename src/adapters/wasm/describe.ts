@@ -15,9 +15,7 @@ export function describe(shape: ModuleShape): Description {
   return {
     abi: abiOf(shape),
     toolchain: toolchainOf(shape),
-    exports: shape.exports
-      .filter(({ name }) => !name.startsWith('jsonflow:'))
-      .map((item) => ({ name: item.name, kind: item.kind, ...signed(item) })),
+    exports: shape.exports.map((item) => ({ name: item.name, kind: item.kind, ...signed(item) })),
     imports: shape.imports.map((item) => ({ module: item.module, name: item.name, kind: item.kind, ...signed(item) })),
     memory: memory === undefined ? null : { min_pages: memory.min, max_pages: memory.max ?? null },
   };

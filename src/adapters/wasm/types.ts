@@ -53,7 +53,7 @@ export interface ModuleShape {
 export interface Policy {
   /** Pages of 64 KiB that the memory may grow to. */
   memoryPagesMax: number;
-  /** Elements that each table may grow to. */
+  /** Elements that all tables may have together: what they don't begin with is shared out equally, as room to grow. */
   tableElementsMax: number;
   /** Weight of the calls that may be open at once; a call weighs 1 and more with many locals. */
   callDepthMax: number;

@@ -28,6 +28,8 @@ export const allocOf = (shape: ModuleShape): string | undefined =>
  * How a module's values cross its border, from its imports and exports alone. A module with `alloc` and `process` of the documented types
  * counts as `buffer` even where AssemblyScript's runtime is exported too: whoever writes these two means them.
  *
+ * `wasi_unstable` counts as WASI so that its imports are refused, which says what to do, and not the want of a function's name.
+ *
  * @throws StepError MODULE_UNSUPPORTED for Go's `js/wasm`
  */
 export function detectAbi(shape: ModuleShape): Abi {

@@ -16,18 +16,13 @@ export interface Machine {
   global(name: string): WasmNumber | undefined;
 }
 
-/** The rewriter's own exports. */
-const isOwnExport = (name: string): boolean => name.startsWith('jsonflow:');
-
 const listedMax = 20;
 
 /** @throws StepError FUNCTION_NOT_FOUND, with the functions that there are */
 export function typeOfFunction(shape: ModuleShape, name: string): FunctionType {
   const type = functionType(shape, name);
-  if (type !== undefined && !isOwnExport(name)) return type;
-  const names = shape.exports
-    .filter((item) => item.kind === 'func' && !isOwnExport(item.name))
-    .map((item) => item.name);
+  if (type !== undefined) return type;
+  const names = shape.exports.filter((item) => item.kind === 'func').map((item) => item.name);
   const guess = closest(name, names);
   const list = names
     .slice(0, listedMax)
