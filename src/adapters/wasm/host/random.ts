@@ -1,19 +1,33 @@
 import { type Cipheriv, createCipheriv, createHash } from 'node:crypto';
 
+const zeros = new Uint8Array(4096);
+
 /** Bytes that follow from a seed: the key stream of AES-256-CTR under SHA-256 of the seed, from block 0. */
 export class SeededRandom {
   readonly #seed: string;
   #cipher: Cipheriv | undefined;
+  /** Made ahead: a call of the cipher costs far more than a number from it. */
+  #ready = new Uint8Array(0);
+  #at = 0;
 
   constructor(seed: string) {
     this.#seed = seed;
   }
 
   fill(bytes: Uint8Array): void {
+    for (let filled = 0; filled < bytes.length; ) {
+      if (this.#at === this.#ready.length) this.#refill();
+      const part = this.#ready.subarray(this.#at, this.#at + bytes.length - filled);
+      bytes.set(part, filled);
+      filled += part.length;
+      this.#at += part.length;
+    }
+  }
+
+  #refill(): void {
     this.#cipher ??= createCipheriv('aes-256-ctr', createHash('sha256').update(this.#seed).digest(), Buffer.alloc(16));
-    const chunk = Buffer.alloc(Math.min(bytes.length, 65_536));
-    for (let at = 0; at < bytes.length; at += chunk.length)
-      bytes.set(this.#cipher.update(chunk.subarray(0, Math.min(chunk.length, bytes.length - at))), at);
+    this.#ready = this.#cipher.update(zeros);
+    this.#at = 0;
   }
 
   u32(): number {
