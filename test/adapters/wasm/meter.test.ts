@@ -155,6 +155,10 @@ describe('limits', () => {
     assert.throws(() => meter(source, { ...policy, memoryPagesMax: 0 }), { code: 'MEMORY_LIMIT' });
     assert.throws(() => meter(source, { ...policy, tableElementsMax: 9 }), { code: 'TABLE_LIMIT' });
   });
+
+  it('refuse a module that is too large, wherever it comes from', () => {
+    assert.throws(() => meter(new Uint8Array(64 * 1024 * 1024 + 1), policy), { code: 'MODULE_TOO_LARGE' });
+  });
 });
 
 it('the start function runs when it is called, and no sooner', () => {

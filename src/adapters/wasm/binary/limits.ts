@@ -1,6 +1,6 @@
 /** What a module may have at most, below what V8 takes, so that no module costs much before it is refused. */
 export const moduleLimits = {
-  sizeBytes: 256 * 1024 * 1024,
+  sizeBytes: 64 * 1024 * 1024,
   types: 100_000,
   paramsOfType: 1000,
   resultsOfType: 1000,
