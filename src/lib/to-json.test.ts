@@ -28,6 +28,11 @@ test('what has one JSON form is converted', () => {
   assert.equal(JSON.stringify(own), '{"__proto__":{"a":1}}');
 });
 
+test('a number that is written with an exponent passes, as everywhere else', () => {
+  for (const value of [1e300, -1e21, 5e-324, Number.MAX_VALUE]) assert.equal(toJSON(value), value);
+  for (const value of [2 ** 53, 999999999999999900000]) assert.throws(() => toJSON(value), JSONFlowError);
+});
+
 test('what is not JSON is refused with its path', () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;

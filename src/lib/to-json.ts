@@ -1,3 +1,4 @@
+import { isSoundNumber } from './canonical.ts';
 import { JSONFlowError } from './errors.ts';
 import { type JSONValue, setOwn } from './json.ts';
 import type { SizeBudget } from './size-budget.ts';
@@ -47,7 +48,8 @@ function convert(value: unknown, budget: SizeBudget, path: (string | number)[]):
 
 function convertNumber(value: number, path: (string | number)[]): number {
   if (!Number.isFinite(value)) return refuse(`the number ${value}`, path);
-  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return refuse('an integer beyond 2^53', path);
+  // Beyond 10^21 it is written with an exponent, and nobody takes it for an exact one.
+  if (!isSoundNumber(value)) return refuse('an integer beyond 2^53', path);
   return value;
 }
 
