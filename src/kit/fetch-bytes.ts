@@ -1,6 +1,6 @@
 import { StepError } from '../lib/errors.ts';
 import type { Egress, Reach } from '../ports/egress.ts';
-import { hostOf, parseUrl, shownUrl } from './url.ts';
+import { hostOf, shownUrl } from './url.ts';
 
 export interface FetchOptions {
   egress: Egress;
@@ -20,7 +20,9 @@ const redirects = [301, 302, 303, 307, 308];
  * @throws StepError INVALID_PARAMS, EGRESS_DENIED, FETCH_FAILED (retryable where another try may help), the signal's reason
  */
 export async function fetchBytes(text: string, options: FetchOptions): Promise<Uint8Array> {
-  let url = parseUrl(text, options.name);
+  // An @ in the path is no mistake here: registries of packages have versions behind it.
+  let url = URL.parse(text);
+  if (url === null) throw new StepError('INVALID_PARAMS', `${options.name} is not a URL`);
   for (let hop = 0; hop <= redirectsMax; hop += 1) {
     const answer = await fetchOnce(url, options);
     if (answer instanceof Uint8Array) return answer;
