@@ -1,4 +1,6 @@
+import { clip } from '../lib/clip.ts';
 import { StepError } from '../lib/errors.ts';
+import { closest } from '../lib/suggest.ts';
 
 /** The URL of a connection, as far as it may be shown: without credentials and without parameters. */
 export function shownUrl(url: URL): string {
@@ -25,3 +27,23 @@ export function parseUrl(text: string, name: string): URL {
 
 /** Host of a URL without brackets, for sockets. */
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
+
+/** Host and port, as in a URL. @param host without brackets */
+export const shownServer = ({ host, port }: { host: string; port: number }): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/**
+ * Refuses a parameter of a connection's URL that nobody reads: one that is misspelt may have asked for TLS.
+ * @param name of the param that holds the URL, for the error @throws StepError INVALID_PARAMS
+ */
+export function knownParameters(url: URL, known: readonly string[], name: string): void {
+  for (const given of url.searchParams.keys()) {
+    if (known.includes(given)) continue;
+    const meant = closest(given, known);
+    const hint = meant === undefined ? '' : `did you mean ${meant}? `;
+    throw new StepError(
+      'INVALID_PARAMS',
+      `${name}: its parameter ${clip(given, 64)} is unknown; ${hint}There are ${known.join(', ')}`,
+    );
+  }
+}

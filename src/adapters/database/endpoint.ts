@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Socket, type SocketConnectOpts } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { hostOf } from '../../kit/url.ts';
-import { clip } from '../../lib/clip.ts';
-import { closest } from '../../lib/suggest.ts';
+import { hostOf, shownServer } from '../../kit/url.ts';
 import type { Egress, Reach } from '../../ports/egress.ts';
 import type { Target } from './driver.ts';
-import { invalidParams, SqlFailure } from './errors.ts';
+import { invalidParams, type SqlFailure } from './errors.ts';
 
 /** Where a server is, and how to get there. */
 export interface Endpoint {
@@ -103,28 +101,13 @@ export function tlsOptions({ url, egress, reach }: Target): ConnectionOptions | 
   };
 }
 
-/** Refuses a parameter of the URL that means nothing here: one that is misspelt may have asked for TLS. @throws StepError INVALID_PARAMS */
-export function checkParams(url: URL, known: readonly string[]): void {
-  for (const name of url.searchParams.keys()) {
-    if (known.includes(name)) continue;
-    const guess = closest(name, known);
-    const hint = guess === undefined ? `known are ${known.join(', ')}` : `did you mean ${guess}?`;
-    throw invalidParams(`params.connection has an unknown parameter ${JSON.stringify(clip(name, 100))}; ${hint}`);
-  }
-}
-
 /** Those of TLS, of any server. */
 export const tlsParams = ['sslmode', 'ssl-mode', 'ssl', 'tls', 'sslrootcert', 'sslcert', 'sslkey'];
 
 /** A failure to connect, with where to. */
-export function atEndpoint(failure: SqlFailure, { host, port }: Endpoint, path: string | undefined): SqlFailure {
+export function atEndpoint(failure: SqlFailure, endpoint: Endpoint, path: string | undefined): SqlFailure {
   if (failure.code !== 'CONNECTION_FAILED' && failure.code !== 'TLS_FAILED') return failure;
-  const where = path ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const { kind, effect, state, broken, untouched, retryable } = failure;
-  return new SqlFailure(failure.code, `${failure.message}: ${where}`, {
-    ...{ kind, effect, broken, untouched, retryable, cause: failure },
-    ...(state === undefined ? {} : { state }),
-  });
+  return failure.saying(`${failure.message}: ${path ?? shownServer(endpoint)}`);
 }
 
 /** User, password and database of a URL, decoded. @throws StepError INVALID_PARAMS */

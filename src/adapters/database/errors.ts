@@ -38,6 +38,18 @@ export class SqlFailure extends StepError {
     this.broken = options.broken ?? false;
     this.untouched = options.untouched ?? false;
   }
+
+  /** The same failure in other words. */
+  saying(message: string): SqlFailure {
+    const { code, kind, retryable, effect, state, broken, untouched } = this;
+    return new SqlFailure(code, message, { kind, retryable, effect, state, broken, untouched, cause: this });
+  }
 }
 
 export const invalidParams = (message: string): StepError => new StepError('INVALID_PARAMS', message);
+
+/** A server may bind anything to a placeholder that has no value. @param written how placeholders are written here */
+export const wrongCount = (placeholders: number, values: number, written: string): StepError =>
+  invalidParams(
+    `params.params has ${values} values, but params.query ${placeholders} placeholders, which are written ${written} here`,
+  );

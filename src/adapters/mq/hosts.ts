@@ -1,8 +1,4 @@
-import { clip } from '../../lib/clip.ts';
 import { StepError } from '../../lib/errors.ts';
-import { closest } from '../../lib/suggest.ts';
-
-export const shownServer = ({ host, port }: Server): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 export interface Server {
   host: string;
@@ -35,18 +31,6 @@ function serverOf(text: string, defaultPort: number): Server {
   const port = Number(match?.[3] ?? defaultPort);
   if (host !== undefined && port > 0 && port < 65_536) return { host, port };
   throw new StepError('INVALID_PARAMS', 'params.broker: a host in it is not of the form host:port');
-}
-
-/** @throws StepError INVALID_PARAMS where the URL has parameters that nobody reads */
-export function knownParameters(url: URL, known: readonly string[]): void {
-  for (const name of url.searchParams.keys())
-    if (!known.includes(name)) {
-      const meant = closest(name, known);
-      throw new StepError(
-        'INVALID_PARAMS',
-        `params.broker: its parameter ${clip(name, 64)} is unknown; ${meant === undefined ? '' : `did you mean ${meant}? `}There are ${known.join(', ')}`,
-      );
-    }
 }
 
 /** User and password of a URL, decoded. @throws StepError INVALID_PARAMS */

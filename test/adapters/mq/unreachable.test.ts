@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { freePorts } from '../../../scripts/servers/ports.ts';
 import { StepError } from '../../../src/lib/errors.ts';
 import { stepsOf } from './steps.ts';
 
@@ -27,19 +28,9 @@ for (const scheme of ['amqps', 'kafkas', 'tls', 'rediss'])
     assert.doesNotMatch(message, /ca\.pem/);
   });
 
-/** A port of loopback at which nothing listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 for (const scheme of ['amqp', 'kafka', 'nats', 'redis'])
   test(`${scheme}: where nothing listens, the error names host, port and reason`, async () => {
-    const port = await closedPort();
+    const [port] = await freePorts(1);
     const { code, message, retryable } = await failureOf(`${scheme}://user:Canary77@127.0.0.1:${port}`);
     assert.deepEqual([code, retryable], ['CONNECTION_FAILED', true], message);
     assert.match(message, new RegExp(`127\\.0\\.0\\.1:${port}: .*nothing listens there \\(ECONNREFUSED\\)`));

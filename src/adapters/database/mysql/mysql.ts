@@ -1,11 +1,10 @@
 import type { Connection, ConnectionOptions } from 'mysql2';
-import { shownUrl } from '../../../kit/url.ts';
+import { knownParameters, shownUrl } from '../../../kit/url.ts';
 import { cancellable } from '../cancellable.ts';
 import type { Driver, Target } from '../driver.ts';
 import {
   atEndpoint,
   checkEndpoint,
-  checkParams,
   credentialsOf,
   type Endpoint,
   endpointOf,
@@ -68,7 +67,7 @@ export async function openMysql(target: Target): Promise<Driver> {
 
 function planOf(target: Target): Plan {
   const { url } = target;
-  checkParams(url, [...tlsParams, 'socket', 'socketPath']);
+  knownParameters(url, [...tlsParams, 'socket', 'socketPath'], 'params.connection');
   const endpoint = endpointOf(target, 'mysql', 3306);
   const path = url.searchParams.get('socket') ?? url.searchParams.get('socketPath') ?? undefined;
   const { user, password, database } = credentialsOf(url);

@@ -1,13 +1,12 @@
 import { userInfo } from 'node:os';
 import type { ConnectionOptions } from 'node:tls';
 import type { Client, ClientConfig } from 'pg';
-import { shownUrl } from '../../../kit/url.ts';
+import { knownParameters, shownUrl } from '../../../kit/url.ts';
 import { cancellable } from '../cancellable.ts';
 import type { Driver, Target } from '../driver.ts';
 import {
   atEndpoint,
   checkEndpoint,
-  checkParams,
   credentialsOf,
   type Endpoint,
   endpointOf,
@@ -15,6 +14,7 @@ import {
   tlsOptions,
   tlsParams,
 } from '../endpoint.ts';
+import { invalidParams } from '../errors.ts';
 import { ConnectionPool } from '../pool.ts';
 import type { Lease, Session, SqlServer } from '../sql/session.ts';
 import { createSqlDriver } from '../sql/sql-driver.ts';
@@ -71,10 +71,14 @@ export async function openPostgres(target: Target): Promise<Driver> {
 
 function planOf(target: Target): Plan {
   const { url, reach } = target;
-  checkParams(url, [...tlsParams, 'host', 'application_name', 'options']);
+  knownParameters(url, [...tlsParams, 'host', 'application_name', 'options'], 'params.connection');
   const endpoint = endpointOf(target, 'postgres', 5432);
   const folder = url.searchParams.get('host');
-  const path = folder?.startsWith('/') === true ? `${folder}/.s.PGSQL.${endpoint.port}` : undefined;
+  if (folder !== null && !folder.startsWith('/'))
+    throw invalidParams(
+      'params.connection: its parameter host names the folder of a Unix socket; a server stands before the path',
+    );
+  const path = folder !== null ? `${folder}/.s.PGSQL.${endpoint.port}` : undefined;
   const { user, password, database } = credentialsOf(url);
   const tls = path === undefined ? tlsOptions(target) : undefined;
   // As psql does; but whom this node runs as is not told to a stranger's server.

@@ -1,8 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { knownParameters } from '../../../kit/url.ts';
 import { cancellable } from '../cancellable.ts';
 import type { Driver, Target } from '../driver.ts';
-import { checkParams } from '../endpoint.ts';
 import { invalidParams, SqlFailure } from '../errors.ts';
 import { ConnectionPool } from '../pool.ts';
 import type { Lease, Session, SqlServer } from '../sql/session.ts';
@@ -19,7 +19,7 @@ const busyMs = 5_000;
 /** SQLite through `node:sqlite`: `sqlite:/path/to/file.db`, `sqlite:file.db` from the node's working directory; `?journal_mode=delete`. */
 export async function openSqlite(target: Target): Promise<Driver> {
   const path = pathOf(target);
-  checkParams(target.url, ['journal_mode']);
+  knownParameters(target.url, ['journal_mode'], 'params.connection');
   const journal = target.url.searchParams.get('journal_mode')?.toLowerCase() ?? 'wal';
   if (!journals.has(journal))
     throw invalidParams(`params.connection: journal_mode must be one of ${[...journals].join(', ')}`);
@@ -47,16 +47,24 @@ export async function openSqlite(target: Target): Promise<Driver> {
     close: () => pool.close(),
   };
   const driver = createSqlDriver(server, target);
+  // SQLite would make the file, and then find no table in it.
+  const found = (): void => {
+    if (!existsSync(path))
+      throw new SqlFailure('CONNECTION_FAILED', `there is no SQLite database ${path}; a write or a migration makes it`);
+  };
   return {
     ...driver,
     async query(params, call) {
-      // SQLite would make the file, and then find no table in it.
-      if (!existsSync(path))
-        throw new SqlFailure(
-          'CONNECTION_FAILED',
-          `there is no SQLite database ${path}; a write or a migration makes it`,
-        );
+      found();
       return driver.query(params, call);
+    },
+    async transaction(params, call) {
+      if (call.options.read_only === true) found();
+      return driver.transaction(params, call);
+    },
+    async ping() {
+      found();
+      return driver.ping();
     },
   };
 }

@@ -1,5 +1,6 @@
+import { shownServer } from '../../../kit/url.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
-import { type Server, shownServer } from '../hosts.ts';
+import type { Server } from '../hosts.ts';
 import { reasonOf } from '../reasons.ts';
 
 interface KafkaFault {

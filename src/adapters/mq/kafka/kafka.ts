@@ -1,4 +1,5 @@
 import { abortable } from '../../../kit/abortable.ts';
+import { shownServer } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import type {
@@ -12,7 +13,6 @@ import type {
   Subscription,
 } from '../broker.ts';
 import { batchBytesOf, heldBytesOf } from '../gathering.ts';
-import { shownServer } from '../hosts.ts';
 import { type Dependencies, groupBatch, replayBatch } from './batch.ts';
 import { Cluster } from './cluster.ts';
 import { type KafkaModule, loadKafka } from './connections.ts';

@@ -1,5 +1,6 @@
+import { knownParameters } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { credentialsOf, knownParameters, type Server, serversOf } from '../hosts.ts';
+import { credentialsOf, type Server, serversOf } from '../hosts.ts';
 
 export interface KafkaTarget {
   /** Brokers to begin with, at least one; the others are learnt from them. */
@@ -17,7 +18,7 @@ const mechanisms = new Map([
 
 /** @throws StepError INVALID_PARAMS */
 export function kafkaTarget(url: URL): KafkaTarget {
-  knownParameters(url, ['sasl', 'servers', 'cacert', 'cert', 'key', 'servername']);
+  knownParameters(url, ['sasl', 'servers', 'cacert', 'cert', 'key', 'servername'], 'params.broker');
   const sasl = saslOf(url);
   return {
     servers: serversOf(url, defaultPort),

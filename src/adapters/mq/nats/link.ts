@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import type { Authenticator, ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
 import { abortable } from '../../../kit/abortable.ts';
+import { knownParameters, shownServer } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { Address } from '../../../ports/egress.ts';
 import type { BrokerTarget } from '../broker.ts';
-import { credentialsOf, knownParameters, type Server, serversOf, shownServer } from '../hosts.ts';
+import { credentialsOf, type Server, serversOf } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
 import { within } from '../waiting.ts';
 import { connectError } from './errors.ts';
@@ -32,6 +33,7 @@ const closeMs = 1_000;
 /** A server that answers none of two pings counts as gone: half-open connections say nothing themselves. */
 const pingIntervalMs = 15_000;
 const defaultPort = 4222;
+const parameters = ['servers', 'creds', 'jwt', 'nkey', 'cacert', 'cert', 'key', 'servername', 'tls_first'];
 
 /**
  * One connection to a server, opened when first needed and again after it was lost. The client does not reconnect by itself, and
@@ -45,17 +47,7 @@ export class Link {
 
   /** @throws StepError INVALID_PARAMS */
   constructor(target: BrokerTarget) {
-    knownParameters(target.url, [
-      'servers',
-      'creds',
-      'jwt',
-      'nkey',
-      'cacert',
-      'cert',
-      'key',
-      'servername',
-      'tls_first',
-    ]);
+    knownParameters(target.url, parameters, 'params.broker');
     this.#target = target;
     this.#servers = serversOf(target.url, defaultPort);
   }

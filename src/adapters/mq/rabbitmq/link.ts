@@ -1,10 +1,9 @@
 import { once } from 'node:events';
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import { abortable } from '../../../kit/abortable.ts';
-import { hostOf } from '../../../kit/url.ts';
+import { hostOf, knownParameters, shownServer } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
-import { knownParameters, shownServer } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
 import { within } from '../waiting.ts';
 import { channelError, connectError } from './errors.ts';
@@ -141,7 +140,7 @@ async function connectTo(target: BrokerTarget, purpose: string, closing: AbortSi
   const scheme = secure ? 'amqps' : 'amqp';
   const host = hostOf(url) || 'localhost';
   const port = url.port === '' ? (secure ? 5671 : 5672) : Number(url.port);
-  knownParameters(url, ['heartbeat', 'cacert', 'cert', 'key', 'servername']);
+  knownParameters(url, ['heartbeat', 'cacert', 'cert', 'key', 'servername'], 'params.broker');
   const heartbeat = Number(url.searchParams.get('heartbeat') ?? heartbeatSeconds);
   if (!Number.isInteger(heartbeat) || heartbeat < 1 || heartbeat > 3_600)
     throw new StepError('INVALID_PARAMS', 'params.broker: heartbeat must be whole seconds from 1 to 3600');

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { createClient } from 'redis';
 import { abortable } from '../../../kit/abortable.ts';
-import { hostOf } from '../../../kit/url.ts';
+import { hostOf, knownParameters, shownServer } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { BrokerTarget } from '../broker.ts';
-import { knownParameters } from '../hosts.ts';
 import { tlsOptions } from '../tls.ts';
 import { redisError } from './errors.ts';
 
@@ -113,11 +112,7 @@ export class Link {
     } catch (thrown) {
       this.#drop(client);
       either.throwIfAborted();
-      throw redisError(
-        thrown,
-        `Redis at ${this.#target.url.hostname || 'localhost'}:${this.#target.url.port || 6379}`,
-        'CONNECTION_FAILED',
-      );
+      throw redisError(thrown, `Redis at ${shownServer(serverOf(this.#target.url))}`, 'CONNECTION_FAILED');
     }
     return client;
   }
@@ -142,14 +137,18 @@ const send = (client: Client, args: readonly Argument[]): Promise<Reply> => clie
 
 const closed = (): StepError => new StepError('CONNECTION_FAILED', 'the connection to Redis has been closed');
 
+const serverOf = (url: URL): { host: string; port: number } => ({
+  host: hostOf(url) || 'localhost',
+  port: url.port === '' ? 6379 : Number(url.port),
+});
+
 /** @param signal ends connecting */
 async function newClient(target: BrokerTarget, signal: AbortSignal): Promise<Client> {
   const { url, reach, egress } = target;
   const secure = url.protocol === 'rediss:';
   const scheme = secure ? 'rediss' : 'redis';
-  const host = hostOf(url) || 'localhost';
-  const port = url.port === '' ? 6379 : Number(url.port);
-  knownParameters(url, ['cacert', 'cert', 'key', 'servername']);
+  const { host, port } = serverOf(url);
+  knownParameters(url, ['cacert', 'cert', 'key', 'servername'], 'params.broker');
   await abortable(egress.addresses({ scheme, host, port }, reach), signal);
   const tls = secure ? { tls: true as const, ...(await tlsOptions(target)) } : {};
   const { createClient, RESP_TYPES } = await import('redis');
