@@ -6,7 +6,7 @@ import type { Dialect } from './dialect.ts';
 import { tableParts } from './identifier.ts';
 import { columnsOf, conflictOf, fitting, InsertBuilder, type InsertTexts, returningSql } from './insert.ts';
 import { readStatement, writeStatement } from './raw.ts';
-import { selectStatement } from './select.ts';
+import { selectStatement, withOrderHint } from './select.ts';
 import type { Outcome, Session, SqlServer } from './session.ts';
 import type { Statement } from './statement.ts';
 import type { Convert, Tables } from './tables.ts';
@@ -43,7 +43,9 @@ const convertOf = (
 
 /** `db_query` within a transaction. */
 export async function queryWithin(session: Session, params: JSONObject, call: Call, scope: Scope): Promise<JSONObject> {
-  const { rows, fields } = await session.run(await queryStatement(session, params, scope));
+  const { rows, fields } = await session.run(await queryStatement(session, params, scope)).catch((thrown: unknown) => {
+    throw withOrderHint(thrown, params);
+  });
   const sink = new RowSink(call.context, call.options.max_rows);
   await sink.add(rows);
   return queryOutput(params, (await sink.end()) as unknown as JSONObject, fields);

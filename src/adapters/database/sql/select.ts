@@ -1,5 +1,5 @@
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
-import { invalidParams } from '../errors.ts';
+import { invalidParams, SqlFailure } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
 import { quotedName, quotedTable, tableParts } from './identifier.ts';
 import type { Statement } from './statement.ts';
@@ -39,6 +39,19 @@ function orderSql(order: JSONValue, dialect: Dialect): string {
       return `${quotedName(column, `${at}.column`, dialect)} ${direction.toUpperCase()}`;
     })
     .join(', ');
+}
+
+/** What a query threw, with a hint where a column that is not there was to be sorted by and ends like SQL. One may be called so: the server knows. */
+export function withOrderHint(thrown: unknown, { order_by = [] }: JSONObject): unknown {
+  if (!(thrown instanceof SqlFailure) || thrown.code !== 'QUERY_FAILED') return thrown;
+  for (const name of Array.isArray(order_by) ? order_by : [order_by]) {
+    if (typeof name !== 'string' || !thrown.message.includes(name)) continue;
+    const [, column, direction = ''] = /^(.*\S)\s+(asc|desc)$/is.exec(name) ?? [];
+    if (column === undefined) continue;
+    const form = JSON.stringify({ column, direction: direction.toLowerCase() });
+    return thrown.saying(`${thrown.message}; params.order_by takes names: did you mean ${form}?`);
+  }
+  return thrown;
 }
 
 /** Whole numbers stand in the text itself: not every server takes them as bound values. */

@@ -9,6 +9,7 @@ import { InsertTexts } from './insert.ts';
 import { migrate } from './migrate.ts';
 import type { FileAccess } from './migrations.ts';
 import { insertWithin, queryOutput, queryStatement, type Scope, updateWithin } from './operations.ts';
+import { withOrderHint } from './select.ts';
 import type { Mode, Session, SqlServer } from './session.ts';
 import { Tables } from './tables.ts';
 import { operationsOf, runOperations } from './transaction.ts';
@@ -80,7 +81,9 @@ export function createSqlDriver(server: SqlServer, access: FileAccess): Driver {
         );
         return queryOutput(params, (await sink.end()) as unknown as JSONObject, fields);
       }),
-    );
+    ).catch((thrown: unknown) => {
+      throw withOrderHint(thrown, params);
+    });
   }
 
   function transaction(params: JSONObject, call: Call): Promise<JSONObject> {
