@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { StepError } from '../../src/lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../src/lib/json.ts';
 import { fails, Harness } from '../adapters/database/harness.ts';
 
@@ -13,6 +14,8 @@ export interface SqlUnderTest {
   /** Columns of a table with an id that the server makes up: `id`, `name` (unique text), `n` (whole number, default 7), `data` (JSON). */
   columns: string;
   placeholder(index: number): string;
+  /** A name as SQL writes it. */
+  quoted(name: string): string;
   /** A statement that reads for minutes. */
   endless: string;
   /** How many statements of that kind run in the server, seen from elsewhere; undefined where there is no telling. */
@@ -288,6 +291,39 @@ export function sqlCompliance(server: SqlUnderTest): void {
       );
       const { rows } = await db.query({ query: `SELECT n FROM ${table} WHERE n = 1` });
       assert.deepEqual(rows, []);
+      const plan = { query: `SELECT n FROM ${table} WHERE name = ${at(1)}`, explain: true };
+      await assert.rejects(db.query({ ...plan, params: [] }), fails('INVALID_PARAMS'));
+      assert.notEqual((await db.query({ ...plan, params: ['ann'] })).plan, undefined);
+    });
+
+    test('values that are too few are not sent a second time', async () => {
+      const table = await newTable();
+      let attempts = 0;
+      const harness = new Harness(db.url, {
+        reached(point) {
+          if (point === 'start') attempts += 1;
+        },
+      });
+      await assert.rejects(
+        harness.update({ query: `UPDATE ${table} SET n = ${at(1)} WHERE name = ${at(2)}`, params: [1] }),
+        (thrown: StepError) =>
+          fails('INVALID_PARAMS', { says: /1 values.*2 placeholders/ })(thrown) && !thrown.retryable,
+      );
+      await harness.close();
+      assert.equal(attempts, 1);
+    });
+
+    test('what no column is called is not sorted by, and the form that is meant is told', async () => {
+      const table = await newTable();
+      const says = /did you mean \{"column":"name","direction":"desc"\}\?$/;
+      for (const order_by of ['name desc', ['n', 'name  DESC']])
+        await assert.rejects(db.query({ table, order_by }), fails('QUERY_FAILED', { says }));
+      await assert.rejects(
+        db.transaction({ operations: [{ type: 'query', table, order_by: 'name desc' }] }),
+        fails('QUERY_FAILED', { says }),
+      );
+      await db.ddl(`CREATE TABLE spaced_${table} (${server.quoted('name desc')} INTEGER)`);
+      assert.deepEqual(await db.rows({ table: `spaced_${table}`, order_by: 'name desc' }), []);
     });
 
     test('a parameter of the connection string that is not known is refused', async () => {

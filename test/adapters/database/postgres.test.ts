@@ -7,6 +7,7 @@ describeWith('postgres', 'PostgreSQL', () => {
     fresh: () => freshDatabase('postgres'),
     columns: 'id serial PRIMARY KEY, name text UNIQUE, n int DEFAULT 7, data jsonb',
     placeholder: (index) => `$${index}`,
+    quoted: (name) => `"${name}"`,
     endless: 'SELECT pg_sleep(300)',
     async running(harness) {
       const query =

@@ -1,8 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe } from 'node:test';
+import { describe, test } from 'node:test';
+import type { StepError } from '../../../src/lib/errors.ts';
 import { sqlCompliance } from '../../compliance/database.ts';
+import { fails, Harness } from './harness.ts';
 
 describe('SQLite', () => {
   sqlCompliance({
@@ -12,6 +15,7 @@ describe('SQLite', () => {
     },
     columns: 'id INTEGER PRIMARY KEY, name TEXT UNIQUE, n INTEGER DEFAULT 7, data JSON',
     placeholder: () => '?',
+    quoted: (name) => `"${name}"`,
     endless:
       'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000000) SELECT COUNT(*) FROM c',
     returning: ['insert', 'update', 'delete'],
@@ -32,5 +36,26 @@ describe('SQLite', () => {
       ['JSON', [1, 2]],
       ['JSON', { $json: 'a text' }, 'a text'],
     ],
+  });
+
+  test('a file that is not there is not made by what only reads', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'jsonflow-sqlite-'));
+    const harness = new Harness(`sqlite:${folder}/orders.db`);
+    const missing = (thrown: StepError): boolean =>
+      fails('CONNECTION_FAILED', { says: /there is no SQLite database .*orders\.db/ })(thrown) && !thrown.retryable;
+    try {
+      await assert.rejects(harness.query({ query: 'SELECT 1' }), missing);
+      await assert.rejects(harness.query({ table: 't', explain: true }), missing);
+      const operations = [{ type: 'query', query: 'SELECT 1' }];
+      await assert.rejects(harness.transaction({ operations, options: { read_only: true } }), missing);
+      assert.equal((await harness.adapter.healthCheck()).status, 'degraded');
+      assert.deepEqual(await readdir(folder), []);
+      await harness.ddl('CREATE TABLE t (a INTEGER)');
+      assert.deepEqual(await harness.rows({ table: 't' }), []);
+      assert.equal((await harness.adapter.healthCheck()).status, 'ok');
+    } finally {
+      await harness.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });

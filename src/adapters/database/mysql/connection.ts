@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Connection } from 'mysql2';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
-import { SqlFailure } from '../errors.ts';
+import { SqlFailure, wrongCount } from '../errors.ts';
 import type { Field, TakeRows } from '../sql/session.ts';
 import type { Statement } from '../sql/statement.ts';
 import { plainValue } from '../sql/values.ts';
@@ -67,6 +67,12 @@ interface Command {
   on(event: 'result', listener: (row: unknown) => void): void;
   on(event: 'error', listener: (thrown: unknown) => void): void;
   on(event: 'end', listener: () => void): void;
+}
+
+/** What mysql2 knows of a statement, and does not type: what the server said of each of its placeholders. */
+interface PreparedStatement {
+  parameters: readonly unknown[];
+  execute(values: readonly unknown[]): Command;
 }
 
 /** One connection. All methods reject with SqlFailure. */
@@ -228,20 +234,27 @@ export class MysqlConnection {
     await this.#guarded(
       () =>
         new Promise<void>((resolve, reject) => {
-          const command = this.#connection.execute({ sql: text, values: values.map(boundValue) }) as unknown as Command;
-          command.buildParserFromFields = rowsOf;
-          command.on('fields', (columns) => {
-            sets += 1;
-            if (columns !== undefined && sets === 1) executed.fields = columns.map(fieldOf);
+          const bound = values.map(boundValue);
+          // Out of the connection's cache, where it is there.
+          this.#connection.prepare(text, (error, prepared) => {
+            if (error !== null) return reject(error);
+            const { parameters, execute } = prepared as unknown as PreparedStatement;
+            if (parameters.length !== bound.length) return reject(wrongCount(parameters.length, bound.length, '?'));
+            const command = execute.call(prepared, bound);
+            command.buildParserFromFields = rowsOf;
+            command.on('fields', (columns) => {
+              sets += 1;
+              if (columns !== undefined && sets === 1) executed.fields = columns.map(fieldOf);
+            });
+            command.on('result', (result) => {
+              // A procedure may give several results: the first stands for all.
+              if (result instanceof Row) {
+                if (sets === 1) onRow(result.row);
+              } else takeHeader(result as Header, executed);
+            });
+            command.on('error', reject);
+            command.on('end', resolve);
           });
-          command.on('result', (result) => {
-            // A procedure may give several results: the first stands for all.
-            if (result instanceof Row) {
-              if (sets === 1) onRow(result.row);
-            } else takeHeader(result as Header, executed);
-          });
-          command.on('error', reject);
-          command.on('end', resolve);
         }),
     );
   }

@@ -5,9 +5,11 @@ import type { Client, Submittable } from 'pg';
 import { sha256 } from '../../../lib/hash.ts';
 import { type JSONObject, type JSONValue, setOwn } from '../../../lib/json.ts';
 import { type Endpoint, GuardedSocket } from '../endpoint.ts';
+import { wrongCount } from '../errors.ts';
 import type { Field } from '../sql/session.ts';
 import type { Statement } from '../sql/statement.ts';
 import { rowKeys } from '../sql/values.ts';
+import { placeholders } from './dialect.ts';
 import { Exchange, type ExchangeHandlers, type FieldDescription, type Prepared, type Wire } from './exchange.ts';
 import { pgFailure } from './failure.ts';
 import { encode, needsType, type TypeCatalogue } from './types.ts';
@@ -132,8 +134,11 @@ export class PgConnection {
     return fields.map(({ name, dataTypeID }) => ({ name, type: this.#parts.types.get(dataTypeID).name }));
   }
 
+  /** The values as the server takes them. @throws StepError INVALID_PARAMS where they are not as many as it wants */
   async bind(prepared: Prepared, values: readonly JSONValue[]): Promise<(string | Buffer | null)[]> {
     const { types } = this.#parts;
+    if (values.length !== prepared.parameters.length)
+      throw wrongCount(prepared.parameters.length, values.length, placeholders);
     if (!values.some(needsType)) return values.map((value) => encode(value, undefined));
     await this.#learnTypes(types.unknown(prepared.parameters));
     return values.map((value, index) => encode(value, types.get(prepared.parameters[index] ?? 0)));

@@ -1,5 +1,8 @@
-import { invalidParams } from '../errors.ts';
+import { wrongCount } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
+
+/** How they are written. */
+export const placeholders = '$1, $2, …';
 
 export const postgresDialect: Dialect = {
   quote: (name) => `"${name.replaceAll('"', '""')}"`,
@@ -18,11 +21,8 @@ export const postgresDialect: Dialect = {
   returning: () => true,
   bind(text, values) {
     const given = Array.isArray(values) ? values : [];
-    // The server counts; but where it is asked for another style, it would speak of something else.
-    if (given.length > 0 && !/\$\d/.test(text))
-      throw invalidParams(
-        `params.params has ${given.length} values, but params.query no placeholder: here they are written $1, $2, …`,
-      );
+    // The server counts (`PgConnection`); but where it is asked for another style, it would speak of something else.
+    if (given.length > 0 && !/\$\d/.test(text)) throw wrongCount(0, given.length, placeholders);
     return { text, values: given, reuse: true };
   },
   explain: (text) => `EXPLAIN (FORMAT JSON) ${text}`,

@@ -55,12 +55,6 @@ export function pgFailure(thrown: unknown, options: SqlFailureOptions = {}): Sql
   if (code === '25006') return new SqlFailure('READ_ONLY', primary(code, message), base);
   if (credentials.has(code))
     return new SqlFailure('AUTHENTICATION_FAILED', primary(code, message), { ...base, broken: true });
-  if (code === '08P01' && thrown.routine === 'exec_bind_message')
-    return new SqlFailure(
-      'INVALID_PARAMS',
-      'params.params has not as many values as params.query has placeholders ($1, $2, …)',
-      base,
-    );
   if (unavailable.has(code) || code.startsWith('08'))
     return new SqlFailure('CONNECTION_FAILED', primary(code, message), { ...base, retryable: true, broken: true });
   if (staleStatement(thrown))

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
@@ -121,6 +122,15 @@ test('the first word of a statement, past whatever stands before it', () => {
   assert.equal(firstWord('# x\nselect 1', 'mysql'), 'SELECT');
 });
 
+test('a word that is nearly one is taken for a slip', () => {
+  for (const query of ['selec 1', 'SLECT 1', '(selcet 1)', 'selects 1'])
+    assert.throws(
+      () => readStatement({ query }, 'postgres', postgresDialect),
+      { code: 'INVALID_PARAMS', message: /did you mean SELECT\?$/ },
+      query,
+    );
+});
+
 test('what may be read, and what may be written', () => {
   for (const query of ['INSERT INTO t VALUES (1)', 'CALL p()', 'commit', 'DO $$ BEGIN END $$', 'VACUUM'])
     assert.throws(() => readStatement({ query }, 'postgres', postgresDialect), { code: 'READ_ONLY' }, query);
@@ -150,6 +160,120 @@ test('a list in place of a question mark, and no other question mark', () => {
   assert.throws(() => mysql.bind('SELECT ?', [[1], 2]), bad);
   // A list that holds lists or objects is JSON.
   assert.deepEqual(sqliteDialect.bind('SELECT ?', [[{ a: 1 }]]).values, [[{ a: 1 }]]);
+});
+
+/** Values and what surrounds them, in every form in which a question mark or a colon is no placeholder. */
+const sqliteNoise = [
+  "'?'",
+  "'it''s :a'",
+  '1 AS "?"',
+  '2 AS `:a ?`',
+  '3 AS [? $a]',
+  '/* ? :a */ 4',
+  '/*/?*/5',
+  '-- ? $a\n 6',
+  '7 AS x$1',
+  '8 AS größe$a',
+  'x\'3f\' AS "-- ?"',
+  '\ufeff9',
+];
+const itemsOf = (...items: string[]) =>
+  fc.array(fc.constantFrom(...items, ...sqliteNoise), { minLength: 1, maxLength: 8 });
+
+test('as many values as SQLite itself finds placeholders', () => {
+  const database = new DatabaseSync(':memory:');
+  const takes = (query: string, count: number): boolean => {
+    const statement = database.prepare(query);
+    try {
+      statement.all(...Array<number>(count).fill(1));
+      return true;
+    } catch (thrown) {
+      assert.match(String(thrown), /out of range/, query);
+      return false;
+    }
+  };
+  fc.assert(
+    fc.property(itemsOf('?', '?', '?1', '?3', '(?)', '?-?'), (items) => {
+      const query = `SELECT ${items.join(', ')}`;
+      let count = 0;
+      while (takes(query, count + 1)) count += 1;
+      assert.deepEqual(sqliteDialect.bind(query, Array(count).fill(1)).values, Array(count).fill(1));
+      assert.throws(() => sqliteDialect.bind(query, Array(count + 1).fill(1)), bad);
+      if (count > 0) assert.throws(() => sqliteDialect.bind(query, Array(count - 1).fill(1)), bad);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a value for each name that SQLite itself finds', () => {
+  const database = new DatabaseSync(':memory:');
+  const placeholders = [
+    ':a',
+    '@b',
+    '$c',
+    '#d',
+    ':größe',
+    '$1',
+    ':2x',
+    '$e::f',
+    ':::g',
+    '$h(i j)',
+    '$k(:l)',
+    '@m$n',
+    '?7',
+    ':\u{1f600}',
+  ];
+  const isFound = (query: string, name: string): boolean => {
+    try {
+      database.prepare(query).all({ [name]: 1 });
+      return true;
+    } catch (thrown) {
+      assert.match(String(thrown), /Unknown named parameter/, query);
+      return false;
+    }
+  };
+  const works = (query: string): boolean => {
+    try {
+      database.prepare(query);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  fc.assert(
+    fc.property(itemsOf(...placeholders.filter((one) => works(`SELECT ${one}`))), (items) => {
+      const query = `SELECT ${items.join(',')}`;
+      const names = placeholders.filter((name) => isFound(query, name));
+      const values = Object.fromEntries(names.map((name) => [name, 1]));
+      assert.deepEqual(sqliteDialect.bind(query, values).named, values);
+      for (const name of names) {
+        const { [name]: _, ...others } = values;
+        assert.throws(() => sqliteDialect.bind(query, others), bad, `${name} in ${query}`);
+        assert.ok(sqliteDialect.bind(query, { ...others, [name.slice(1)]: 1 }), 'without what it begins with');
+      }
+      if (names.some((name) => !name.startsWith('?'))) assert.throws(() => sqliteDialect.bind(query, [1]), bad, query);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('texts of any form are looked through in time that grows with their length', () => {
+  for (const part of [':', '$a(', ':a', "'\\", '/*', '[', '::a$', '?'])
+    for (const dialect of [sqliteDialect, mysql])
+      assert.throws(() => dialect.bind(`SELECT ${part.repeat(300_000)}`, [[1]]), bad, part);
+});
+
+test('placeholders of another server are told', () => {
+  const says = (dialect: typeof postgresDialect, query: string, written: RegExp): void =>
+    assert.throws(
+      () => dialect.bind(query, [1]),
+      (thrown: Error & { code?: string }) => thrown.code === 'INVALID_PARAMS' && written.test(thrown.message),
+    );
+  says(postgresDialect, 'SELECT n FROM t WHERE n = ?', /written \$1, \$2, … here/);
+  says(mysql, 'SELECT n FROM t WHERE n = $1', /written \? here/);
+  says(sqliteDialect, 'SELECT n FROM t WHERE n = $1', /write \? instead/);
+  // On MariaDB's Oracle mode, and where the author has a column of that name.
+  assert.deepEqual(mysql.bind('SELECT $1 FROM t WHERE n = :1', [1]).values, [1]);
 });
 
 test('results of earlier operations', () => {

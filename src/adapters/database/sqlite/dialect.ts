@@ -1,9 +1,14 @@
-import { isObject, type JSONObject } from '../../../lib/json.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import { wrongCount } from '../errors.ts';
 import type { Dialect } from '../sql/dialect.ts';
-import { checkNames, expandLists } from '../sql/lists.ts';
+import { checkNames, countOf, expandLists, placesOf } from '../sql/lists.ts';
 
-/** What may hold a question mark that is no placeholder, and the placeholder itself. */
-const parts = /'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|--[^\n]*|\/\*.*?(?:\*\/|$)|(\?\d*|[:@$][A-Za-z_]\w*)/gs;
+/**
+ * What may hold a question mark that is no placeholder, and the placeholder itself, as SQLite's tokenizer has them: a name may begin with a digit, hold
+ * any character beyond ASCII, `$` and `::`, and end with something in brackets; a `$` within a word is a part of it.
+ */
+const parts =
+  /'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|--[^\n]*|\/\*.*?(?:\*\/|$)|(\?\d*|(?:[:@#]|(?<![\w$\u0080-\ufefe\uff00-\uffff])\$)(?:::)*[\w$\u0080-\uffff](?:[\w$\u0080-\uffff]|::)*(?:\([^ \t\n\v\f\r)]*\)?)?)|:+/gs;
 
 export const sqliteDialect: Dialect = {
   quote: (name) => `"${name.replaceAll('"', '""')}"`,
@@ -21,9 +26,15 @@ export const sqliteDialect: Dialect = {
   upsert: 'on conflict',
   returning: () => true,
   bind(text, values) {
-    if (!isObject(values)) return expandLists(text, values, parts);
-    checkNames(text, values as JSONObject, parts);
-    return { text, values: [], named: values as JSONObject, reuse: true };
+    const places = placesOf(text, parts);
+    if (isObject(values)) {
+      checkNames(places, values as JSONObject);
+      return { text, values: [], named: values as JSONObject, reuse: true };
+    }
+    const given = values as readonly JSONValue[];
+    const wanted = countOf(places);
+    if (wanted !== given.length) throw wrongCount(wanted, given.length, '?');
+    return given.some(Array.isArray) ? expandLists(text, given, places) : { text, values: given, reuse: true };
   },
   explain: (text) => `EXPLAIN QUERY PLAN ${text}`,
   describe: (table) => ({
