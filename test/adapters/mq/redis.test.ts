@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { createClient } from 'redis';
 import type { Batch } from '../../../src/adapters/mq/broker.ts';
+import { Link } from '../../../src/adapters/mq/redis/link.ts';
 import { openRedisStreams } from '../../../src/adapters/mq/redis/redis.ts';
 import { brokerCompliance } from '../../compliance/broker.ts';
 import { describeWith } from '../../support/services.ts';
-import { openAt, openFragile } from './brokers.ts';
+import { egress, openAt, openFragile } from './brokers.ts';
 
 describeWith('redis', 'Redis Streams', (url) => {
   brokerCompliance('Redis Streams', {
@@ -17,6 +18,20 @@ describeWith('redis', 'Redis Streams', (url) => {
     dropsRepetitions: true,
     countsDeliveries: true,
     countsPurged: true,
+  });
+
+  test('a connection to wait on outlives the step that opened it', async () => {
+    const link = new Link({ url: new URL(url), reach: 'operator', egress });
+    try {
+      const opener = new AbortController();
+      const stream = `jsonflow-redis-${randomBytes(6).toString('hex')}`;
+      await link.waitFor(stream, '$', 10, opener.signal);
+      const waiting = link.waitFor(stream, '$', 100, new AbortController().signal);
+      opener.abort(new Error('the step is over'));
+      await waiting;
+    } finally {
+      await link.close();
+    }
   });
 
   test('messages without an id: again the same, but never as in a stream before', async () => {

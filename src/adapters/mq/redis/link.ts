@@ -102,16 +102,29 @@ export class Link {
 
   async #connect(signal: AbortSignal): Promise<Client> {
     const either = AbortSignal.any([signal, this.#closing.signal]);
-    const client = await newClient(this.#target, either);
     either.throwIfAborted();
+    // The connection serves others after whoever opens it: their signal must not end it then.
+    const connecting = new AbortController();
+    const stop = (): void => connecting.abort(either.reason);
+    either.addEventListener('abort', stop, { once: true });
+    try {
+      return await this.#connectUntil(connecting.signal);
+    } finally {
+      either.removeEventListener('abort', stop);
+    }
+  }
+
+  async #connectUntil(signal: AbortSignal): Promise<Client> {
+    const client = await newClient(this.#target, signal);
+    signal.throwIfAborted();
     this.#all.add(client);
     client.on('terminated', () => this.#drop(client));
     try {
       // Destroying a client that connects leaves it the socket that comes: it has to be destroyed again.
-      await abortable(client.connect(), either, () => client.destroy());
+      await abortable(client.connect(), signal, () => client.destroy());
     } catch (thrown) {
       this.#drop(client);
-      either.throwIfAborted();
+      signal.throwIfAborted();
       throw redisError(thrown, `Redis at ${shownServer(serverOf(this.#target.url))}`, 'CONNECTION_FAILED');
     }
     return client;
