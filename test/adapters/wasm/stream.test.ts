@@ -69,6 +69,21 @@ test('a producer that fails ends the stream with its error', async () => {
   await assert.rejects(collect(sandbox.stream(order('process'), source())), /the source is broken/);
 });
 
+test('a function for the end that is not there, or does not fit, ends the stream before its items', async () => {
+  for (const [finish, code] of [
+    ['nope', 'FUNCTION_NOT_FOUND'],
+    ['add', 'ABI_MISMATCH'],
+  ] as const) {
+    const seen: unknown[] = [];
+    const read = async (): Promise<void> => {
+      for await (const item of sandbox.stream(order('process', { finish }), [bytes('a')])) seen.push(item);
+    };
+    await assert.rejects(read, { code });
+    assert.deepEqual(seen, []);
+  }
+  assert.deepEqual(await collect(sandbox.stream(order('process', { finish: 'process' }), [bytes('a')])), ['a']);
+});
+
 test('a trap ends the stream and gives the thread back', async () => {
   const args = [
     [6, 3],

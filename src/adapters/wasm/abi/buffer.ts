@@ -41,11 +41,12 @@ function unpacked(packed: WasmNumber): [pointer: number, length: number] {
 }
 
 /** What a module still has to say when its stream ends: a function `() -> i64`, or one like those of chunks, called without bytes. */
-export function finishBuffer(machine: Machine, name: string, resultBytesMax: number): Outcome {
+export function createFinish(machine: Machine, name: string, resultBytesMax: number): () => Outcome {
   const type = typeOfFunction(machine.shape, name);
   if (!isBufferFunction(type) && !(type.params.length === 0 && type.results.join() === 'i64'))
     throw mismatch(
       `the function ${JSON.stringify(name)} that ends a stream must give an i64, and take nothing or (i32, i32)`,
     );
-  return taken(machine, machine.invoke(name, type.params.length === 0 ? [] : [0, 0]), resultBytesMax);
+  const args = type.params.length === 0 ? [] : [0, 0];
+  return () => taken(machine, machine.invoke(name, args), resultBytesMax);
 }

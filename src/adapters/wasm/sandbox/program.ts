@@ -1,6 +1,6 @@
 import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
-import { finishBuffer } from '../abi/buffer.ts';
+import { createFinish } from '../abi/buffer.ts';
 import { invokerOf } from '../abi/choose.ts';
 import { functionType, hasType } from '../abi/detect.ts';
 import type { Invoker } from '../abi/invoker.ts';
@@ -38,10 +38,13 @@ export function prepare(
   return create(instance, { function: name, signature, resultBytesMax: outputBytesMax });
 }
 
-/** What the module still has to say at the end of a stream; empty is nothing. */
-export function finish(instance: Instance, name: string, outputBytesMax: number): Outcome | undefined {
-  const outcome = finishBuffer(instance, name, outputBytesMax);
-  return outcome.kind === 'bytes' && outcome.bytes.length === 0 ? undefined : outcome;
+/** Gives what the module still has to say at the end of a stream; empty is nothing. @throws StepError where there is no such function */
+export function prepareFinish(instance: Instance, name: string, outputBytesMax: number): () => Outcome | undefined {
+  const finish = createFinish(instance, name, outputBytesMax);
+  return () => {
+    const outcome = finish();
+    return outcome.kind === 'bytes' && outcome.bytes.length === 0 ? undefined : outcome;
+  };
 }
 
 /** A program from its start to its end. @throws GuestExit with another code than 0 */

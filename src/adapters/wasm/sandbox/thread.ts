@@ -10,7 +10,7 @@ import { failureOf } from './failure.ts';
 import { Instance } from './instance.ts';
 import type { FromThread, InstanceMessage, ToThread } from './messages.ts';
 import type { RunFacts } from './order.ts';
-import { bytesFor, finish, prepare, runCall, runCommand } from './program.ts';
+import { bytesFor, prepare, prepareFinish, runCall, runCommand } from './program.ts';
 import { Ring } from './ring.ts';
 
 if (parentPort === null) throw new StepError('SANDBOX_CRASHED', 'this file is the program of a thread');
@@ -20,14 +20,14 @@ const modules = new Map<string, { module: WebAssembly.Module; shape: ModuleShape
 interface Stream {
   instance: Instance;
   invoker: Invoker;
-  outputBytesMax: number;
   fuelPerChunk: bigint | undefined;
-  finish: string | undefined;
+  finish: () => Outcome | undefined;
 }
 let stream: Stream | undefined;
 
 type Io = Pick<HostSettings, 'stdin' | 'stdout' | 'input'>;
 const noBytes = new Uint8Array(0);
+const nothing = (): undefined => undefined;
 
 harden();
 port.on('message', (message: ToThread) => {
@@ -73,7 +73,9 @@ function open(message: InstanceMessage & { fuelPerChunk?: bigint; finish?: strin
   attempt(message, io, (instance) => {
     const { outputBytesMax } = message.settings;
     const invoker = prepare(instance, message.plan, undefined, outputBytesMax);
-    stream = { instance, invoker, outputBytesMax, fuelPerChunk: message.fuelPerChunk, finish: message.finish };
+    // Looked up at once: that it is not there is no news for the end of a long stream.
+    const finish = message.finish === undefined ? nothing : prepareFinish(instance, message.finish, outputBytesMax);
+    stream = { instance, invoker, fuelPerChunk: message.fuelPerChunk, finish };
   });
 }
 
@@ -90,10 +92,10 @@ function item(input: CallInput): void {
 
 function end(): void {
   if (stream === undefined) return;
-  const { instance, fuelPerChunk, outputBytesMax, finish: name } = stream;
+  const { instance, fuelPerChunk, finish } = stream;
   guarded(instance, () => {
     if (fuelPerChunk !== undefined) instance.allow(fuelPerChunk);
-    const outcome = name === undefined ? undefined : finish(instance, name, outputBytesMax);
+    const outcome = finish();
     const facts = instance.facts();
     stream = undefined;
     answer(
