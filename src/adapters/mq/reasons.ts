@@ -1,3 +1,5 @@
+import { speaksNoTls } from '../../kit/tls-codes.ts';
+
 /** Why there is no connection, in words. */
 export interface Reason {
   why: string;
@@ -15,14 +17,12 @@ const words: Readonly<Record<string, string>> = {
   ABORT_ERR: 'the node is closing',
 };
 
-/** What OpenSSL says when the answer to its greeting is no TLS. */
-const notTls = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)$/;
 const tlsCode = /^(EPROTO$|ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_)/;
 
 /** @param code of a socket or of TLS */
 export function reasonOf(code: unknown): Reason | undefined {
   if (typeof code !== 'string') return undefined;
-  if (notTls.test(code))
+  if (speaksNoTls(code))
     return {
       why: `what answers there speaks no TLS (${code}); is it a port for plain text, whose scheme has no TLS?`,
       retryable: false,

@@ -1,9 +1,9 @@
 import { type Metadata, status as Status, type StatusObject } from '@grpc/grpc-js';
+import { speaksNoTls } from '../../../kit/tls-codes.ts';
 import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import { setOwn } from '../../../lib/json.ts';
-import { speaksNoTls } from '../http/errors.ts';
 import { statusNames } from './schema.ts';
 
 const detailsBytesMax = 500;
@@ -85,7 +85,7 @@ function connectionFailure(details: string, authority: string): StepError {
   const reason = why === undefined ? '' : ` (${why})`;
   if (
     /wrong version number|packet length too long|http request/i.test(details) ||
-    (why !== undefined && speaksNoTls.test(why))
+    (why !== undefined && speaksNoTls(why))
   )
     return new StepError(
       'TLS_FAILED',

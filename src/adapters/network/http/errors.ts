@@ -1,3 +1,4 @@
+import { speaksNoTls } from '../../../kit/tls-codes.ts';
 import { JSONFlowError, StepError } from '../../../lib/errors.ts';
 import { isObject } from '../../../lib/json.ts';
 
@@ -42,14 +43,11 @@ const saidNothing = (thrown: unknown): boolean =>
 const unsound = (code: string, where: string, cause: unknown): StepError =>
   failure('RESPONSE_INVALID', `${where} did not answer with sound HTTP (${code})`, false, cause);
 
-/** What OpenSSL says when the answer to its greeting is no TLS. */
-export const speaksNoTls = /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST)$/;
-
 /** The error of a TLS handshake: the certificate, or what the peer thinks of ours. */
 const tlsError = (code: string, where: string, cause: unknown): StepError =>
   failure(
     'TLS_FAILED',
-    speaksNoTls.test(code)
+    speaksNoTls(code)
       ? `what answers at ${where} speaks no TLS (${code}): the port is one for plain text (http:// or ws://), or for something else`
       : `no trusted TLS connection to ${where} (${code}); certificates are checked always: give tls.ca for an authority of your own, tls.cert and tls.key where the server asks for them${code === 'EPROTO' ? '; or the port speaks no TLS' : ''}`,
     false,
