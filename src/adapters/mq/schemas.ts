@@ -156,7 +156,8 @@ const consumeParams: Record<string, JSONObject> = {
     type: 'integer',
     minimum: 1,
     maximum: 134_217_728,
-    description: 'Take no more once so many bytes are there; what has come by then counts. Default 33,554,432.',
+    description:
+      'Take no more once so many bytes of bodies, keys and headers are there; what has come by then counts. Default 33,554,432 for steps; for triggers 67,108,864, of messages that are unsettled.',
   },
   claim_after_ms: ms(
     'Redis: what a consumer holds goes to others once it was silent for so long, in ms. Default 60,000.',
