@@ -49,5 +49,5 @@ test('what can not be fetched, or may not be, is told with what to do', async ()
     ['http://10.0.0.1/tool.wasm', 'EGRESS_DENIED', false, /out of bounds/],
   ] as const)
     await assert.rejects(fetched(url), { code, retryable, message: says }, url);
-  await assert.rejects(fetched(`${origin}/latest`, 4), { code: 'FETCH_FAILED', message: /more than the 4 bytes/ });
+  await assert.rejects(fetched(`${origin}/latest`, 4), { code: 'FETCH_TOO_LARGE', message: /more than the 4 bytes/ });
 });

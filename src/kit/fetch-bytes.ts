@@ -17,7 +17,7 @@ const redirects = [301, 302, 303, 307, 308];
 /**
  * Gets a file over HTTP. Each address, also of a redirect, passes the egress rules, and only the checked one is connected to.
  *
- * @throws StepError INVALID_PARAMS, EGRESS_DENIED, FETCH_FAILED (retryable where another try may help), the signal's reason
+ * @throws StepError INVALID_PARAMS, EGRESS_DENIED, FETCH_TOO_LARGE, FETCH_FAILED (retryable where another try may help), the signal's reason
  */
 export async function fetchBytes(text: string, options: FetchOptions): Promise<Uint8Array> {
   // An @ in the path is no mistake here: registries of packages have versions behind it.
@@ -58,7 +58,8 @@ async function fetchOnce(url: URL, { egress, reach, signal, bytesMax, name }: Fe
     let size = 0;
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
       size += chunk.length;
-      if (size > bytesMax) throw failed(url, `more than the ${bytesMax} bytes that are allowed`, false);
+      if (size > bytesMax)
+        throw new StepError('FETCH_TOO_LARGE', `${shownUrl(url)} has more than the ${bytesMax} bytes that are allowed`);
       chunks.push(chunk);
     }
     return Buffer.concat(chunks, size);

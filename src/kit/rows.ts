@@ -98,7 +98,10 @@ function roughSize(value: JSONValue): number {
 }
 
 export const isStoredData = (value: unknown): value is StoredData =>
-  isObject(value) && (value.stored === 'ndjson' || value.stored === 'bytes') && Array.isArray(value.chunks);
+  isObject(value) &&
+  (value.stored === 'ndjson' || value.stored === 'bytes') &&
+  Array.isArray(value.chunks) &&
+  value.chunks.every((chunk) => isObject(chunk) && typeof chunk.digest === 'string');
 
 /**
  * Rows out of a param, batch by batch: a list, one object, or what `RowSink` stored.

@@ -7,6 +7,28 @@ const chunkBytes = 4 * 1024 * 1024;
 /** Characters that wait for the next chunk: a secret may begin in one and end in the other. */
 const overlap = 64 * 1024;
 
+/** Pieces put together as they come, however small they are. */
+export class ByteBuffer {
+  #room = Buffer.alloc(0);
+  length = 0;
+
+  add(piece: Uint8Array): void {
+    const needed = this.length + piece.length;
+    if (needed > this.#room.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#room.length * 2));
+      this.#room.copy(grown, 0, 0, this.length);
+      this.#room = grown;
+    }
+    this.#room.set(piece, this.length);
+    this.length = needed;
+  }
+
+  /** A view of what there is: what is added later may lie elsewhere. */
+  get bytes(): Buffer<ArrayBuffer> {
+    return this.#room.subarray(0, this.length);
+  }
+}
+
 /**
  * Writes bytes to the blob store, chunk by chunk, without the secrets in them.
  * @param decoder of a text, which is stored as UTF-8; undefined for other data
@@ -19,18 +41,15 @@ export async function storeBytes(
 ): Promise<StoredData> {
   const chunks: StoredChunk[] = [];
   const take = decoder === undefined ? bytesTaker(redact) : textTaker(decoder, redact);
-  let pieces: Uint8Array[] = [];
-  let waiting = 0;
+  let waiting = new ByteBuffer();
   const flush = async (last: boolean): Promise<void> => {
-    const bytes = take(Buffer.concat(pieces, waiting), last);
-    pieces = [];
-    waiting = 0;
+    const bytes = take(waiting.bytes, last);
+    waiting = new ByteBuffer();
     if (bytes.length > 0) chunks.push({ digest: await blobs.put(bytes), bytes: bytes.length });
   };
   for await (const piece of source) {
-    pieces.push(piece);
-    waiting += piece.length;
-    if (waiting >= chunkBytes) await flush(false);
+    waiting.add(piece);
+    if (waiting.length >= chunkBytes) await flush(false);
   }
   await flush(true);
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
@@ -71,11 +90,12 @@ function bytesTaker(redact: (text: string) => string): Taker {
 const wholeCharacters = (text: string, at: number): number =>
   at > 0 && at < text.length && (text.charCodeAt(at) & 0xfc00) === 0xdc00 ? at - 1 : at;
 
-/** Bytes that another step stored, as one. @throws StepError INVALID_PARAMS where they are too many */
+/** Bytes that another step stored, as one. @param code of the error where they are too many @throws StepError */
 export async function storedBytes(
   { chunks }: StoredData,
   { blobs }: Pick<AdapterContext, 'blobs'>,
   bytesMax: number,
+  code = 'INVALID_PARAMS',
 ): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -84,10 +104,7 @@ export async function storedBytes(
     size += part.length;
     // Counted, not believed: a param may state anything.
     if (size > bytesMax)
-      throw new StepError(
-        'INVALID_PARAMS',
-        `the stored data has more than the ${bytesMax} bytes that can be used at once`,
-      );
+      throw new StepError(code, `the stored data has more than the ${bytesMax} bytes that can be used at once`);
     parts.push(part);
   }
   return parts.length === 1 ? (parts[0] ?? new Uint8Array()) : Buffer.concat(parts, size);

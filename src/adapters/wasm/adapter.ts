@@ -3,6 +3,7 @@ import { isObject, type JSONObject, type JSONValue } from '../../lib/json.ts';
 import type { Adapter, AdapterContext, AdapterStep, AdapterVerdict } from '../../ports/adapter.ts';
 import { limits } from '../../protocol/limits.ts';
 import { detectAbi } from './abi/detect.ts';
+import { functionsOf } from './abi/machine.ts';
 import type { OutputForm } from './abi/outcome.ts';
 import type { CallInput } from './abi/params.ts';
 import { parseSignature } from './abi/signature.ts';
@@ -12,6 +13,7 @@ import { describe } from './describe.ts';
 import { refuseImports } from './host/imports.ts';
 import { policyLimits } from './policy.ts';
 import { jsonOf, listOf, wholeOf } from './results.ts';
+import { SandboxFailure } from './sandbox/answers.ts';
 import type { CallPlan, CallSettings, InstanceOrder, RunFacts, SandboxModule } from './sandbox/order.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import { stepTypes } from './schemas.ts';
@@ -81,7 +83,7 @@ export function createWasmAdapter(source: SourceDeps, options: WasmOptions = {})
 async function execute({ params }: AdapterStep, context: AdapterContext, deps: Deps): Promise<JSONValue> {
   const { order, source } = await instanceOrder(params, context, deps);
   const input = await callInput(params, context);
-  const { result, ...facts } = await deps.sandbox.call({ ...order, input }, context.signal);
+  const { result, ...facts } = await deps.sandbox.call({ ...order, input }, context.signal).catch(telling(context));
   tell(facts, context);
   return {
     result: await jsonOf(result, context),
@@ -109,6 +111,11 @@ async function load({ params }: AdapterStep, context: AdapterContext, deps: Deps
 async function stream({ params }: AdapterStep, context: AdapterContext, deps: Deps): Promise<JSONValue> {
   const { order, source } = await instanceOrder(params, context, deps);
   const { chunk_bytes, fuel_per_item, finish } = params;
+  if (order.plan.abi === 'wasi-command' && (fuel_per_item ?? finish) !== undefined)
+    throw new StepError(
+      'INVALID_PARAMS',
+      'a WASI command runs once over all items: it takes no fuel_per_item and no finish',
+    );
   const chunkBytes = typeof chunk_bytes === 'number' ? chunk_bytes : 64 * 1024;
   const given = params.input ?? null;
   let processed = 0;
@@ -119,9 +126,13 @@ async function stream({ params }: AdapterStep, context: AdapterContext, deps: De
       yield { kind: 'input', value };
     }
   };
+  const { output } = order.plan;
+  const isWhole = isBytesInput(given) || order.plan.abi === 'wasi-command';
   const running = deps.sandbox.stream(
     {
       ...order,
+      // A piece of a text need not be one.
+      plan: { ...order.plan, output: isWhole ? 'bytes' : output },
       chunkBytes,
       ...(typeof fuel_per_item === 'number' ? { fuelPerChunk: BigInt(fuel_per_item) } : {}),
       ...(typeof finish === 'string' ? { finish } : {}),
@@ -129,10 +140,9 @@ async function stream({ params }: AdapterStep, context: AdapterContext, deps: De
     input(),
     context.signal,
   );
-  const gathered =
-    isBytesInput(given) || order.plan.abi === 'wasi-command'
-      ? await wholeOf(running, order.plan.output ?? 'auto', context)
-      : await listOf(running, context);
+  const gathered = await (isWhole ? wholeOf(running, output ?? 'auto', context) : listOf(running, context)).catch(
+    telling(context),
+  );
   const facts = running.facts();
   tell(facts, context);
   return {
@@ -167,7 +177,12 @@ async function instanceOrder(
       module,
       policy,
       plan,
-      settings: await settingsOf(params, source, context),
+      settings: {
+        ...(await settingsOf(params, source, context)),
+        // What a plug-in gives lies in memory beside its own.
+        outputBytesMax:
+          plan.abi === 'extism' ? Math.min(outputBytesMax, policy.memoryPagesMax * pageBytes) : outputBytesMax,
+      },
       fuel: BigInt(typeof fuelLimit === 'number' ? fuelLimit : fuelDefault),
     },
   };
@@ -179,7 +194,7 @@ async function compiledOf(
   context: AdapterContext,
   { compiled }: Deps,
 ): Promise<SandboxModule> {
-  const module = await compiled.get(source.digest, policy, source.read, context.signal);
+  const module = await compiled.get(source.digest, policy, source.read);
   context.signal.throwIfAborted();
   return module;
 }
@@ -203,7 +218,7 @@ function planOf({ abi, function: name, signature, output }: JSONObject, { shape 
   const stated = typeof abi === 'string' ? (abi as Abi) : undefined;
   const chosen = stated ?? detectAbi(shape);
   if (typeof name !== 'string' && chosen !== 'wasi-command')
-    throw new StepError('INVALID_PARAMS', `params.function is needed: ${exportedFunctions(shape.exports)}`);
+    throw new StepError('INVALID_PARAMS', `params.function is needed: what to call. ${functionsOf(shape)}`);
   return {
     abi: chosen,
     abiStated: stated !== undefined,
@@ -213,19 +228,11 @@ function planOf({ abi, function: name, signature, output }: JSONObject, { shape 
   };
 }
 
-function exportedFunctions(exports: SandboxModule['shape']['exports']): string {
-  const names = exports
-    .filter(({ kind, name }) => kind === 'func' && !name.startsWith('jsonflow:'))
-    .map(({ name }) => name);
-  if (names.length === 0) return 'the module exports no function';
-  return `the module exports ${names.slice(0, 20).join(', ')}${names.length > 20 ? ', …' : ''}`;
-}
-
 async function settingsOf(
   { wasi, config, seed }: JSONObject,
   source: ModuleSource,
   context: AdapterContext,
-): Promise<CallSettings> {
+): Promise<Omit<CallSettings, 'outputBytesMax'>> {
   const { args, env, stdin, time_ms } = isObject(wasi) ? wasi : ({} as JSONObject);
   return {
     seed: typeof seed === 'string' ? Buffer.from(seed).toString('hex') : context.seed,
@@ -236,7 +243,6 @@ async function settingsOf(
     // Without it, a WASI command reads the step's input.
     ...(stdin === undefined ? {} : { stdin: await stdinOf(stdin, context) }),
     config: isObject(config) ? (config as Record<string, string>) : {},
-    outputBytesMax,
   };
 }
 
@@ -246,6 +252,14 @@ const usage = ({ fuelUsed, memoryBytes }: RunFacts, { digest }: ModuleSource): J
   fuel_used: Number(fuelUsed),
   module_digest: digest,
 });
+
+/** A module that failed has said why, most likely. */
+const telling =
+  (context: AdapterContext) =>
+  (thrown: unknown): never => {
+    if (thrown instanceof SandboxFailure) tell(thrown.facts, context);
+    throw thrown;
+  };
 
 /** What the module said, for whoever watches. */
 function tell({ stderr, logs }: Pick<RunFacts, 'stderr' | 'logs'>, { log }: AdapterContext): void {

@@ -1,5 +1,5 @@
 import { RowSink } from '../../kit/rows.ts';
-import { redactBytes, storeBytes } from '../../kit/stored-bytes.ts';
+import { ByteBuffer, redactBytes, storeBytes } from '../../kit/stored-bytes.ts';
 import type { JSONValue } from '../../lib/json.ts';
 import type { AdapterContext } from '../../ports/adapter.ts';
 import { decode } from './abi/decode.ts';
@@ -30,20 +30,18 @@ export async function listOf(results: AsyncIterable<Result>, context: Context): 
 /** The results of a stream of pieces, as one: read in the form that the step wants while they are few bytes, else stored. */
 export async function wholeOf(results: AsyncIterable<Result>, form: OutputForm, context: Context): Promise<JSONValue> {
   const iterator = results[Symbol.asyncIterator]();
-  const head: Uint8Array[] = [];
-  let size = 0;
+  const head = new ByteBuffer();
   async function* all(): AsyncGenerator<Uint8Array> {
-    yield* head;
+    yield head.bytes;
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield asBytes(next.value);
   }
   try {
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
-      const piece = asBytes(next.value);
-      head.push(piece);
-      size += piece.length;
-      if (size > inlineBytesMax) return (await storeBytes(all(), undefined, '', context)) as unknown as JSONValue;
+      head.add(asBytes(next.value));
+      if (head.length > inlineBytesMax)
+        return (await storeBytes(all(), undefined, '', context)) as unknown as JSONValue;
     }
-    return await jsonOf(decode({ kind: 'bytes', bytes: new Uint8Array(Buffer.concat(head)) }, form), context);
+    return await jsonOf(decode({ kind: 'bytes', bytes: head.bytes }, form), context);
   } finally {
     await iterator.return?.();
   }

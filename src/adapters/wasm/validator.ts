@@ -2,13 +2,13 @@ import { readFile, stat } from 'node:fs/promises';
 import { JSONFlowError, messageOf, StepError } from '../../lib/errors.ts';
 import { sha256 } from '../../lib/hash.ts';
 import { detectAbi } from './abi/detect.ts';
+import { moduleLimits } from './binary/limits.ts';
 import { readModule } from './binary/read-module.ts';
 import { shapeOf } from './binary/shape.ts';
 import { type Description, describe } from './describe.ts';
 import { checkImports } from './host/imports.ts';
 import { meter } from './meter/meter.ts';
 import { policyLimits } from './policy.ts';
-import { moduleBytesMax } from './source/source.ts';
 
 /** Why a module can't run here, and what to do. */
 interface Problem {
@@ -92,14 +92,17 @@ export async function measureModule(bytes: Uint8Array): Promise<Measured> {
 export async function readModuleFile(path: string): Promise<Uint8Array> {
   try {
     const { size } = await stat(path);
-    if (size <= moduleBytesMax) return await readFile(path);
+    if (size <= moduleLimits.sizeBytes) return await readFile(path);
   } catch (cause) {
     throw new JSONFlowError('NOT_FOUND', `${path} can't be read: ${messageOf(cause)}`, {
       hint: 'Name a .wasm file.',
       cause,
     });
   }
-  throw new JSONFlowError('LIMIT_EXCEEDED', `${path} has more than the ${moduleBytesMax} bytes that a module may have`);
+  throw new JSONFlowError(
+    'LIMIT_EXCEEDED',
+    `${path} has more than the ${moduleLimits.sizeBytes} bytes that a module may have`,
+  );
 }
 
 /** Checks modules before they are used. */

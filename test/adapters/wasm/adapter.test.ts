@@ -12,8 +12,18 @@ import { AdapterRegistry } from '../../../src/worker/registry.ts';
 import { adapterCompliance, contextFor } from '../../compliance/adapter.ts';
 import { assemble } from '../../support/wat.ts';
 
-const make = () => createWasmAdapter({ egress: createEgress(), assets: new AssetFolders([ownModules]) });
 const base64 = (bytes: Uint8Array): JSONObject => ({ base64: Buffer.from(bytes).toString('base64') });
+/** Gives what it is given. */
+const echo = base64(
+  assemble(`(module (memory (export "memory") 200) (global $next (mut i32) (i32.const 1024))
+    (func (export "alloc") (param i32) (result i32)
+      (local $at i32) (local.set $at (global.get $next))
+      (global.set $next (i32.add (global.get $next) (local.get 0))) (local.get $at))
+    (func (export "process") (param i32 i32) (result i64)
+      (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))))`),
+);
+
+const make = () => createWasmAdapter({ egress: createEgress(), assets: new AssetFolders([ownModules]) });
 const spin = base64(assemble('(module (func (export "spin") (loop $l (br $l))))'));
 
 adapterCompliance('wasm', make, [
@@ -179,14 +189,6 @@ it('no secret leaves in bytes, in line or stored', async () => {
       },
     },
   };
-  const echo = base64(
-    assemble(`(module (memory (export "memory") 200) (global $next (mut i32) (i32.const 1024))
-      (func (export "alloc") (param i32) (result i32)
-        (local $at i32) (local.set $at (global.get $next))
-        (global.set $next (i32.add (global.get $next) (local.get 0))) (local.get $at))
-      (func (export "process") (param i32 i32) (result i64)
-        (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))))`),
-  );
   for (const padding of [10, 2_000_000]) {
     const input = base64(Buffer.concat([Buffer.alloc(padding, 0xff), Buffer.from(secret)]));
     for (const type of ['wasm_execute', 'wasm_streaming']) {
@@ -220,6 +222,24 @@ describe('wasm_streaming', () => {
       const { results } = await run('wasm_streaming', { ...stream, input: input as JSONObject }, context);
       assert.equal(results, sha(bytes));
     }
+  });
+
+  it('puts the pieces of a text together before it is read', async () => {
+    const text = '{ "b": 1 } x \u00e4, and so on';
+    const params = { module: echo, function: 'process', input: text, chunk_bytes: 1 };
+    for (const output of ['auto', 'text'])
+      assert.equal((await run('wasm_streaming', { ...params, output })).result, text, output);
+    const json = { ...params, input: '{"a": [1, "\u00e4"]}', output: 'json' };
+    assert.deepEqual((await run('wasm_streaming', json)).result, { a: [1, '\u00e4'] });
+  });
+
+  it('a module that fails is heard', async () => {
+    const lines: string[] = [];
+    const context = contextOf();
+    const hearing = { ...context, log: { ...context.log, info: (line: string) => void lines.push(line) } };
+    const params = { module: 'image_processor.wasm', function: 'apply_filter', args: { image: '!', filter: 'invert' } };
+    await assert.rejects(run('wasm_execute', params, hearing), { code: 'WASM_EXITED' });
+    assert.match(lines.join(), /not base64/);
   });
 
   it('ends where one item takes more than it may', async () => {

@@ -5,9 +5,19 @@ import type { Abi, FunctionType, ModuleShape, ValueType } from '../types.ts';
 const allocNames = ['alloc', 'allocate', 'malloc'] as const;
 export const freeNames = ['dealloc', 'deallocate', 'free'] as const;
 
+/** A module may have many exports, and is asked for each item of a stream. */
+const functionTypes = new WeakMap<ModuleShape, Map<string, FunctionType | undefined>>();
+
 /** The type of an exported function, if there is one of that name. */
-export const functionType = (shape: ModuleShape, name: string): FunctionType | undefined =>
-  shape.exports.find((item) => item.name === name && item.kind === 'func')?.type;
+export function functionType(shape: ModuleShape, name: string): FunctionType | undefined {
+  let types = functionTypes.get(shape);
+  if (types === undefined) {
+    const functions = shape.exports.filter(({ kind }) => kind === 'func');
+    types = new Map(functions.map((item) => [item.name, item.type]));
+    functionTypes.set(shape, types);
+  }
+  return types.get(name);
+}
 
 export function hasType(
   type: FunctionType | undefined,

@@ -22,19 +22,24 @@ const listedMax = 20;
 export function typeOfFunction(shape: ModuleShape, name: string): FunctionType {
   const type = functionType(shape, name);
   if (type !== undefined) return type;
-  const names = shape.exports.filter((item) => item.kind === 'func').map((item) => item.name);
+  const names = functionNames(shape);
   const guess = closest(name, names);
-  const list = names
-    .slice(0, listedMax)
-    .map((item) => JSON.stringify(item.slice(0, 100)))
-    .join(', ');
-  const more = names.length > listedMax ? ` and ${names.length - listedMax} more` : '';
   throw new StepError(
     'FUNCTION_NOT_FOUND',
-    names.length === 0
-      ? `the module exports no functions at all, and so no ${JSON.stringify(name)}`
-      : `the module exports no function ${JSON.stringify(name)}${guess === undefined ? '.' : `; did you mean ${JSON.stringify(guess)}?`} Its functions: ${list}${more}`,
+    `the module exports no function ${JSON.stringify(name.slice(0, 100))}${guess === undefined ? '' : `; perhaps ${JSON.stringify(guess)} is meant`}. ${functionsOf(shape)}`,
   );
+}
+
+const functionNames = (shape: ModuleShape): string[] =>
+  shape.exports.filter((item) => item.kind === 'func').map((item) => item.name);
+
+/** The functions of a module in words, for errors. */
+export function functionsOf(shape: ModuleShape): string {
+  const names = functionNames(shape);
+  if (names.length === 0) return 'It exports none at all';
+  const list = names.slice(0, listedMax).map((item) => JSON.stringify(item.slice(0, 100)));
+  const more = names.length > listedMax ? ` and ${names.length - listedMax} more` : '';
+  return `Its functions: ${list.join(', ')}${more}`;
 }
 
 /** The one number that a function gives. */

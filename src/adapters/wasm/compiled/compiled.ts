@@ -1,7 +1,7 @@
-import { StepError } from '../../../lib/errors.ts';
-import { meter, meterVersion } from '../meter/meter.ts';
+import { meterVersion } from '../meter/meter.ts';
 import type { SandboxModule } from '../sandbox/order.ts';
 import type { Policy } from '../types.ts';
+import { prepareApart } from './prepare-apart.ts';
 
 export interface CompiledOptions {
   /** Modules that are kept. */
@@ -15,12 +15,19 @@ interface Kept {
   bytes: number;
 }
 
+/** Whoever was to read the module could not: no fault of the module. */
+class NotRead extends Error {
+  constructor(cause: unknown) {
+    super('not read', { cause });
+  }
+}
+
 /** Compiled modules by digest and policy, the least used forgotten first. Whoever asks for one that is being made waits for that. */
 export class CompiledModules {
   readonly #options: CompiledOptions;
   /** In the order of use, the oldest first. */
   readonly #kept = new Map<string, Kept>();
-  readonly #making = new Map<string, { module: Promise<SandboxModule>; signal: AbortSignal }>();
+  readonly #making = new Map<string, Promise<SandboxModule>>();
   #bytes = 0;
 
   constructor(options: CompiledOptions) {
@@ -33,27 +40,25 @@ export class CompiledModules {
 
   /**
    * @param digest of the module as it came
-   * @param read its bytes, asked for only where they are needed
-   * @param signal of who asks, and reads for all who wait: where it is aborted, another of them reads
-   * @throws StepError MODULE_INVALID, MODULE_UNSUPPORTED, MEMORY_LIMIT, TABLE_LIMIT, and what `read` throws
+   * @param read its bytes, asked for only where they are needed; who asks first reads for all, and where that fails another does
+   * @throws StepError MODULE_INVALID, MODULE_UNSUPPORTED, MODULE_TOO_LARGE, MEMORY_LIMIT, TABLE_LIMIT, SANDBOX_CRASHED, and what `read` throws
    */
-  get(digest: string, policy: Policy, read: () => Promise<Uint8Array>, signal: AbortSignal): Promise<SandboxModule> {
+  async get(digest: string, policy: Policy, read: () => Promise<Uint8Array>): Promise<SandboxModule> {
     const key = keyOf(digest, policy);
     const kept = this.#kept.get(key);
     if (kept !== undefined) {
       this.#kept.delete(key);
       this.#kept.set(key, kept);
-      return Promise.resolve(kept.module);
+      return kept.module;
     }
     const making = this.#making.get(key);
-    if (making !== undefined)
-      return making.module.catch((thrown) => {
-        if (making.signal.aborted && !signal.aborted) return this.get(digest, policy, read, signal);
-        throw thrown;
-      });
-    const module = this.#make(key, policy, read).finally(() => this.#making.delete(key));
-    this.#making.set(key, { module, signal });
-    return module;
+    try {
+      return await (making ?? this.#start(key, policy, read));
+    } catch (thrown) {
+      if (!(thrown instanceof NotRead)) throw thrown;
+      if (making === undefined) throw thrown.cause;
+    }
+    return this.get(digest, policy, read);
   }
 
   clear(): void {
@@ -61,18 +66,19 @@ export class CompiledModules {
     this.#bytes = 0;
   }
 
+  #start(key: string, policy: Policy, read: () => Promise<Uint8Array>): Promise<SandboxModule> {
+    const making = this.#make(key, policy, read).finally(() => this.#making.delete(key));
+    this.#making.set(key, making);
+    return making;
+  }
+
   async #make(key: string, policy: Policy, read: () => Promise<Uint8Array>): Promise<SandboxModule> {
-    const { bytes, shape } = meter(await read(), policy);
-    let module: WebAssembly.Module;
-    try {
-      module = await WebAssembly.compile(bytes);
-    } catch (cause) {
-      const said =
-        cause instanceof Error ? cause.message.replace(/^WebAssembly\.\w+\(\): /, '') : 'it does not compile';
-      throw new StepError('MODULE_INVALID', `the module is not valid: ${said}`, { cause });
-    }
+    const original = await read().catch((cause: unknown) => {
+      throw new NotRead(cause);
+    });
+    const { module, shape, bytes } = await prepareApart(original, policy);
     const made = { key, module, shape };
-    this.#keep(key, { module: made, bytes: bytes.length });
+    this.#keep(key, { module: made, bytes });
     return made;
   }
 

@@ -69,7 +69,7 @@ export class Instance implements Machine {
   invoke(name: string, args: readonly WasmNumber[]): ReturnType<Machine['invoke']> {
     const target = this.#exports[name];
     if (typeof target !== 'function')
-      throw new StepError('FUNCTION_NOT_FOUND', `the module exports no function ${JSON.stringify(name)}`);
+      throw new StepError('FUNCTION_NOT_FOUND', `there is no function ${JSON.stringify(name.slice(0, 100))}`);
     return (target as (...values: WasmNumber[]) => ReturnType<Machine['invoke']>)(...args);
   }
 

@@ -7,6 +7,7 @@ import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts'
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import { type Assets, assetDigest } from '../../../ports/assets.ts';
 import type { Egress } from '../../../ports/egress.ts';
+import { moduleLimits } from '../binary/limits.ts';
 import { fromBase64 } from '../call-input.ts';
 
 /** A module as a step names it: its digest, and its bytes once they are needed. */
@@ -23,7 +24,7 @@ export interface SourceDeps {
   assets?: Assets | undefined;
 }
 
-export const moduleBytesMax = 64 * 1024 * 1024;
+const { sizeBytes: moduleBytesMax } = moduleLimits;
 
 /**
  * Finds a step's module by `params.module`: a name or digest that the run has fixed or this node has a file for, a URL, `{ base64 }`, or bytes that
@@ -53,7 +54,8 @@ async function locate(
     if (asset !== undefined) return { name: module, digest: asset.digest, read: () => asset.read() };
     throw notFound(module, deps.assets?.places ?? []);
   }
-  if (isStoredData(module)) return inHand('stored bytes', await storedBytes(module, context, moduleBytesMax));
+  if (isStoredData(module))
+    return inHand('stored bytes', await storedBytes(module, context, moduleBytesMax, 'MODULE_TOO_LARGE'));
   if (isObject(module) && typeof module.base64 === 'string') {
     const bytes = fromBase64(module.base64, 'params.module');
     if (bytes.length > moduleBytesMax) throw tooLarge('inline', bytes.length);
@@ -86,6 +88,12 @@ async function atUrl(
   };
 }
 
+/** What a failure to fetch is called of a module. */
+const fetchCodes: Readonly<Record<string, string>> = {
+  FETCH_FAILED: 'MODULE_FETCH_FAILED',
+  FETCH_TOO_LARGE: 'MODULE_TOO_LARGE',
+};
+
 async function fetched(url: string, { blobs, signal }: AdapterContext, egress: Egress): Promise<Uint8Array> {
   try {
     // As of every URL that a workflow names: public addresses, unless the node's rules open others.
@@ -95,8 +103,9 @@ async function fetched(url: string, { blobs, signal }: AdapterContext, egress: E
     await blobs.put(bytes);
     return bytes;
   } catch (thrown) {
-    if (!(thrown instanceof StepError) || thrown.code !== 'FETCH_FAILED') throw thrown;
-    throw new StepError('MODULE_FETCH_FAILED', thrown.message, { retryable: thrown.retryable });
+    const code = thrown instanceof StepError ? fetchCodes[thrown.code] : undefined;
+    if (!(thrown instanceof StepError) || code === undefined) throw thrown;
+    throw new StepError(code, thrown.message, { retryable: thrown.retryable });
   }
 }
 
