@@ -22,7 +22,8 @@ let child: ReturnType<typeof spawn> | undefined;
 onInterruption((name) => child?.kill(name));
 
 async function runTests(): Promise<number> {
-  const options = ['--test', '--test-concurrency=2', ...flags, ...(files.length > 0 ? files : everything)];
+  // Many tests wait for servers and processes more than they compute.
+  const options = ['--test', '--test-concurrency=4', ...flags, ...(files.length > 0 ? files : everything)];
   child = spawn(process.execPath, options, { cwd: root, stdio: 'inherit' });
   const [code] = await once(child, 'exit');
   return typeof code === 'number' ? code : 1;
