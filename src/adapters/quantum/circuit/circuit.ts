@@ -55,7 +55,7 @@ export interface BarrierOperation {
 export interface Branch {
   readonly kind: 'branch';
   readonly condition: Expression;
-  readonly then: readonly Operation[];
+  readonly body: readonly Operation[];
   readonly otherwise: readonly Operation[];
 }
 
