@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CoordinatorApi, DeploymentStatus, StreamEvent, SubmitRequest } from '../compose/offline.ts';
 import { JSONFlowError } from '../lib/errors.ts';
 import { isObject } from '../lib/json.ts';
-import { isLoopback } from '../lib/net.ts';
+import { hostOf, isLoopback, speaksNoTls } from '../lib/net.ts';
 import type { Bundle, TrustFile } from '../protocol/receipt.ts';
 import type { DistributedResult, NetworkStatus, RunSummary } from '../protocol/result.ts';
 import { RemoteProblem, UsageError } from './exit.ts';
@@ -50,9 +50,6 @@ export function apiUrl(text: string): URL {
   return new URL('/', url);
 }
 
-/** The host alone: a URL puts an IPv6 address in brackets. */
-const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '');
-
 const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
   ENOTFOUND: 'there is no such host',
@@ -60,17 +57,17 @@ const CONNECTION_ERRORS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'it did not answer in time',
   ECONNRESET: 'the connection was cut',
   EHOSTUNREACH: 'there is no way to that host',
-  EPROTO: 'it does not speak TLS',
 };
 
 const unreachable = (url: URL, error: unknown): JSONFlowError => {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const noTls = code === 'EPROTO' || speaksNoTls(code);
   return new JSONFlowError(
     'NODE_UNREACHABLE',
-    `${url.origin} can't be reached: ${CONNECTION_ERRORS[code ?? ''] ?? message}`,
+    `${url.origin} can't be reached: ${noTls ? 'it does not speak TLS' : (CONNECTION_ERRORS[code] ?? message)}`,
     {
       hint: 'Start a coordinator with "jsonflow node" or "jsonflow dev", or name another with --connect URL.',
-      retriable: code !== 'ENOTFOUND' && code !== 'EPROTO',
+      retriable: code !== 'ENOTFOUND' && !noTls,
       cause: error,
     },
   );

@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { normalize } from 'node:path';
 import { StepError } from '../lib/errors.ts';
+import { shownServer, withoutBrackets } from '../lib/net.ts';
 import type { Address, Destination, Egress, Reach } from '../ports/egress.ts';
 import { createPolicy, type EgressRules, type Refusal } from './policy.ts';
 import { parseRule } from './rule.ts';
@@ -26,7 +27,7 @@ export function createEgress(rules: EgressRules = {}, resolve: Resolve = resolve
     }
     if (allowed.length > 0) return allowed;
     // The address is not told: whoever wrote the workflow must not map an inner network by it.
-    const server = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const server = shownServer({ host, port });
     throw denied(
       `${scheme}://${server}`,
       refused ?? { why: 'none of its addresses is allowed', remedy: 'rule' },
@@ -100,7 +101,7 @@ function denied(what: string, { why, remedy }: Refusal, rule: string | undefined
 function adviceFor(remedy: Refusal['remedy'], rule: string | undefined): string {
   if (remedy === 'none')
     return 'The operator of the node would have to take that rule away (egress deny, --egress-deny): it wins over what is allowed.';
-  const isAddress = rule !== undefined && isIP(rule.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')) !== 0;
+  const isAddress = rule !== undefined && isIP(withoutBrackets(rule.replace(/:\d+$/, ''))) !== 0;
   if (rule === undefined || (remedy === 'address rule' && !isAddress))
     return 'The operator of the node can allow it, by a rule about the address itself (egress allow, --egress-allow ADDRESS:PORT).';
   return `The operator of the node can allow it: egress allow, --egress-allow '${rule}'.`;

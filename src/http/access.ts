@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sha256 } from '../lib/hash.ts';
-import { isLoopback } from '../lib/net.ts';
+import { hostOf, isLoopback } from '../lib/net.ts';
 import { HttpProblem } from './problem.ts';
 
 export interface AccessOptions {
@@ -21,7 +21,7 @@ const digest = (token: string): Buffer => Buffer.from(sha256(token), 'hex');
 
 const hostnameOf = (host: string): string => {
   try {
-    return new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, '');
+    return hostOf(new URL(`http://${host}`));
   } catch {
     return '';
   }

@@ -1,6 +1,7 @@
 import { StepError } from '../lib/errors.ts';
+import { hostOf } from '../lib/net.ts';
 import type { Egress, Reach } from '../ports/egress.ts';
-import { hostOf, shownUrl } from './url.ts';
+import { shownUrl } from './url.ts';
 
 export interface FetchOptions {
   egress: Egress;

@@ -25,13 +25,6 @@ export function parseUrl(text: string, name: string): URL {
   );
 }
 
-/** Host of a URL without brackets, for sockets. */
-export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
-
-/** Host and port, as in a URL. @param host without brackets */
-export const shownServer = ({ host, port }: { host: string; port: number }): string =>
-  `${host.includes(':') ? `[${host}]` : host}:${port}`;
-
 /**
  * Refuses a parameter of a connection's URL that nobody reads: one that is misspelt may have asked for TLS.
  * @param name of the param that holds the URL, for the error @throws StepError INVALID_PARAMS

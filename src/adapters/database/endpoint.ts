@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Socket, type SocketConnectOpts } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { hostOf, shownServer } from '../../kit/url.ts';
+import { hostOf, shownServer } from '../../lib/net.ts';
 import type { Egress, Reach } from '../../ports/egress.ts';
 import type { Target } from './driver.ts';
 import { invalidParams, type SqlFailure } from './errors.ts';

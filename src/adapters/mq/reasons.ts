@@ -1,4 +1,4 @@
-import { speaksNoTls } from '../../kit/tls-codes.ts';
+import { speaksNoTls } from '../../lib/net.ts';
 
 /** Why there is no connection, in words. */
 export interface Reason {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { StepError } from '../../lib/errors.ts';
+import { withoutBrackets } from '../../lib/net.ts';
 import type { BrokerTarget } from './broker.ts';
 
 /** Options for `tls.connect`. Certificates are always verified, against the system's authorities or `?cacert=`. */
@@ -39,7 +40,7 @@ export async function tlsOptions({ url, reach, egress }: BrokerTarget): Promise<
     options[name] = await pemOf(path, param);
   }
   const servername = url.searchParams.get('servername') ?? url.hostname;
-  if (servername !== '' && isIP(servername.replace(/^\[|\]$/g, '')) === 0) options.servername = servername;
+  if (servername !== '' && isIP(withoutBrackets(servername)) === 0) options.servername = servername;
   return options;
 }
 

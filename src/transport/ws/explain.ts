@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { JSONFlowError } from '../../lib/errors.ts';
+import { speaksNoTls } from '../../lib/net.ts';
 import type { Address } from './address.ts';
 import type { Settings, TlsFiles } from './options.ts';
 import { probeTls } from './probe-tls.ts';
@@ -101,7 +102,7 @@ function ofOwnCertificate(code: string, url: string): Explanation | undefined {
 function ofTls({ code = '', message }: NodeJS.ErrnoException, url: string): Explanation | undefined {
   if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code) || message.includes('alert protocol version'))
     return { message: `${url} does not speak TLS 1.3`, hint: 'Nodes need TLS 1.3; check what is at this address.' };
-  if (code === 'EPROTO' || /^ERR_SSL_(WRONG_VERSION|PACKET_LENGTH|HTTP_REQUEST)/.test(code))
+  if (code === 'EPROTO' || speaksNoTls(code))
     return {
       message: `what listens at ${url} does not speak TLS`,
       hint: 'Use ws:// if it is a node without TLS, or give that node a certificate.',

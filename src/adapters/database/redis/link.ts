@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { hostOf } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
+import { hostOf, shownServer } from '../../../lib/net.ts';
 import type { Target } from '../driver.ts';
 import { tlsOptions } from '../endpoint.ts';
 import type { ConnectionKind } from '../pool.ts';
@@ -25,7 +25,7 @@ export async function linkKind(target: Target): Promise<ConnectionKind<Link>> {
   const tls = tlsOf(target);
   const host = hostOf(url);
   const port = url.port === '' ? 6379 : Number(url.port);
-  const server = `${host}:${port}`;
+  const server = shownServer({ host, port });
   const database = databaseOf(url);
   const common = {
     host,

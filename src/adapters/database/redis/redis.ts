@@ -1,6 +1,7 @@
 import { retrying } from '../../../kit/retry.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
+import { hostOf, shownServer } from '../../../lib/net.ts';
 import type { Call, Driver, OpenDriver } from '../driver.ts';
 import { ConnectionPool } from '../pool.ts';
 import { cutAtSignal, type Link, linkKind } from './link.ts';
@@ -14,13 +15,11 @@ const pingTimeoutMs = 5_000;
 /** Redis 6.2 or newer, one server. Params, outputs and codes: docs/adapters/database-redis.md. */
 export const openRedis: OpenDriver = async (target): Promise<Driver> => {
   const kind = await linkKind(target);
-  const { hostname, port, protocol } = target.url;
-  const name = `Redis at ${hostname}:${port === '' ? 6379 : port}`;
+  const { url, egress, reach } = target;
+  const server = { host: hostOf(url), port: url.port === '' ? 6379 : Number(url.port) };
+  const name = `Redis at ${shownServer(server)}`;
   const pool = new ConnectionPool(kind, { sizeMax: target.options.pool_size, name });
-  await target.egress.addresses(
-    { scheme: protocol.slice(0, -1), host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 6379 : Number(port) },
-    target.reach,
-  );
+  await egress.addresses({ scheme: url.protocol.slice(0, -1), ...server }, reach);
 
   const run = (params: JSONObject, call: Call, repeatable: boolean, operation: Operation): Promise<JSONObject> => {
     const { signal, options } = call;

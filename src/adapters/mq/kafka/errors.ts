@@ -1,5 +1,5 @@
-import { shownServer } from '../../../kit/url.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { shownServer } from '../../../lib/net.ts';
 import type { Server } from '../hosts.ts';
 import { reasonOf } from '../reasons.ts';
 

@@ -1,7 +1,7 @@
 import { abortable } from '../../../kit/abortable.ts';
-import { shownServer } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
+import { shownServer } from '../../../lib/net.ts';
 import type {
   Batch,
   Broker,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { createClient } from 'redis';
 import { abortable } from '../../../kit/abortable.ts';
-import { hostOf, knownParameters, shownServer } from '../../../kit/url.ts';
+import { knownParameters } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
+import { hostOf, shownServer } from '../../../lib/net.ts';
 import type { BrokerTarget } from '../broker.ts';
 import { tlsOptions } from '../tls.ts';
 import { redisError } from './errors.ts';

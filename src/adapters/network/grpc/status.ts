@@ -1,9 +1,9 @@
 import { type Metadata, status as Status, type StatusObject } from '@grpc/grpc-js';
-import { speaksNoTls } from '../../../kit/tls-codes.ts';
 import { clip } from '../../../lib/clip.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import { setOwn } from '../../../lib/json.ts';
+import { speaksNoTls } from '../../../lib/net.ts';
 import { statusNames } from './schema.ts';
 
 const detailsBytesMax = 500;

@@ -1,6 +1,6 @@
-import { speaksNoTls } from '../../../kit/tls-codes.ts';
 import { JSONFlowError, StepError } from '../../../lib/errors.ts';
 import { isObject } from '../../../lib/json.ts';
+import { speaksNoTls } from '../../../lib/net.ts';
 
 const tlsCode =
   /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|INVALID_PURPOSE|HOSTNAME_|EPROTO$|ERR_OSSL_)/;

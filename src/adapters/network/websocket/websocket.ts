@@ -1,7 +1,7 @@
 import { deadlineOf } from '../../../kit/deadline.ts';
-import { hostOf } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import { hostOf } from '../../../lib/net.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { Egress } from '../../../ports/egress.ts';
 import { productVersion } from '../../../protocol/version.ts';
