@@ -178,7 +178,7 @@ class Reader {
     const inName =
       stated.length > 0 ? 0 : listed?.anyControls ? Math.max(1, on.length - needed) : (listed?.controls ?? 0);
     const all = [...stated, ...on.slice(0, inName)];
-    if (all.length < (listed?.controls ?? 0))
+    if (all.length < (listed?.controls ?? 0) || (stated.length === 0 && inName > 0 && on.length <= inName))
       throw refuse(
         fields.path,
         `is a ${type}, which has ${listed?.controls} control${listed?.controls === 1 ? '' : 's'}, as "control": 0, "target": 1`,
