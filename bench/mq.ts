@@ -48,6 +48,7 @@ async function step(type: string, params: JSONObject): Promise<JSONObject> {
     resources: {},
     assets: {},
     pin: nothing,
+    varies: () => undefined,
     checkpoint: async () => undefined,
     progress: nothing,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },

@@ -60,6 +60,7 @@ function contextOf(): AdapterContext {
     resources: {},
     assets: {},
     pin: () => undefined,
+    varies: () => undefined,
     blobs: { get: () => Promise.resolve(new Uint8Array()), put: async (bytes) => sha256(bytes) },
     afterCommit: nothing,
   };

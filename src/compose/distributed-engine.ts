@@ -10,7 +10,7 @@ import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createVerifier, ephemeralIdentity, loadOrCreateIdentity } from '../identity/identity.ts';
 import { JSONFlowError } from '../lib/errors.ts';
-import type { JSONValue } from '../lib/json.ts';
+import type { JSONObject, JSONValue } from '../lib/json.ts';
 import type { AdapterHealth } from '../ports/adapter.ts';
 import type { Assets } from '../ports/assets.ts';
 import type { Egress } from '../ports/egress.ts';
@@ -329,6 +329,8 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       random: systemRandom,
       joinTokens: settings.token === undefined ? [] : [settings.token],
       catalogue: () => this.#catalogue,
+      requirements: ({ id, type, params = {} }) =>
+        this.#registry.requirements({ id, type, params: params as JSONObject }),
       assets: this.#assets,
       sources: sourcesFor(settings.capabilities?.adapters, { egress: this.#egress, vault: running.vault }),
     });

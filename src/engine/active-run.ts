@@ -44,7 +44,10 @@ export function factsOf(plan: Plan, index: number): StepFacts {
   const planned = plannedAt(plan, index);
   const known = facts.get(planned);
   if (known !== undefined) return known;
-  const made = { demand: demandOf(planned.step, plan.workflow), pointers: findPointers(paramsOf(planned)) };
+  const made = {
+    demand: demandOf(planned.step, plan.workflow, planned.requirements),
+    pointers: findPointers(paramsOf(planned)),
+  };
   facts.set(planned, made);
   return made;
 }

@@ -29,7 +29,7 @@ import { noSuchRun } from './no-such-run.ts';
 import { pinAssets } from './pinned-assets.ts';
 import { Records } from './records.ts';
 import { Runs } from './runs.ts';
-import { checkStartable, Plans, startEvent } from './submission.ts';
+import { checkStartable, Plans, type Requirements, startEvent } from './submission.ts';
 import { Values } from './values.ts';
 
 export interface CoordinatorDeps {
@@ -42,6 +42,8 @@ export interface CoordinatorDeps {
   joinTokens?: readonly string[];
   /** Step types of the product itself, which a workflow may name before a node that offers them has joined. */
   catalogue?: () => ReadonlyMap<string, StepTypeManifest>;
+  /** What adapters say that a step needs of a node. Default nothing. */
+  requirements?: Requirements;
   /** Files that steps may name. Default none. */
   assets?: Assets | undefined;
   /** Where triggers get their messages from, by type. Default none. */
@@ -60,7 +62,7 @@ export class Coordinator implements CoordinatorApi {
   readonly #deps: CoordinatorDeps;
   readonly #scheduler: Scheduler;
   readonly #values: Values;
-  readonly #plans = new Plans();
+  readonly #plans: Plans;
   readonly #tokens: JoinTokens;
   readonly #admission: Admission;
   readonly #self: PublicKeyEntry;
@@ -77,6 +79,7 @@ export class Coordinator implements CoordinatorApi {
     this.#deps = deps;
     this.#scheduler = new Scheduler(config.localSteps);
     this.#values = new Values(deps.store);
+    this.#plans = new Plans(deps.requirements);
     this.#tokens = new JoinTokens(deps.joinTokens ?? []);
     this.#admission = new Admission(config, {
       ...deps,

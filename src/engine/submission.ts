@@ -7,7 +7,7 @@ import type { JSONValue } from '../lib/json.ts';
 import { journalVersion, type RunStarted } from '../protocol/events.ts';
 import { limits } from '../protocol/limits.ts';
 import type { StepTypeManifest } from '../protocol/messages.ts';
-import type { Workflow } from '../protocol/workflow.ts';
+import type { Step, Workflow } from '../protocol/workflow.ts';
 import type { SubmitRequest } from './api.ts';
 import type { Values } from './values.ts';
 
@@ -21,10 +21,19 @@ interface KnownPlan {
   length: number;
 }
 
+/** What a step needs of a node as its adapter says, by resource name. */
+export type Requirements = (step: Step) => Readonly<Record<string, number>>;
+
 /** Plans of workflows that were checked before, by digest: most runs are runs of a workflow known already. */
 export class Plans {
   readonly #plans = new Map<string, KnownPlan>();
+  readonly #requirements: Requirements;
   #length = 0;
+
+  /** @param requirements what adapters say that a step needs of a node. Default nothing. */
+  constructor(requirements: Requirements = () => ({})) {
+    this.#requirements = requirements;
+  }
 
   /**
    * @param stepTypes the step types that are known; a plan is checked again where these have changed
@@ -50,6 +59,10 @@ export class Plans {
 
   #remember(plan: Plan, checkedAgainst: unknown, textLength: number | undefined): Plan {
     this.#forget(plan.digest);
+    for (const planned of plan.steps) {
+      const own = this.#requirements(planned.step);
+      if (Object.keys(own).length > 0) planned.requirements = own;
+    }
     const length = textLength ?? canonicalize(plan.workflow).length;
     this.#plans.set(plan.digest, { plan, checkedAgainst, length });
     this.#length += length;

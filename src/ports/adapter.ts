@@ -39,6 +39,8 @@ export interface AdapterContext {
   readonly assets: Readonly<Record<string, string>>;
   /** States in the receipt, also where the step fails, that the step used these bytes. @param name as in the params; no secret @param digest SHA-256, hexadecimal */
   pin(name: string, digest: string): void;
+  /** Says that another attempt may give another output, whatever the manifest promises: the receipt promises nothing then. */
+  varies(): void;
   /** Large values by SHA-256 digest. */
   readonly blobs: { get(digest: string): Promise<Uint8Array>; put(bytes: Uint8Array): Promise<string> };
   /**
@@ -73,6 +75,11 @@ export interface Adapter {
   getManifest(): AdapterManifest;
   /** Checks what the schema can't say. `code` is that of the step's failure, by default INVALID_PARAMS. */
   validate?(step: AdapterStep): AdapterVerdict | Promise<AdapterVerdict>;
+  /**
+   * What a step reserves of its node where the workflow does not say, by resource name, such as `{ qubits: 4 }`. Asked before the step is
+   * placed: params may still hold references and pointers, and it leaves out what it can't tell.
+   */
+  requirements?(step: AdapterStep): Readonly<Record<string, number>>;
   /** @throws StepError with the adapter's code; anything else counts as ADAPTER_CRASHED and is not retried */
   execute(step: AdapterStep, context: AdapterContext): Promise<unknown> | unknown;
   healthCheck(): Promise<AdapterHealth> | AdapterHealth;

@@ -51,7 +51,7 @@ function attemptOf(parts: Parts): { attempt: Attempt; clock: ManualClock; lines:
   let ran = false;
   const registry = new AdapterRegistry();
   registry.register({
-    getManifest: () => ({ adapter_id: 'odd', version: '1', step_types: [{ type: 'odd' }] }),
+    getManifest: () => ({ adapter_id: 'odd', version: '1', step_types: [{ type: 'odd', deterministic: true }] }),
     execute: (step, context) => {
       ran = true;
       return parts.execute?.(step, context) ?? null;
@@ -272,4 +272,17 @@ it('secrets that an adapter resolves one after the other are each taken out of w
     'info: vault://first, vault://second',
   ]);
   assert.deepEqual(output, { value: new Array(5_000).fill('vault://first, vault://second') });
+});
+
+it('a receipt promises equal outputs as the manifest does, unless the attempt says that it varies', async () => {
+  const promised = async (execute: CustomAdapter['execute']) =>
+    decodeReceipt((await attemptOf({ execute }).attempt.run()).envelope).predicate.deterministic;
+  assert.equal(await promised(() => 1), true);
+  assert.equal(
+    await promised((_step, { varies }) => {
+      varies();
+      return 1;
+    }),
+    false,
+  );
 });

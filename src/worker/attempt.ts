@@ -52,6 +52,7 @@ export class Attempt {
   #settled: Promise<void> = Promise.resolve();
   /** Digests of the files that it used, by name. */
   readonly #pinned = new Map<string, string>();
+  #varies = false;
   /** All that were resolved for this attempt: none of them may leave it. */
   readonly #secrets: Secret[] = [];
   /** For the first so many secrets. */
@@ -165,6 +166,9 @@ export class Attempt {
       redact: this.#redact,
       afterCommit: (fn, otherwise) => this.#afterCommit(fn, otherwise),
       pin: (name, digest) => this.#pin(name, digest),
+      varies: () => {
+        this.#varies = true;
+      },
     });
     const value = await registry.run({ id: assignment.step_id, type: assignment.step_type, params }, context);
     return this.#store(this.#secrets.length === 0 ? value : redactJSON(value, this.#redact));
@@ -258,7 +262,7 @@ export class Attempt {
       finished_at: isoTime(clock.now()),
       status: ended.error === undefined ? 'success' : 'failed',
       ...(ended.error === undefined ? {} : { error: ended.error }),
-      deterministic: adapter?.stepType.deterministic ?? false,
+      deterministic: adapter?.stepType.deterministic === true && !this.#varies,
       resources: assignment.resources,
     });
     return this.#result(ended, toEnvelope(payload, signer.keyId, await signer.sign(pae(payloadType, payload))));

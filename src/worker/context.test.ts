@@ -43,6 +43,7 @@ it('an adapter may take the context apart', async () => {
     redact: (text) => text,
     afterCommit: (fn) => void acknowledged.push(fn),
     pin: () => undefined,
+    varies: () => undefined,
   });
   const { progress, checkpoint, afterCommit } = context;
   progress(0.5);

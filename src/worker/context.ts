@@ -37,6 +37,7 @@ interface ContextParts {
   afterCommit(fn: Hook, otherwise: Hook | undefined): void;
   /** Only names and digests that may stand in a receipt come here. */
   pin(name: string, digest: string): void;
+  varies(): void;
 }
 
 /** Progress more often than this is dropped: nobody could read it. */
@@ -58,6 +59,7 @@ export class AttemptContext implements AdapterContext {
   readonly resources: AdapterContext['resources'];
   readonly blobs: AdapterContext['blobs'];
   readonly redact: AdapterContext['redact'];
+  readonly varies: AdapterContext['varies'];
   readonly #parts: ContextParts;
   #progressAt = Number.NEGATIVE_INFINITY;
   #logLines = 0;
@@ -75,6 +77,7 @@ export class AttemptContext implements AdapterContext {
     this.resources = Object.freeze({ ...assignment.resources });
     this.assets = Object.freeze({ ...assignment.assets });
     this.redact = parts.redact;
+    this.varies = parts.varies;
     this.run_id = assignment.run_id;
     this.step_id = assignment.step_id;
     this.attempt = assignment.attempt;

@@ -30,6 +30,7 @@ function contextFor(step: AdapterStep, signal: AbortSignal = new AbortController
     resources: {},
     assets: {},
     pin: () => undefined,
+    varies: () => undefined,
     afterCommit: nothing,
   };
 }
@@ -243,4 +244,21 @@ test('a built-in adapter is replaced by one of its id, and closed; any other kee
   const step = { id: 's', type: 'echo', params: {} };
   assert.deepEqual(await registry.run(step, contextFor(step)), 2);
   assert.throws(() => registry.register(echo(() => 3)), { code: 'CONFLICT' });
+});
+
+test('an adapter says what a step needs; what is no amount, or throws, is nothing', () => {
+  const step = { id: 's', type: 't', params: { n: 4 } };
+  const registryOf = (requirements: (step: { params: { n?: unknown } }) => unknown) => {
+    const registry = new AdapterRegistry();
+    registry.register({
+      getManifest: () => ({ adapter_id: 'a', version: '1', step_types: [{ type: 't' }] }),
+      execute: () => null,
+      requirements: requirements as never,
+    });
+    return registry;
+  };
+  assert.deepEqual(registryOf(({ params }) => ({ qubits: params.n })).requirements(step), { qubits: 4 });
+  for (const bad of [() => ({ qubits: -1 }), () => 'four', () => null, () => assert.fail()])
+    assert.deepEqual(registryOf(bad).requirements(step), {});
+  assert.deepEqual(registryOf(() => ({ qubits: 1 })).requirements({ ...step, type: 'other' }), {});
 });

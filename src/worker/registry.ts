@@ -80,6 +80,17 @@ export class AdapterRegistry {
     return this.#stepTypes.get(stepType);
   }
 
+  /** What the step's adapter says that it needs of a node; nothing where that is not amounts by name. */
+  requirements(step: AdapterStep): Readonly<Record<string, number>> {
+    try {
+      const needed: unknown = this.#stepTypes.get(step.type)?.adapter.requirements?.(step) ?? {};
+      return isAmounts(needed) ? needed : {};
+    } catch {
+      // The step will fail with what is wrong with it, where that can be told in full.
+      return {};
+    }
+  }
+
   /** In the order of registration. */
   manifests(): AdapterManifest[] {
     return [...this.#adapters.values()].map(({ manifest }) => manifest);
@@ -153,7 +164,7 @@ function instanceOf(source: AdapterSource): CustomAdapter {
   if (!isObject(adapter)) throw invalid('an adapter must be an object or a class');
   for (const method of ['getManifest', 'execute'])
     if (typeof adapter[method] !== 'function') throw invalid(`the adapter has no method ${method}()`);
-  for (const method of ['validate', 'healthCheck', 'close'])
+  for (const method of ['validate', 'requirements', 'healthCheck', 'close'])
     if (adapter[method] !== undefined && typeof adapter[method] !== 'function')
       throw invalid(`the adapter's ${method} is not a method`);
   return adapter as unknown as CustomAdapter;
@@ -180,13 +191,12 @@ function checkedManifest(adapter: CustomAdapter): AdapterManifest {
   if (twice !== undefined) throw invalid(`manifest: step_types names "${twice.type}" twice`);
   const manifest: AdapterManifest = { adapter_id, version, step_types: types };
   if (resources === undefined) return manifest;
-  if (
-    !isObject(resources) ||
-    !Object.values(resources).every((amount) => Number.isFinite(amount) && Number(amount) >= 0)
-  )
-    throw invalid('manifest: resources must be numbers by name, 0 or more');
-  return { ...manifest, resources: { ...resources } as Record<string, number> };
+  if (!isAmounts(resources)) throw invalid('manifest: resources must be numbers by name, 0 or more');
+  return { ...manifest, resources: { ...resources } };
 }
+
+const isAmounts = (value: unknown): value is Record<string, number> =>
+  isObject(value) && Object.values(value).every((amount) => Number.isFinite(amount) && Number(amount) >= 0);
 
 function checkName(value: unknown, field: string): asserts value is string {
   if (typeof value !== 'string' || value === '' || value.length > limits.idLengthMax)

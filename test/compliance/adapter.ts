@@ -62,6 +62,7 @@ export function contextFor(step: AdapterStep, signal: AbortSignal = new AbortCon
     resources: {},
     assets: {},
     pin: () => undefined,
+    varies: () => undefined,
     afterCommit: nothing,
   };
 }

@@ -41,7 +41,10 @@ interface Deps extends SourceDeps {
 }
 
 /** The adapter `wasm`: `wasm_execute`, `wasm_load` and `wasm_streaming`. Params: docs/adapters/wasm.md. */
-export function createWasmAdapter(source: SourceDeps, options: WasmOptions = {}): Required<Adapter> {
+export function createWasmAdapter(
+  source: SourceDeps,
+  options: WasmOptions = {},
+): Required<Omit<Adapter, 'requirements'>> {
   const { module_cache_size: countMax = 100, memory_limit_mb: memoryLimitMb = 1024 } = options;
   const deps: Deps = {
     ...source,

@@ -18,12 +18,13 @@ export interface Demand {
 /** Resources that a node which doesn't declare them has without limit; any other that isn't declared is absent. */
 export const unmetered: ReadonlySet<string> = new Set(['ram_mb', 'cpu_cores']);
 
-export function demandOf(step: Step, workflow: Workflow): Demand {
+/** @param own what the step's adapter says that it needs; what the step itself says counts more */
+export function demandOf(step: Step, workflow: Workflow, own: Readonly<Record<string, number>> = {}): Demand {
   const { node_preference: preference, resource_requirements: requirements } = step;
   const wish = typeof preference === 'string' ? { prefer: preference } : preference;
   const demand = {
     stepType: step.type,
-    resources: amounts(requirements),
+    resources: amounts(requirements, own),
     backend: requirements?.backend,
     prefer: wish?.prefer === 'any' ? undefined : wish?.prefer,
     requireNode: wish !== undefined && 'require_node' in wish ? wish.require_node : undefined,
@@ -33,9 +34,12 @@ export function demandOf(step: Step, workflow: Workflow): Demand {
   return { ...demand, shape: JSON.stringify(demand) };
 }
 
-function amounts(requirements: ResourceRequirements | undefined): Record<string, number> {
+function amounts(
+  requirements: ResourceRequirements | undefined,
+  own: Readonly<Record<string, number>>,
+): Record<string, number> {
   const { ram_mb, cpu_cores, gpu, gpu_memory_mb, qubits, db_connections } = requirements ?? {};
-  const all = {
+  const stated = {
     ram_mb,
     cpu_cores,
     gpu: gpu === true ? 1 : gpu === false ? 0 : gpu,
@@ -43,5 +47,7 @@ function amounts(requirements: ResourceRequirements | undefined): Record<string,
     qubits,
     db_connections,
   };
-  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, number] => (entry[1] ?? 0) > 0));
+  const all = new Map(Object.entries(own));
+  for (const [name, amount] of Object.entries(stated)) if (amount !== undefined) all.set(name, amount);
+  return Object.fromEntries([...all].filter(([, amount]) => amount > 0));
 }

@@ -79,6 +79,19 @@ describe('where a step may run', () => {
     }
   });
 
+  it('needs what its adapter says, where it says nothing itself', () => {
+    const own = { qubits: 4, ram_mb: 100 };
+    const resourcesOf = (step: Partial<Step>) =>
+      demandOf({ id: 's', type: 't', ...step }, { workflow: 'w', steps: [] }, own).resources;
+    assert.deepEqual(resourcesOf({}), own);
+    assert.deepEqual(resourcesOf({ resource_requirements: { qubits: 2, cpu_cores: 1 } }), {
+      ...own,
+      qubits: 2,
+      cpu_cores: 1,
+    });
+    assert.deepEqual(resourcesOf({ resource_requirements: { qubits: 0 } }), { ram_mb: 100 });
+  });
+
   it('on the coordinator only while nobody else could, always, or never', () => {
     const local = () => nodeOf('c', { local: true });
     assert.equal(place(schedulerOf([local()]), demandFor())?.node, 'c');

@@ -13,6 +13,8 @@ export interface PlannedStep {
   parents: number[];
   /** Indexes of the steps that wait for this one, ascending, each once. */
   children: number[];
+  /** What its adapter says that it needs of a node, by resource name; what the step itself says counts more. */
+  requirements?: Readonly<Record<string, number>>;
 }
 
 /** A workflow as a graph. Nothing changes it once it is made. */

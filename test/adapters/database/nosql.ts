@@ -50,6 +50,7 @@ export function callOf({ key, signal, blobs = new MemoryBlobs(), ...options }: C
     resources: {},
     assets: {},
     pin: () => undefined,
+    varies: () => undefined,
     blobs,
     afterCommit: () => undefined,
   };

@@ -77,6 +77,7 @@ function contextOf(key: string, own: Pick<AdapterContext, 'afterCommit' | 'blobs
     resources: {},
     assets: {},
     pin: nothing,
+    varies: () => undefined,
     checkpoint: async () => undefined,
     progress: nothing,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
