@@ -82,6 +82,8 @@ export interface Expectation {
 export interface PartFacts {
   readonly qubits: readonly number[];
   readonly method: Method;
+  /** How the state was kept; shots on a pure one are what trajectories are. */
+  readonly state: Exclude<Method, 'trajectories'>;
   readonly gates: number;
   /** Runs of the circuit, or of what is left of it, that differ in what was measured or which errors came. */
   readonly branches: number;
