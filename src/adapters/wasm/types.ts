@@ -83,6 +83,14 @@ export interface Guest {
   charge(fuel: number): void;
   /** Used so far by the call. */
   fuelUsed(): bigint;
+  /** Bytes that the memory may grow to. */
+  bytesMax(): number;
+  /**
+   * Grows the memory as the module's own `memory.grow` would, at the same price.
+   * @returns whether it could
+   * @throws the error that ends the call, where there is not enough fuel
+   */
+  grow(pages: number): boolean;
 }
 
 /** What the host functions of a call are given. */
@@ -125,6 +133,8 @@ export interface Host {
   /** What an Extism plug-in set as its output, a copy, and as its error. */
   output(): Uint8Array<ArrayBuffer>;
   pluginError(): string | undefined;
+  /** The text that a module of wasm-bindgen holds by that index. */
+  objectText(index: number): string | undefined;
 }
 
 /** Thrown by host functions to end a call: the exit code of `proc_exit`. Anything else that ends a call is a StepError. */

@@ -53,6 +53,12 @@ export class TestGuest implements Guest {
   fuelUsed(): bigint {
     return this.used;
   }
+  bytesMax(): number {
+    return 65_536;
+  }
+  grow(): boolean {
+    return false;
+  }
 }
 
 const letters: Record<string, ValueType> = { i: 'i32', j: 'i64', f: 'f32', d: 'f64' };

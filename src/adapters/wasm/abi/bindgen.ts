@@ -67,10 +67,13 @@ function isText(value: Value, signature: Signature | undefined, index: number): 
   return typeof value === 'string' || value instanceof Uint8Array;
 }
 
+/** Zeros on the module's stack: what the function doesn't write stays 0. */
 function returnSlot(machine: Machine): number | undefined {
   const name = '__wbindgen_add_to_stack_pointer';
   if (!hasType(functionType(machine.shape, name), ['i32'], ['i32'])) return undefined;
-  return unsigned(one(machine.invoke(name, [-slotBytes])));
+  const slot = unsigned(one(machine.invoke(name, [-slotBytes])));
+  slice(machine, slot, slotBytes, 'where the result is to be written').fill(0);
+  return slot;
 }
 
 function lower(
@@ -116,6 +119,8 @@ function lift(
     };
   }
   const [pointer, length] = slot === undefined ? pairOf(given) : pairAt(machine, slot);
+  // No text lies at 0, not even an empty one.
+  if (pointer === 0) return { kind: 'value', value: null };
   const bytes = copied(slice(machine, pointer, length, 'the result'), resultBytesMax);
   const free = functionType(machine.shape, '__wbindgen_free');
   if (length > 0 && free?.params.length === 3) machine.invoke('__wbindgen_free', [pointer | 0, length, 1]);
@@ -132,10 +137,19 @@ function pairOf(given: ReturnType<Machine['invoke']>): [number, number] {
   return [unsigned(given[0] ?? 0), unsigned(given[1] ?? 0)];
 }
 
+/** @throws StepError WASM_EXITED where the function gave an error: then two more words say so */
 function pairAt(machine: Machine, slot: number): [number, number] {
-  const bytes = slice(machine, slot, 8, 'where the result was written');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
-  return [view.getUint32(0, true), view.getUint32(4, true)];
+  const bytes = slice(machine, slot, slotBytes, 'where the result was written');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, slotBytes);
+  const [pointer, length, error, failed] = [0, 4, 8, 12].map((at) => view.getUint32(at, true)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (failed === 1)
+    throw new StepError('WASM_EXITED', `the function gave an error: ${machine.objectText(error) ?? 'no text'}`);
+  return [pointer, length];
 }
 
 const tooClever = (type: FunctionType, width: number): StepError =>

@@ -14,6 +14,8 @@ export interface Machine {
   invoke(name: string, args: readonly WasmNumber[]): WasmNumber | readonly WasmNumber[] | undefined;
   /** A global's value, if one of that name is exported. */
   global(name: string): WasmNumber | undefined;
+  /** The text that a module of wasm-bindgen holds by that index. */
+  objectText(index: number): string | undefined;
 }
 
 const listedMax = 20;

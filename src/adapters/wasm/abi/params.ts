@@ -25,7 +25,7 @@ export function orderArguments(input: CallInput, { names }: ParamList): Value[] 
   const keys = Object.keys(args);
   if (names.length === keys.length && names.every((name) => name !== undefined && Object.hasOwn(args, name)))
     return names.map((name) => args[name as string] as Value);
-  if (keys.length === 1 && names.length === 1) return [args[keys[0] as string] as Value];
+  if (keys.length === 1 && names.length === 1 && names[0] === undefined) return [args[keys[0] as string] as Value];
   if (keys.length !== names.length) return counted(Object.values(args), names);
   const nameless = names.some((name) => name === undefined);
   throw mismatch(

@@ -6,6 +6,9 @@ import { errno } from './errno.ts';
 import type { HostFunction, HostFunctions, HostState } from './state.ts';
 
 const textBytesMax = 65_536;
+const pageBytes = 65_536;
+/** All but the last page: the size of all of 32 bits' memory does not fit into 32 bits. */
+const heapMax = 2 ** 32 - pageBytes;
 
 function text(host: HostState, pointer: number): string {
   const given = host.memory.cString(pointer, textBytesMax);
@@ -19,6 +22,12 @@ function copy(host: HostState, to: number, from: number, length: number): number
   host.chargeBytes(bytes.length);
   into.set(bytes);
   return to;
+}
+
+/** To that many bytes at least. @returns 1, or 0 where there is no more */
+function resize(host: HostState, wanted: number): number {
+  const bytes = (wanted >>> 0) - host.memory.size;
+  return bytes > 0 && host.guest.grow(Math.ceil(bytes / pageBytes)) ? 1 : 0;
 }
 
 const aborted = (): never => {
@@ -65,9 +74,8 @@ export const emscriptenFunctions: HostFunctions = {
   'emscripten_memcpy_js iii:': copy,
   '_emscripten_memcpy_js iii:': copy,
   'emscripten_notify_memory_growth i:': () => undefined,
-  // Only the module itself may grow its memory, under its policy; 0 says that there is no more.
-  'emscripten_resize_heap i:i': () => 0,
-  'emscripten_get_heap_max :i': (host) => host.memory.size | 0,
+  'emscripten_resize_heap i:i': resize,
+  'emscripten_get_heap_max :i': (host) => Math.min(host.guest.bytesMax(), heapMax) | 0,
   'emscripten_random :f': (host) => host.random.unit(),
   'setTempRet0 i:': (host, value: number) => {
     host.tempRet0 = value;

@@ -51,17 +51,24 @@ const offered: ReadonlyMap<string, ReadonlyMap<string, string[]>> = new Map(
   }),
 );
 
-const letters: Partial<Record<ValueType, string>> = { i32: 'i', i64: 'j', f32: 'f', f64: 'd' };
-const words: Readonly<Record<string, ValueType>> = { i: 'i32', j: 'i64', f: 'f32', d: 'f64' };
+const letters: ReadonlyMap<ValueType, string> = new Map([
+  ['i32', 'i'],
+  ['i64', 'j'],
+  ['f32', 'f'],
+  ['f64', 'd'],
+]);
+const words: ReadonlyMap<string, ValueType> = new Map([...letters].map(([type, letter]) => [letter, type]));
 
-const shortType = ({ params, results }: FunctionType): string =>
-  `${params.map((type) => letters[type] ?? '?').join('')}:${results.map((type) => letters[type] ?? '?').join('')}`;
+function shortType({ params, results }: FunctionType): string {
+  const list = (types: readonly ValueType[]): string => types.map((type) => letters.get(type) ?? '?').join('');
+  return `${list(params)}:${list(results)}`;
+}
 
 const longType = ({ params, results }: FunctionType): string => `(${params.join(', ')}) -> (${results.join(', ')})`;
 
 function written(type: string): string {
   const [params = '', results = ''] = type.split(':');
-  const list = (part: string): ValueType[] => [...part].map((letter) => words[letter] ?? 'i32');
+  const list = (part: string): ValueType[] => [...part].map((letter) => words.get(letter) ?? 'i32');
   return longType({ params: list(params), results: list(results) });
 }
 
@@ -124,6 +131,7 @@ export function resolveImports(shape: ModuleShape, settings: HostSettings, guest
     logs: () => state.logs.lines(),
     output: () => state.kernel.output(),
     pluginError: () => state.kernel.error(),
+    objectText: (index) => state.objects.text(index),
   };
 }
 

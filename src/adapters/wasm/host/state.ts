@@ -4,6 +4,7 @@ import { Descriptors } from './descriptors.ts';
 import { Kernel } from './kernel.ts';
 import { LogBook } from './logs.ts';
 import { GuestMemory } from './memory.ts';
+import { HostObjects } from './objects.ts';
 import { SeededRandom } from './random.ts';
 import { StandardError, StandardInput, StandardOutput } from './stdio.ts';
 
@@ -21,6 +22,7 @@ export class HostState {
   readonly stdout: StandardOutput;
   readonly stderr = new StandardError();
   readonly logs = new LogBook();
+  readonly objects = new HostObjects();
   readonly descriptors = new Descriptors();
   readonly kernel: Kernel;
   /** Arguments and variables as a WASI program gets them, once it has asked. */

@@ -1,7 +1,7 @@
 import type { ParsedModule } from '../binary/read-module.ts';
 import { valueBytes } from '../binary/value-types.ts';
 import type { FunctionType, ValueType } from '../types.ts';
-import { stops } from './stops.ts';
+import { fuelPerPage, stops } from './stops.ts';
 import { Writer } from './writer.ts';
 
 const op = {
@@ -132,8 +132,7 @@ export class Layout {
         to.byte(op.get, 0);
       }),
       body((to) => {
-        // A page has 64 KiB, and each costs one unit.
-        this.charge(to, (units) => units.byte(op.get, 0, op.extendU, op.i64, 6, op.i64Shl));
+        this.charge(to, (units) => units.byte(op.get, 0, op.extendU, op.i64, Math.log2(fuelPerPage), op.i64Shl));
         to.byte(op.get, 0);
       }),
       body((to) => {

@@ -1,7 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { Machine } from '../abi/machine.ts';
 import type { WasmNumber } from '../abi/numbers.ts';
-import { stops } from '../meter/stops.ts';
+import { fuelPerPage, stops } from '../meter/stops.ts';
 import type { Guest, Host, HostSettings, ModuleShape, Policy } from '../types.ts';
 import { outOfFuel, type Remains } from './failure.ts';
 import type { RunFacts } from './order.ts';
@@ -19,6 +19,7 @@ export interface InstanceParts {
 }
 
 const noBytes = new Uint8Array(0);
+const pageBytes = 65_536;
 
 /** A live module with its meters: made for one call or one stream, never used again after. */
 export class Instance implements Machine {
@@ -33,15 +34,19 @@ export class Instance implements Machine {
   #used = 0n;
   #allowance: bigint;
   #total: bigint;
+  readonly #pagesMax: number;
 
   constructor({ module, shape, policy, settings, fuel, resolveImports }: InstanceParts) {
     this.shape = shape;
     this.#total = fuel;
+    this.#pagesMax = Math.min(policy.memoryPagesMax, shape.memories[0]?.max ?? Number.POSITIVE_INFINITY);
     this.#allowance = fuel;
     this.host = resolveImports(shape, settings, {
       bytes: () => this.bytes(),
       charge: (units) => this.#charge(units),
       fuelUsed: () => this.fuelUsed,
+      bytesMax: () => this.#pagesMax * pageBytes,
+      grow: (pages) => this.#grow(pages),
     });
     const instance = new WebAssembly.Instance(module, onlyNamed(module, this.host.imports));
     this.#exports = instance.exports;
@@ -78,6 +83,10 @@ export class Instance implements Machine {
     return global instanceof WebAssembly.Global ? (global.value as WasmNumber) : undefined;
   }
 
+  objectText(index: number): string | undefined {
+    return this.host.objectText(index);
+  }
+
   /** Starts anew with what the next item may use; what is left of the whole bounds it. */
   allow(fuel: bigint): void {
     this.#used += this.#allowance - this.#left;
@@ -107,12 +116,31 @@ export class Instance implements Machine {
     return this.#fuel === undefined ? this.#allowance : BigInt.asUintN(64, this.#fuel.value as bigint);
   }
 
+  #grow(pages: number): boolean {
+    this.#charge(pages * fuelPerPage);
+    try {
+      if (this.bytes().length / pageBytes + pages <= this.#pagesMax) {
+        this.#memory?.grow(pages);
+        return this.#memory !== undefined;
+      }
+    } catch (thrown) {
+      // The machine has no room for it.
+      if (!(thrown instanceof RangeError)) throw thrown;
+    }
+    this.#raise(stops.memory);
+    return false;
+  }
+
+  #raise(bit: number): void {
+    if (this.#stop !== undefined) this.#stop.value = Number(this.#stop.value) | bit;
+  }
+
   #charge(units: number): void {
     if (this.#fuel === undefined) return;
     const left = this.#left - BigInt(Math.ceil(units));
     this.#fuel.value = left < 0n ? 0n : left;
     if (left >= 0n) return;
-    if (this.#stop !== undefined) this.#stop.value = Number(this.#stop.value) | stops.fuel;
+    this.#raise(stops.fuel);
     const { code, message } = outOfFuel();
     throw new StepError(code, message);
   }

@@ -62,6 +62,9 @@ export interface RunFacts {
   logs: LogLine[];
 }
 
+/** Of what never came to be. */
+export const noFacts: RunFacts = { fuelUsed: 0n, memoryBytes: 0, stderr: '', logs: [] };
+
 export interface CallResult extends RunFacts {
   result: JSONValue | Uint8Array;
 }

@@ -80,7 +80,9 @@ function runPlugin(instance: Instance, name: string, outputBytesMax: number): Ou
 /** The start function, and what toolchains want called before anything else. */
 function begin(instance: Instance): void {
   instance.begin();
-  if (hasType(functionType(instance.shape, '_initialize'), [], [])) instance.invoke('_initialize', []);
+  // Emscripten's JavaScript, where there should be one, calls the second.
+  const name = ['_initialize', '__wasm_call_ctors'].find((item) => hasType(functionType(instance.shape, item), [], []));
+  if (name !== undefined) instance.invoke(name, []);
 }
 
 /** @param bytes a copy already */

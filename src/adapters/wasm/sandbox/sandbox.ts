@@ -2,13 +2,18 @@ import { availableParallelism } from 'node:os';
 import type { CallInput } from '../abi/params.ts';
 import { factsOf, resultOf, SandboxFailure } from './answers.ts';
 import { compact } from './compact.ts';
-import type { CallOrder, CallResult, SandboxOptions, SandboxStream, StreamOrder } from './order.ts';
+import {
+  type CallOrder,
+  type CallResult,
+  noFacts,
+  type SandboxOptions,
+  type SandboxStream,
+  type StreamOrder,
+} from './order.ts';
 import { pipeItems } from './pipe.ts';
 import { Pool } from './pool.ts';
 import { type StreamState, streamItems } from './stream.ts';
 import { crashed, type WorkerThread } from './worker-thread.ts';
-
-const noFacts = { fuelUsed: 0n, memoryBytes: 0, stderr: '', logs: [] };
 
 /**
  * Runs modules in threads of its own, each call in an instance of its own that nothing survives. The module must come from the rewriter, which

@@ -9,7 +9,7 @@ import type { HostSettings, ModuleShape } from '../types.ts';
 import { failureOf } from './failure.ts';
 import { Instance } from './instance.ts';
 import type { FromThread, InstanceMessage, ToThread } from './messages.ts';
-import type { RunFacts } from './order.ts';
+import { noFacts } from './order.ts';
 import { bytesFor, prepare, prepareFinish, runCall, runCommand } from './program.ts';
 import { Ring } from './ring.ts';
 
@@ -145,8 +145,6 @@ function guarded(instance: Instance, body: () => void): void {
     failed(thrown, instance);
   }
 }
-
-const noFacts: RunFacts = { fuelUsed: 0n, memoryBytes: 0, stderr: '', logs: [] };
 
 function failed(thrown: unknown, instance: Instance | undefined): void {
   const failure = failureOf(thrown, instance?.remains ?? { stop: 0, stderr: '' });
