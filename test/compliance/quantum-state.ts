@@ -245,7 +245,7 @@ function distribution(state: PureState, qubits: readonly number[]): Record<strin
  * By Pearson's chi-square: counts that follow the probabilities are refused once in a million seeds. Outcomes expected fewer than 5 times are
  * taken together; what can't be must not come.
  */
-function assertDistributed(
+export function assertDistributed(
   counts: ReadonlyMap<string, number>,
   probabilities: Readonly<Record<string, number>>,
   shots: number,

@@ -63,7 +63,7 @@ export class StabilizerState implements State {
   }
 }
 
-export function applyClifford(tableau: Tableau, gates: readonly GateOperation[]): void {
+function applyClifford(tableau: Tableau, gates: readonly GateOperation[]): void {
   for (const gate of gates) {
     const steps = cliffordSteps(gate);
     if (steps === undefined)
