@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
 import { stops } from '../meter/stops.ts';
@@ -58,10 +59,20 @@ function endOf(thrown: unknown, stderr: string): Failure | undefined {
   // A backstop: the limit on the depth is reached before.
   if (thrown instanceof RangeError && thrown.message.includes('call stack'))
     return failure('CALL_DEPTH_EXCEEDED', `the stack of the sandbox is used up${backtrace(thrown)}`);
+  // The same on every try and every machine: the engine's limit on texts is fixed.
+  if (isTooLong(thrown))
+    return failure(
+      'RESULT_TOO_LARGE',
+      `a text of the call would be longer than ${constants.MAX_STRING_LENGTH} characters; pass it as bytes, or in parts`,
+    );
   if (thrown instanceof RangeError && /allocate|memory/i.test(thrown.message))
     return failure('SANDBOX_CRASHED', 'this machine has no room for the memory of the module now', true);
   return undefined;
 }
+
+const isTooLong = (thrown: unknown): boolean =>
+  thrown instanceof Error &&
+  ((thrown as NodeJS.ErrnoException).code === 'ERR_STRING_TOO_LONG' || thrown.message === 'Invalid string length');
 
 function withTail(message: string, stderr: string): string {
   const tail = stderr.trimEnd().slice(-stderrMax);
