@@ -1,0 +1,176 @@
+import type { Random } from '../simulate/random.ts';
+import { bitCount, isOdd, type PauliMask } from './hamiltonian/pauli-mask.ts';
+
+/**
+ * A state vector whose gates are rotations about products of Pauli matrices, `exp(−i·angle/2·P)`: one pass over the amplitudes each, however
+ * many qubits P is over, where gates of a circuit would be a ladder of them. All that variational circuits need can be said in them.
+ */
+export class Amplitudes {
+  readonly qubits: number;
+  /** Real and imaginary parts in turn. */
+  readonly data: Float64Array;
+
+  constructor(qubits: number) {
+    this.qubits = qubits;
+    this.data = new Float64Array(2 * 2 ** qubits);
+  }
+
+  /** To a basis state. */
+  reset(index: number): void {
+    this.data.fill(0);
+    this.data[2 * index] = 1;
+  }
+
+  copyFrom(other: Amplitudes): void {
+    this.data.set(other.data);
+  }
+
+  /** `exp(−i·angle/2·P)` */
+  rotate({ x, z }: PauliMask, angle: number): void {
+    const [cos, sin] = [Math.cos(angle / 2), Math.sin(angle / 2)];
+    if (x === 0) this.#turnPhases(z, cos, sin);
+    else if (bitCount(x & z) % 2 === 0) this.#mixReal(x, z, cos, bitCount(x & z) % 4 === 0 ? sin : -sin);
+    else this.#mixImaginary(x, z, cos, bitCount(x & z) % 4 === 1 ? sin : -sin);
+  }
+
+  #turnPhases(z: number, cos: number, sin: number): void {
+    const { data } = this;
+    for (let index = 0, at = 0; at < data.length; index += 1, at += 2) {
+      const s = isOdd(index & z) === 1 ? sin : -sin;
+      const re = data[at] as number;
+      const im = data[at + 1] as number;
+      data[at] = cos * re - s * im;
+      data[at + 1] = cos * im + s * re;
+    }
+  }
+
+  /** P takes `|k⟩` to `±|k⊕x⟩`: both of a pair take `∓i·sin` of the other. */
+  #mixReal(x: number, z: number, cos: number, sin: number): void {
+    const { data } = this;
+    const pivot = 2 ** (31 - Math.clz32(x));
+    const size = data.length / 2;
+    for (let base = 0; base < size; base += 2 * pivot)
+      for (let k = base; k < base + pivot; k += 1) {
+        const [a, b] = [2 * k, 2 * (k ^ x)];
+        const s = isOdd(k & z) === 1 ? -sin : sin;
+        const aRe = data[a] as number;
+        const aIm = data[a + 1] as number;
+        const bRe = data[b] as number;
+        const bIm = data[b + 1] as number;
+        data[a] = cos * aRe + s * bIm;
+        data[a + 1] = cos * aIm - s * bRe;
+        data[b] = cos * bRe + s * aIm;
+        data[b + 1] = cos * bIm - s * aRe;
+      }
+  }
+
+  /** P takes `|k⟩` to `±i|k⊕x⟩`: a rotation with real entries. */
+  #mixImaginary(x: number, z: number, cos: number, sin: number): void {
+    const { data } = this;
+    const pivot = 2 ** (31 - Math.clz32(x));
+    const size = data.length / 2;
+    for (let base = 0; base < size; base += 2 * pivot)
+      for (let k = base; k < base + pivot; k += 1) {
+        const [a, b] = [2 * k, 2 * (k ^ x)];
+        const s = isOdd(k & z) === 1 ? -sin : sin;
+        const aRe = data[a] as number;
+        const aIm = data[a + 1] as number;
+        const bRe = data[b] as number;
+        const bIm = data[b + 1] as number;
+        data[a] = cos * aRe - s * bRe;
+        data[a + 1] = cos * aIm - s * bIm;
+        data[b] = cos * bRe + s * aRe;
+        data[b + 1] = cos * bIm + s * aIm;
+      }
+  }
+
+  /** The imaginary part of `⟨left|P|this⟩`. */
+  imaginaryOf(left: Amplitudes, { x, z }: PauliMask): number {
+    const { data } = this;
+    const to = left.data;
+    let [re, im] = [0, 0];
+    for (let k = 0; k < data.length / 2; k += 1) {
+      const [from, at] = [2 * k, 2 * (k ^ x)];
+      const sign = isOdd(k & z) === 1 ? -1 : 1;
+      const aRe = to[at] as number;
+      const aIm = to[at + 1] as number;
+      const bRe = data[from] as number;
+      const bIm = data[from + 1] as number;
+      re += sign * (aRe * bRe + aIm * bIm);
+      im += sign * (aRe * bIm - aIm * bRe);
+    }
+    // Times i^|x∧z|.
+    return [im, re, -im, -re][bitCount(x & z) % 4] ?? 0;
+  }
+
+  /** `exp(−i·angle·D)` for a diagonal D, whose entry at `index` is `levels.values[levels.of[index]]`. */
+  turnLevels({ values, of }: Levels, angle: number): void {
+    const { data } = this;
+    const cos = values.map((value) => Math.cos(angle * value));
+    const sin = values.map((value) => -Math.sin(angle * value));
+    for (let index = 0, at = 0; at < data.length; index += 1, at += 2) {
+      const level = of[index] as number;
+      const [c, s] = [cos[level] as number, sin[level] as number];
+      const re = data[at] as number;
+      const im = data[at + 1] as number;
+      data[at] = c * re - s * im;
+      data[at + 1] = c * im + s * re;
+    }
+  }
+
+  /** The imaginary part of `⟨left|D|this⟩`. */
+  imaginaryOfLevels(left: Amplitudes, { values, of }: Levels): number {
+    const { data } = this;
+    const to = left.data;
+    let sum = 0;
+    for (let index = 0, at = 0; at < data.length; index += 1, at += 2)
+      sum +=
+        (values[of[index] as number] as number) *
+        ((to[at] as number) * (data[at + 1] as number) - (to[at + 1] as number) * (data[at] as number));
+    return sum;
+  }
+
+  /** Of basis states, from measuring all qubits `shots` times. @returns how often each came, in ascending order */
+  sample(shots: number, random: Random): Map<number, number> {
+    const { data } = this;
+    const draws = Float64Array.from({ length: shots }, () => random.next()).sort();
+    const counts = new Map<number, number>();
+    let sum = 0;
+    let last = 0;
+    let next = 0;
+    for (let index = 0, at = 0; at < data.length && next < shots; index += 1, at += 2) {
+      const p = (data[at] as number) ** 2 + (data[at + 1] as number) ** 2;
+      if (p === 0) continue;
+      sum += p;
+      last = index;
+      const before = next;
+      while (next < shots && (draws[next] as number) < sum) next += 1;
+      if (next > before) counts.set(index, next - before);
+    }
+    // What rounding left over falls to the last that is possible.
+    if (next < shots) counts.set(last, (counts.get(last) ?? 0) + shots - next);
+    return counts;
+  }
+}
+
+/** A diagonal operator with few distinct entries, as those of graphs are, whose phases are then few. */
+export interface Levels {
+  readonly values: Float64Array;
+  readonly of: Int32Array;
+}
+
+/** More distinct entries than this are not looked for: each is then its own. */
+const levelsMax = 65_536;
+
+export function levelsOf(diagonal: Float64Array): Levels {
+  const places = new Map<number, number>();
+  const of = new Int32Array(diagonal.length);
+  for (let index = 0; index < diagonal.length; index += 1) {
+    const value = diagonal[index] as number;
+    const place = places.get(value) ?? places.size;
+    if (place === levelsMax) return { values: diagonal, of: of.map((_, at) => at) };
+    places.set(value, place);
+    of[index] = place;
+  }
+  return { values: Float64Array.from(places.keys()), of };
+}

@@ -1,0 +1,17 @@
+import type { OptimizerChoice } from '../problem.ts';
+import { lbfgs } from './lbfgs.ts';
+import { nelderMead } from './nelder-mead.ts';
+import type { Optimizer, Standing } from './optimizer.ts';
+import { spsa } from './spsa.ts';
+
+/** Its state goes in and out as it is; who keeps it sees only what all have in common. */
+export function createOptimizer(choice: OptimizerChoice): Optimizer<Standing> {
+  switch (choice.type) {
+    case 'nelder_mead':
+      return nelderMead(choice) as Optimizer<Standing>;
+    case 'spsa':
+      return spsa(choice) as Optimizer<Standing>;
+    case 'lbfgs':
+      return lbfgs(choice) as Optimizer<Standing>;
+  }
+}

@@ -1,0 +1,48 @@
+import { StepError } from '../../../lib/errors.ts';
+import { molecules } from './chemistry/molecule.ts';
+import type { Problem } from './problem.ts';
+
+/** Every evaluation passes over all amplitudes again and again: with more qubits, that takes minutes each. */
+export const qubitsMax = 24;
+
+/** Measured on one core of 2021, for a pass of one gate over an amplitude, rounded up. */
+const secondsPerAmplitude = 4e-9;
+const gibibyte = 2 ** 30;
+
+/** What an optimization takes: state vectors in double precision, and tables of the Hamiltonian. */
+export function requirementsOf({ system, ansatz, shots }: Problem): {
+  readonly qubits: number;
+  readonly bytes: number;
+} {
+  const qubits = qubitsOf(system);
+  const states = shots === undefined ? 2 : 3;
+  return { qubits, bytes: 2 ** qubits * (16 * states + 8 + (ansatz.type === 'qaoa' ? 4 : 0)) };
+}
+
+function qubitsOf(system: Problem['system']): number {
+  if (system.kind !== 'molecule') return system.hamiltonian.qubits;
+  const { name, mapping } = system.molecule;
+  return 2 * molecules[name].elements.length - (mapping === 'parity' ? 2 : 0);
+}
+
+/** @throws StepError CIRCUIT_TOO_LARGE, before anything is allocated */
+export function checkQubits(qubits: number, path: string): void {
+  if (qubits <= qubitsMax) return;
+  const [bytes, allowed] = [qubits, qubitsMax].map((count) => (40 * 2 ** count) / gibibyte);
+  throw new StepError(
+    'CIRCUIT_TOO_LARGE',
+    `${path} is over ${qubits} qubits and would take ${number(bytes)} GiB and ${number(2 ** qubits * secondsPerAmplitude * qubits)} seconds for one layer of gates; an optimization takes at most ${qubitsMax} qubits, ${number(allowed)} GiB. Split it, or fix some of the variables`,
+  );
+}
+
+/** @throws StepError CIRCUIT_TOO_LARGE */
+export function checkMemory(problem: Problem, memoryBytesMax: number): void {
+  const { qubits, bytes } = requirementsOf(problem);
+  if (bytes > memoryBytesMax)
+    throw new StepError(
+      'CIRCUIT_TOO_LARGE',
+      `an optimization over ${qubits} qubits takes ${number(bytes / gibibyte)} GiB, and this step may use ${number(memoryBytesMax / gibibyte)}: raise resource_requirements.ram_mb`,
+    );
+}
+
+const number = (value = 0): string => (value < 100 ? value.toPrecision(2) : String(Math.round(value)));
