@@ -66,22 +66,48 @@ function drawTogether(
       );
     return counts;
   }
-  const columns = parts.map((part) => shuffled(part, random));
-  for (let shot = 0; shot < shots; shot += 1)
-    add(
-      columns.map((column) => column[shot] ?? ''),
-      1,
-    );
+  // Shot by shot, which of the different texts so far it has; part after part, so that no more than two lists of shots exist.
+  let joint: Joint = { shots: new Int32Array(shots), texts: [[]] };
+  for (const part of parts) joint = joined(joint, shuffled(part, shots, random), [...part.keys()]);
+  const amounts = new Float64Array(joint.texts.length);
+  for (const at of joint.shots) amounts[at] = (amounts[at] ?? 0) + 1;
+  for (const [at, texts] of joint.texts.entries()) add(texts, amounts[at] ?? 0);
   return counts;
 }
 
-/** One entry per shot, by Fisher and Yates. */
-function shuffled(part: Amounts, random: Random): string[] {
-  const all = [...part].flatMap(([key, amount]) => new Array<string>(amount).fill(key));
+interface Joint {
+  readonly shots: Int32Array;
+  readonly texts: (readonly string[])[];
+}
+
+function joined({ shots, texts }: Joint, part: Int32Array, partTexts: readonly string[]): Joint {
+  const known = new Map<number, number>();
+  const pairs: (readonly string[])[] = [];
+  const both = shots.map((first, shot) => {
+    const second = part[shot] ?? 0;
+    const pair = first * partTexts.length + second;
+    const found = known.get(pair);
+    if (found !== undefined) return found;
+    known.set(pair, pairs.length);
+    return pairs.push([...(texts[first] ?? []), partTexts[second] ?? '']) - 1;
+  });
+  return { shots: both, texts: pairs };
+}
+
+/** Which of its texts each shot has, by Fisher and Yates. */
+function shuffled(part: Amounts, shots: number, random: Random): Int32Array {
+  const all = new Int32Array(shots);
+  let end = 0;
+  for (const [at, amount] of [...part.values()].entries()) {
+    all.fill(at, end, end + amount);
+    end += amount;
+  }
   if (part.size === 1) return all;
-  for (let at = all.length - 1; at > 0; at -= 1) {
+  for (let at = shots - 1; at > 0; at -= 1) {
     const other = Math.floor(random.next() * (at + 1));
-    [all[at], all[other]] = [all[other] ?? '', all[at] ?? ''];
+    const swapped = all[at] ?? 0;
+    all[at] = all[other] ?? 0;
+    all[other] = swapped;
   }
   return all;
 }

@@ -1,3 +1,4 @@
+import { StabilizerState } from '../methods/stabilizer/stabilizer-state.ts';
 import { DensityMatrix } from './density-matrix.ts';
 import { ReferenceState } from './reference-state.ts';
 import type { SimulationRequest } from './request.ts';
@@ -11,6 +12,8 @@ export function createState(form: StateForm, qubits: number, options: FormOption
   switch (form) {
     case 'density_matrix':
       return new DensityMatrix(vector(2 * qubits, options));
+    case 'stabilizer':
+      return new StabilizerState(qubits);
     default:
       return vector(qubits, options);
   }

@@ -1,9 +1,10 @@
 import { multinomial } from './binomial.ts';
 import { runBranches } from './branches.ts';
 import { createState } from './forms.ts';
+import { sampleFrames } from './frames.ts';
 import { localTerms } from './observables.ts';
 import type { PlannedPart } from './plan.ts';
-import { createRandom } from './random.ts';
+import { createRandom, type Random } from './random.ts';
 import type { SimulationRequest } from './request.ts';
 import { trialsOf } from './select.ts';
 import type { PureState, State } from './state.ts';
@@ -29,61 +30,92 @@ interface PartRequest extends SimulationRequest {
 /** Ways that are all gone for exact results; beyond, shots estimate them. */
 const exactWaysMax = 256;
 
-/** Once with shots, and once more for exact results where chance has few ways; where it has one, both come from the same run. */
+/** Where chance has one way, all comes from one run; where it has few, exact results come from a run of their own; else shots estimate them. */
 export function runPart(
   part: PlannedPart,
   request: PartRequest,
   at: number,
   progress: (fraction: number) => void,
 ): PartResult {
-  const { shots, wants } = request;
-  const random = createRandom(`${request.seed}/part ${at}`);
-  const drawn: Split = (weights, amount) => multinomial(amount, weights, random);
-  const shared: Split = (weights, amount) => weights.map((weight) => weight * amount);
-  const terms = wants.observables.map((sum) => localTerms(sum, part.qubits));
-  const ways = part.choice.form === 'density_matrix' ? part.profile.measuredWays : part.profile.ways;
-  const exact = new Outcomes(part.program.readouts, shared);
-  const sampled = new Outcomes(part.program.readouts, drawn);
-  const misreadOf = misreads(part, request);
-  const estimators = terms.map((local) => new ExactEstimator(local));
-  const shotEstimators = terms.map((local) => new ShotEstimator(local, misreadOf));
-  const byShots = wants.expectations === 'shots';
+  const { shots, wants, wantsProbabilities } = request;
+  const { profile, choice, program } = part;
+  const look = new Looks(part, request, createRandom(`${request.seed}/part ${at}`));
   const run = new PartRun(part, request);
-
-  const lookExactly = (state: State, bits: Uint8Array, weight: number): void => {
-    if (request.wantsProbabilities) exact.distribute(state, bits, weight);
-    if (!byShots) for (const estimator of estimators) estimator.look(state, weight);
-  };
-  const lookByShots = (state: State, bits: Uint8Array, amount: number): void => {
-    if (shots > 0) sampled.sample(state, bits, amount, random);
-    if (byShots) for (const estimator of shotEstimators) estimator.look(state, amount, drawn, random);
-  };
-  const hasObservables = terms.some((local) => local.length > 0);
+  const ways = choice.form === 'density_matrix' ? profile.measuredWays : profile.ways;
   const isExact = ways <= exactWaysMax;
-  const wantsExact = request.wantsProbabilities || (hasObservables && !byShots);
-  const wantsShots = shots > 0 || (hasObservables && byShots);
-  if (ways === 1)
-    run.go(trialsOf(request), drawn, progress, (state, bits, amount) => {
-      lookByShots(state, bits, amount);
-      lookExactly(state, bits, 1);
-    });
-  else if (isExact && wantsExact) {
-    run.go(1, shared, (fraction) => progress(wantsShots ? fraction / 2 : fraction), lookExactly);
-    if (wantsShots) run.go(trialsOf(request), drawn, (fraction) => progress((1 + fraction) / 2), lookByShots);
-  } else
-    run.go(trialsOf(request), drawn, progress, (state, bits, amount) => {
-      lookByShots(state, bits, amount);
-      if (!byShots) for (const estimator of estimators) estimator.look(state, amount);
-    });
-  const shares = byShots ? shotEstimators : estimators;
+  const byShots = wants.expectations === 'shots';
+  const { hasTerms } = look;
+  const wantsExact = isExact && (wantsProbabilities || (hasTerms && !byShots));
+  const estimates = hasTerms && (byShots || !isExact);
+  const halves = (from: number, to: number) => (fraction: number) => progress(from + fraction * (to - from));
+  let frames: ReadonlyMap<string, number> | undefined;
+  if (ways === 1) run.go(trialsOf(request), look.drawn, progress, (...leaf) => look.once(...leaf));
+  else {
+    const middle = wantsExact && (shots > 0 || estimates) ? 0.5 : wantsExact ? 1 : 0;
+    if (wantsExact) run.go(1, shared, halves(0, middle), (...leaf) => look.exactly(...leaf));
+    if (choice.form === 'stabilizer' && shots > 0 && !estimates) frames = sampleFrames(program, shots, look.random);
+    if (frames === undefined && (shots > 0 || estimates))
+      run.go(trialsOf(request), look.drawn, halves(middle, 1), (...leaf) => look.byShots(...leaf, !isExact));
+  }
   return {
-    counts: sampled.amounts,
-    probabilities: isExact && request.wantsProbabilities ? exact.amounts : undefined,
-    shares: shares.map((estimator) => estimator.share(!isExact)),
+    counts: frames ?? look.sampled.amounts,
+    probabilities: isExact && wantsProbabilities ? look.exact.amounts : undefined,
+    shares: look.shares(!isExact),
     statevector: run.statevector,
     truncationError: run.truncationError,
     branches: run.branches,
   };
+}
+
+const shared: Split = (weights, amount) => weights.map((weight) => weight * amount);
+
+/** What is looked at where a path ends. */
+class Looks {
+  readonly random: Random;
+  readonly drawn: Split;
+  readonly exact: Outcomes;
+  readonly sampled: Outcomes;
+  readonly hasTerms: boolean;
+  private readonly request: PartRequest;
+  private readonly estimators: readonly ExactEstimator[];
+  private readonly shotEstimators: readonly ShotEstimator[];
+
+  constructor(part: PlannedPart, request: PartRequest, random: Random) {
+    this.random = random;
+    this.request = request;
+    this.drawn = (weights, amount) => multinomial(amount, weights, random);
+    this.exact = new Outcomes(part.program.readouts, shared);
+    this.sampled = new Outcomes(part.program.readouts, this.drawn);
+    const terms = request.wants.observables.map((sum) => localTerms(sum, part.qubits));
+    const byShots = request.wants.expectations === 'shots';
+    this.hasTerms = terms.some((local) => local.length > 0);
+    this.estimators = byShots ? [] : terms.map((local) => new ExactEstimator(local));
+    this.shotEstimators = byShots ? terms.map((local) => new ShotEstimator(local, misreads(part, request))) : [];
+  }
+
+  once(state: State, bits: Uint8Array, shots: number): void {
+    this.byShots(state, bits, shots, false);
+    this.exactly(state, bits, 1);
+  }
+
+  exactly(state: State, bits: Uint8Array, weight: number): void {
+    if (this.request.wantsProbabilities) this.exact.distribute(state, bits, weight);
+    for (const estimator of this.estimators) estimator.look(state, weight);
+  }
+
+  /** @param estimates whether shots stand for the weights of paths */
+  byShots(state: State, bits: Uint8Array, shots: number, estimates: boolean): void {
+    if (this.request.shots > 0) this.sampled.sample(state, bits, shots, this.random);
+    for (const estimator of this.shotEstimators) estimator.look(state, shots, this.drawn, this.random);
+    if (estimates) for (const estimator of this.estimators) estimator.look(state, shots);
+  }
+
+  shares(areSampled: boolean): Share[] {
+    return [
+      ...this.estimators.map((estimator) => estimator.share(areSampled)),
+      ...this.shotEstimators.map((estimator) => estimator.share()),
+    ];
+  }
 }
 
 /** By the part's numbers of qubits. */

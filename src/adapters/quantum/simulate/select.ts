@@ -54,8 +54,7 @@ export function estimatesOf(profile: Profile, request: SelectionRequest): Estima
   const forms: StateForm[] = ['stabilizer', 'sparse', 'statevector', 'mps', 'density_matrix'];
   return forms.map((form) => {
     const { bytes, unitsNs } = sizeOf(form, profile, request);
-    const runs =
-      form === 'density_matrix' ? Math.min(profile.measuredWays, trialsOf(request)) : runsOf(profile, request);
+    const runs = runsOf(form, profile, request);
     const seconds = (runs * (costs.startNs[form] + profile.gates * (costs.gateNs[form] + unitsNs))) / 1e9;
     const tooWide = qubits > qubitsMax[form] ? `it has at most ${qubitsMax[form]} qubits` : undefined;
     const refused = tooWide ?? refusalOf(form, profile, request);
@@ -108,8 +107,11 @@ function refusalOf(form: StateForm, profile: Profile, { mps, wants }: SelectionR
 }
 
 /** Paths that a sampled run takes at most: with few errors most shots share one. */
-function runsOf({ measuredWays, ways, errorsMean }: Profile, request: SelectionRequest): number {
+function runsOf(form: StateForm, { measuredWays, ways, errorsMean }: Profile, request: SelectionRequest): number {
   const trials = trialsOf(request);
+  if (form === 'density_matrix') return Math.min(measuredWays, trials);
+  // Frames run 32 shots as one.
+  if (form === 'stabilizer') return Math.min(ways, 1 + trials / 32);
   return Math.min(ways, trials, Math.min(measuredWays, trials) + trials * (1 - Math.exp(-errorsMean)));
 }
 

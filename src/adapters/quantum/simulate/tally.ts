@@ -136,7 +136,8 @@ export class ExactEstimator {
   /** @param isSampled whether the paths were drawn, so that the mean is an estimate */
   share(isSampled: boolean): Share {
     const means = this.terms.map(({ term }, at) => ({ term, mean: (this.sums[at] ?? 0) / this.weight }));
-    return { means, variance: isSampled ? varianceOfMean(this.weight, this.sum, this.square) : 0 };
+    const isKnown = !isSampled || this.terms.length === 0;
+    return { means, variance: isKnown ? 0 : varianceOfMean(this.weight, this.sum, this.square) };
   }
 }
 
