@@ -284,6 +284,8 @@ export function powerOf(gate: Gate, exponent: number): Gate | undefined {
     const [angle = 0, ...others] = gate.params;
     return { name: gate.name, params: [angle * exponent, ...others] };
   }
+  const asNamed = namedPowers[gate.name]?.(exponent);
+  if (asNamed !== undefined) return asNamed;
   if (Number.isInteger(exponent) && Math.abs(exponent) <= 4096) return integerPower(gate, exponent);
   const of = matrixOf(gate);
   if (isInvolution(of)) {
@@ -308,6 +310,17 @@ const scaled: ReadonlySet<string> = new Set<NamedGate>([
   'xx_plus_yy',
   'xx_minus_yy',
 ]);
+
+/** Powers that are gates of another name. */
+const namedPowers: Readonly<Partial<Record<Gate['name'], (exponent: number) => Gate>>> = {
+  z: (k) => gateNamed('p', Math.PI * k),
+  s: (k) => gateNamed('p', (Math.PI / 2) * k),
+  sdg: (k) => gateNamed('p', (-Math.PI / 2) * k),
+  t: (k) => gateNamed('p', (Math.PI / 4) * k),
+  tdg: (k) => gateNamed('p', (-Math.PI / 4) * k),
+  iswap: (k) => gateNamed('xx_plus_yy', -Math.PI * k, 0),
+  iswapdg: (k) => gateNamed('xx_plus_yy', Math.PI * k, 0),
+};
 
 function integerPower(gate: Gate, exponent: number): Gate {
   let base = matrixOf(exponent < 0 ? inverseOf(gate) : gate);
