@@ -1,6 +1,6 @@
 // Builds `dist/` for publishing: Node strips no types below node_modules, so a package carries JavaScript.
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -19,6 +19,11 @@ if (status !== 0) {
   console.error('\nThe build failed: correct the errors above and run "npm run build" again.');
   process.exit(1);
 }
+// What is read beside the code, and is no TypeScript.
+const kernel = join('adapters', 'quantum', 'statevector', 'kernel');
+mkdirSync(join(dist, kernel), { recursive: true });
+for (const file of readdirSync(join(root, 'src', kernel)).filter((name) => name.endsWith('.wasm')))
+  copyFileSync(join(root, 'src', kernel, file), join(dist, kernel, file));
 for (const file of ['index.js', 'index.d.ts', 'cli/main.js', 'doors/distributed-engine.js', 'doors/wasm-adapter.js'])
   if (!existsSync(join(dist, file))) {
     console.error(`The build lacks dist/${file}: tsconfig.build.json does not include its source.`);

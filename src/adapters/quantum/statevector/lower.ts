@@ -1,0 +1,439 @@
+import type { GateOperation } from '../circuit/circuit.ts';
+import { type Matrix, matrix as matrixFrom, multiply } from '../circuit/complex.ts';
+import { kronecker, matrixOf } from '../circuit/gates.ts';
+
+/** What the kernel does. `mask` and `value` say for which values of some qubits, as bits: where the index has `value` under `mask`. */
+export type Lowered = Rotate | Dense | Phase | Flip | Exchange | MatrixOperation;
+
+/**
+ * `scale · [1 -t; t 1] · X^f · diag(1, e^{iφ})` on one qubit; where a qubit selects, `f` and `φ` depend on its value. `scale` is left to be applied
+ * later, once for many: so a gate takes half of the products that a dense matrix takes, and a controlled X before it none.
+ */
+export interface Rotate {
+  readonly kind: 'rotate';
+  readonly target: number;
+  /** -1: none. */
+  readonly select: number;
+  readonly tangent: number;
+  /** Cosine and sine of φ, then those where the selecting qubit is 1. */
+  readonly phases: readonly [number, number, number, number];
+  /** Whether `f` is 1 (where the selecting qubit is 0; where it is 1, it is the other). */
+  readonly flipped: boolean;
+  readonly scale: number;
+}
+
+/** Any matrix of two rows: 8 numbers. */
+export interface Dense {
+  readonly kind: 'dense';
+  readonly target: number;
+  readonly mask: number;
+  readonly value: number;
+  readonly matrix: ArrayLike<number>;
+}
+
+export interface Phase {
+  readonly kind: 'phase';
+  readonly mask: number;
+  readonly value: number;
+  readonly re: number;
+  readonly im: number;
+}
+
+export interface Flip {
+  readonly kind: 'flip';
+  readonly target: number;
+  readonly mask: number;
+  readonly value: number;
+}
+
+export interface Exchange {
+  readonly kind: 'exchange';
+  readonly first: number;
+  readonly second: number;
+}
+
+/** A matrix over several qubits. */
+export interface MatrixOperation {
+  readonly kind: 'matrix';
+  readonly targets: readonly number[];
+  readonly mask: number;
+  readonly value: number;
+  readonly matrix: Matrix;
+}
+
+/** Smaller entries than this are taken for 0: products of matrices leave them. */
+const zeroSquared = 1e-31;
+
+/**
+ * Turns gates into few operations of the kernel. Gates of one qubit wait and are multiplied until another gate needs the qubit. A controlled X waits too,
+ * on its target: with the gates that follow there, it becomes one operation that the control selects. What is diagonal of an operation stays behind, to
+ * be merged with what comes next, since diagonals commute with controls.
+ */
+export class Lowering {
+  readonly operations: Lowered[] = [];
+  /** A factor of the whole, as [re, im]. */
+  readonly factor: [number, number] = [1, 0];
+  readonly #qubits: number;
+  /** Where a qubit is: swaps move it. */
+  readonly #wire: number[];
+  /** Per qubit, what waits: `matrix · X^select · diag(1, before)`. */
+  readonly #matrix: Float64Array;
+  readonly #select: Int32Array;
+  readonly #before: Float64Array;
+  /** How many wait for the value of this qubit. */
+  readonly #selected: Int32Array;
+
+  constructor(qubits: number) {
+    this.#qubits = qubits;
+    this.#wire = Array.from({ length: qubits }, (_, qubit) => qubit);
+    this.#matrix = new Float64Array(8 * qubits);
+    this.#select = new Int32Array(qubits).fill(-1);
+    this.#before = new Float64Array(2 * qubits);
+    this.#selected = new Int32Array(qubits);
+    for (let qubit = 0; qubit < qubits; qubit += 1) {
+      this.#matrix[8 * qubit] = 1;
+      this.#matrix[8 * qubit + 6] = 1;
+    }
+  }
+
+  add({ gate, targets, controls }: GateOperation): void {
+    if (gate.name === 'id') return;
+    const [first = 0, second = 0] = targets;
+    if (gate.name === 'swap' && controls.length === 0) {
+      [this.#wire[first], this.#wire[second]] = [this.#at(second), this.#at(first)];
+      return;
+    }
+    let mask = 0;
+    let value = 0;
+    for (const control of controls) {
+      const bit = 1 << this.#at(control.qubit);
+      mask |= bit;
+      if (control.value === 1) value |= bit;
+    }
+    const matrix = matrixOf(gate);
+    if (targets.length === 1) this.#one(this.#at(first), mask, value, matrix);
+    else
+      this.#many(
+        targets.map((qubit) => this.#at(qubit)),
+        mask,
+        value,
+        matrix,
+      );
+  }
+
+  /** Nothing waits after; every qubit is where it was. */
+  finish(): void {
+    for (let qubit = 0; qubit < this.#qubits; qubit += 1) if (this.#get(this.#select, qubit) >= 0) this.#settle(qubit);
+    for (let qubit = 0; qubit < this.#qubits; qubit += 1) {
+      this.#settle(qubit);
+      this.#materialize(qubit);
+    }
+    for (let qubit = 0; qubit < this.#qubits; qubit += 1) {
+      const at = this.#at(qubit);
+      if (at === qubit) continue;
+      this.operations.push({ kind: 'exchange', first: at, second: qubit });
+      this.#wire[this.#wire.indexOf(qubit)] = at;
+      this.#wire[qubit] = qubit;
+    }
+  }
+
+  #at(qubit: number): number {
+    return this.#wire[qubit] ?? 0;
+  }
+
+  #get(values: Int32Array | Float64Array, at: number): number {
+    return values[at] ?? 0;
+  }
+
+  #one(target: number, mask: number, value: number, { data }: Matrix): void {
+    const [aRe = 0, aIm = 0, bRe = 0, bIm = 0, cRe = 0, cIm = 0, dRe = 0, dIm = 0] = data;
+    const isUnitary =
+      Math.abs(aRe * aRe + aIm * aIm + cRe * cRe + cIm * cIm - 1) < 1e-13 &&
+      Math.abs(bRe * bRe + bIm * bIm + dRe * dRe + dIm * dIm - 1) < 1e-13 &&
+      Math.abs(aRe * bRe + aIm * bIm + cRe * dRe + cIm * dIm) < 1e-13 &&
+      Math.abs(aRe * bIm - aIm * bRe + cRe * dIm - cIm * dRe) < 1e-13;
+    if (!isUnitary) return this.#dense(target, mask, value, data);
+    if (mask === 0) return this.#turn(target, data);
+    const bit = 1 << target;
+    if (bRe === 0 && bIm === 0 && cRe === 0 && cIm === 0) {
+      this.#phase(mask, value, aRe, aIm);
+      // d / a
+      this.#phase(mask | bit, value | bit, dRe * aRe + dIm * aIm, dIm * aRe - dRe * aIm);
+    } else if (aRe === 0 && aIm === 0 && dRe === 0 && dIm === 0) {
+      this.#flip(target, mask, value);
+      this.#phase(mask, value, bRe, bIm);
+      this.#phase(mask | bit, value | bit, cRe * bRe + cIm * bIm, cIm * bRe - cRe * bIm);
+    } else this.#dense(target, mask, value, data);
+  }
+
+  #many(targets: readonly number[], mask: number, value: number, matrix: Matrix): void {
+    if (this.#diagonal(targets, mask, value, matrix)) return;
+    this.#settleAll(mask);
+    let whole = matrix;
+    if (mask === 0 && targets.length <= 3) {
+      // What waits on the targets is taken in.
+      let waiting: Matrix = matrixFrom([[1]]);
+      for (const target of targets) {
+        this.#release(target);
+        if (this.#get(this.#select, target) >= 0) this.#settle(target);
+        waiting = kronecker({ dimension: 2, data: this.#matrix.slice(8 * target, 8 * target + 8) }, waiting);
+        this.#reset(target);
+      }
+      whole = multiply(matrix, waiting);
+    } else
+      for (const target of targets) {
+        this.#release(target);
+        this.#settle(target);
+        this.#materialize(target);
+      }
+    this.operations.push({ kind: 'matrix', targets, mask, value, matrix: whole });
+  }
+
+  /** A diagonal as factors of which each acts where some qubits are all 1. @returns false if it is none, or not unitary */
+  #diagonal(targets: readonly number[], mask: number, value: number, { dimension, data }: Matrix): boolean {
+    const re = new Float64Array(dimension);
+    const im = new Float64Array(dimension);
+    for (let row = 0; row < dimension; row += 1)
+      for (let column = 0; column < dimension; column += 1) {
+        const at = 2 * (row * dimension + column);
+        const [x = 0, y = 0] = [data[at], data[at + 1]];
+        if (row === column) {
+          if (Math.abs(x * x + y * y - 1) > 1e-13) return false;
+          re[row] = x;
+          im[row] = y;
+        } else if (x !== 0 || y !== 0) return false;
+      }
+    for (let bit = 1; bit < dimension; bit *= 2)
+      for (let index = dimension - 1; index > 0; index -= 1) {
+        if ((index & bit) === 0) continue;
+        const [x = 0, y = 0, u = 0, v = 0] = [re[index], im[index], re[index ^ bit], im[index ^ bit]];
+        re[index] = x * u + y * v;
+        im[index] = y * u - x * v;
+      }
+    for (let index = 0; index < dimension; index += 1) {
+      let bits = 0;
+      targets.forEach((target, at) => {
+        if ((index >> at) & 1) bits |= 1 << target;
+      });
+      this.#phase(mask | bits, value | bits, this.#get(re, index), this.#get(im, index));
+    }
+    return true;
+  }
+
+  #phase(mask: number, value: number, re: number, im: number): void {
+    if (Math.abs(re - 1) < 2e-16 && Math.abs(im) < 2e-16) return;
+    if (mask === 0) return this.#scale(re, im);
+    if ((mask & (mask - 1)) === 0) {
+      const qubit = 31 - Math.clz32(mask);
+      return this.#turn(qubit, value === 0 ? [re, im, 0, 0, 0, 0, 1, 0] : [1, 0, 0, 0, 0, 0, re, im]);
+    }
+    this.#settleAll(mask);
+    this.operations.push({ kind: 'phase', mask, value, re, im });
+  }
+
+  #flip(target: number, mask: number, value: number): void {
+    if ((mask & (mask - 1)) === 0) {
+      this.#controlledX(31 - Math.clz32(mask), target);
+      if (value === 0) this.#turn(target, [0, 0, 1, 0, 1, 0, 0, 0]);
+      return;
+    }
+    this.#settleAll(mask);
+    this.#release(target);
+    this.#settle(target);
+    this.#materialize(target);
+    this.operations.push({ kind: 'flip', target, mask, value });
+  }
+
+  #dense(target: number, mask: number, value: number, matrix: ArrayLike<number>): void {
+    this.#settleAll(mask);
+    this.#release(target);
+    this.#settle(target);
+    this.#materialize(target);
+    this.operations.push({ kind: 'dense', target, mask, value, matrix });
+  }
+
+  #controlledX(control: number, target: number): void {
+    this.#settle(control);
+    const isDiagonal = this.#isDiagonal(target);
+    if (this.#get(this.#select, target) === control && isDiagonal) return this.#cancel(control, target);
+    this.#release(target);
+    this.#settle(target);
+    const [re, im] = this.#takeDiagonal(target);
+    this.#before[2 * target] = re;
+    this.#before[2 * target + 1] = im;
+    this.#select[target] = control;
+    this.#selected[control] = this.#get(this.#selected, control) + 1;
+  }
+
+  /** X^c · diag(1, δ) · X^c with the same control is diag(1, δ), and where the control is 1, δ · diag(1, 1/δ). */
+  #cancel(control: number, target: number): void {
+    const [re, im] = this.#takeDiagonal(target);
+    const [bRe, bIm] = [this.#get(this.#before, 2 * target), this.#get(this.#before, 2 * target + 1)];
+    this.#unselect(target);
+    this.#turn(target, [1, 0, 0, 0, 0, 0, re * bRe - im * bIm, re * bIm + im * bRe]);
+    this.#turn(control, [1, 0, 0, 0, 0, 0, re, im]);
+    const mask = (1 << control) | (1 << target);
+    this.#phase(mask, mask, re * re - im * im, -2 * re * im);
+  }
+
+  /** `matrix` from the left. */
+  #turn(qubit: number, matrix: ArrayLike<number>): void {
+    const m = this.#matrix;
+    const at = 8 * qubit;
+    const [aRe = 0, aIm = 0, bRe = 0, bIm = 0, cRe = 0, cIm = 0, dRe = 0, dIm = 0] = matrix as number[];
+    for (let column = at; column < at + 4; column += 2) {
+      const [xRe, xIm, yRe, yIm] = [m[column] ?? 0, m[column + 1] ?? 0, m[column + 4] ?? 0, m[column + 5] ?? 0];
+      m[column] = aRe * xRe - aIm * xIm + bRe * yRe - bIm * yIm;
+      m[column + 1] = aRe * xIm + aIm * xRe + bRe * yIm + bIm * yRe;
+      m[column + 4] = cRe * xRe - cIm * xIm + dRe * yRe - dIm * yIm;
+      m[column + 5] = cRe * xIm + cIm * xRe + dRe * yIm + dIm * yRe;
+    }
+  }
+
+  #reset(qubit: number): void {
+    this.#matrix.fill(0, 8 * qubit, 8 * qubit + 8);
+    this.#matrix[8 * qubit] = 1;
+    this.#matrix[8 * qubit + 6] = 1;
+  }
+
+  #scale(re: number, im: number): void {
+    const [x, y] = this.factor;
+    this.factor[0] = x * re - y * im;
+    this.factor[1] = x * im + y * re;
+  }
+
+  #unselect(qubit: number): void {
+    const control = this.#get(this.#select, qubit);
+    if (control >= 0) this.#selected[control] = this.#get(this.#selected, control) - 1;
+    this.#select[qubit] = -1;
+  }
+
+  #isDiagonal(qubit: number): boolean {
+    const re = this.#get(this.#matrix, 8 * qubit + 2);
+    const im = this.#get(this.#matrix, 8 * qubit + 3);
+    return re * re + im * im < zeroSquared;
+  }
+
+  /** Of a diagonal that waits, what |1⟩ is multiplied by; |0⟩'s factor goes to the whole. Nothing waits then. */
+  #takeDiagonal(qubit: number): [number, number] {
+    const at = 8 * qubit;
+    const [aRe, aIm] = [this.#get(this.#matrix, at), this.#get(this.#matrix, at + 1)];
+    const [dRe, dIm] = [this.#get(this.#matrix, at + 6), this.#get(this.#matrix, at + 7)];
+    this.#scale(aRe, aIm);
+    this.#reset(qubit);
+    return [dRe * aRe + dIm * aIm, dIm * aRe - dRe * aIm];
+  }
+
+  /** A settled qubit's diagonal becomes an operation. */
+  #materialize(qubit: number): void {
+    const [re, im] = this.#takeDiagonal(qubit);
+    this.#emitPhase(qubit, re, im);
+  }
+
+  #emitPhase(qubit: number, re: number, im: number): void {
+    const mask = 1 << qubit;
+    if (Math.abs(re - 1) >= 2e-16 || Math.abs(im) >= 2e-16)
+      this.operations.push({ kind: 'phase', mask, value: mask, re, im });
+  }
+
+  #settleAll(mask: number): void {
+    for (let left = mask; left !== 0; left &= left - 1) this.#settle(31 - Math.clz32(left & -left));
+  }
+
+  /** Those that wait for the value of this qubit are done while it has it. */
+  #release(qubit: number): void {
+    if (this.#get(this.#selected, qubit) === 0) return;
+    for (let other = 0; other < this.#qubits; other += 1)
+      if (this.#get(this.#select, other) === qubit) this.#settle(other);
+  }
+
+  /** What waits for the qubit is a diagonal after. */
+  #settle(qubit: number): void {
+    const select = this.#get(this.#select, qubit);
+    if (this.#isDiagonal(qubit)) {
+      if (select < 0) return;
+      this.#emitPhase(qubit, this.#get(this.#before, 2 * qubit), this.#get(this.#before, 2 * qubit + 1));
+      this.operations.push({ kind: 'flip', target: qubit, mask: 1 << select, value: 1 << select });
+      this.#unselect(qubit);
+      return;
+    }
+    this.#release(qubit);
+    this.#factorize(qubit, select);
+  }
+
+  /** A unitary matrix is `a · diag(1, β) · [1 -t; t 1] · X^f · diag(1, γ)` with t ≤ 1. */
+  #factorize(qubit: number, select: number): void {
+    const m = this.#matrix.subarray(8 * qubit, 8 * qubit + 8);
+    const [m0 = 0, m1 = 0, m2 = 0, m3 = 0, m4 = 0, m5 = 0, m6 = 0, m7 = 0] = m;
+    const isFlipped = m0 * m0 + m1 * m1 < m2 * m2 + m3 * m3;
+    const [aRe, aIm, bRe, bIm, dRe, dIm] = isFlipped ? [m2, m3, m0, m1, m4, m5] : [m0, m1, m2, m3, m6, m7];
+    const norm = aRe * aRe + aIm * aIm;
+    const scale = Math.sqrt(norm);
+    // b / a = -t γ, d / a = β γ
+    const [ratioRe, ratioIm] = [(bRe * aRe + bIm * aIm) / norm, (bIm * aRe - bRe * aIm) / norm];
+    const length = Math.sqrt(ratioRe * ratioRe + ratioIm * ratioIm);
+    const tangent = length * length < zeroSquared ? 0 : length;
+    const [gRe, gIm] = tangent === 0 ? [1, 0] : [-ratioRe / length, -ratioIm / length];
+    const [uRe, uIm] = [(dRe * aRe + dIm * aIm) / norm, (dIm * aRe - dRe * aIm) / norm];
+    const [betaRe, betaIm] = [uRe * gRe + uIm * gIm, uIm * gRe - uRe * gIm];
+    const betaLength = Math.sqrt(betaRe * betaRe + betaIm * betaIm);
+    m.set([1, 0, 0, 0, 0, 0, betaRe / betaLength, betaIm / betaLength]);
+    this.#scale(aRe / scale, aIm / scale);
+    // diag(1, γ) X = γ X diag(1, 1/γ)
+    if (isFlipped) this.#scale(gRe, gIm);
+    this.#emit(qubit, select, tangent, gRe, isFlipped ? -gIm : gIm, isFlipped, scale);
+  }
+
+  /** Where the selecting qubit is 1, diag(1, γ) X diag(1, before) = γ X diag(1, before / γ). */
+  #emit(
+    target: number,
+    select: number,
+    tangent: number,
+    gRe: number,
+    gIm: number,
+    flipped: boolean,
+    scale: number,
+  ): void {
+    if (select < 0) {
+      if (tangent === 0) this.operations.push({ kind: 'flip', target, mask: 0, value: 0 });
+      else
+        this.operations.push({
+          kind: 'rotate',
+          target,
+          select,
+          tangent,
+          phases: [gRe, gIm, gRe, gIm],
+          flipped,
+          scale,
+        });
+      return;
+    }
+    const [bRe, bIm] = [this.#get(this.#before, 2 * target), this.#get(this.#before, 2 * target + 1)];
+    this.#unselect(target);
+    if (tangent === 0) {
+      this.#emitPhase(target, bRe, bIm);
+      this.operations.push({ kind: 'flip', target, mask: 1 << select, value: flipped ? 0 : 1 << select });
+      return;
+    }
+    this.#turnBefore(select, gRe, gIm);
+    this.operations.push({
+      kind: 'rotate',
+      target,
+      select,
+      tangent,
+      phases: [gRe * bRe - gIm * bIm, gRe * bIm + gIm * bRe, gRe * bRe + gIm * bIm, gRe * bIm - gIm * bRe],
+      flipped,
+      scale,
+    });
+  }
+
+  /** diag(1, γ) from the right: before all that waits, with which the value that selects has nothing to do. */
+  #turnBefore(qubit: number, re: number, im: number): void {
+    const m = this.#matrix;
+    for (const at of [8 * qubit + 2, 8 * qubit + 6]) {
+      const [x, y] = [m[at] ?? 0, m[at + 1] ?? 0];
+      m[at] = x * re - y * im;
+      m[at + 1] = x * im + y * re;
+    }
+  }
+}
