@@ -179,3 +179,25 @@ describe('Emscripten', () => {
     assert.equal((await run({ module: zstd, function: 'ZSTD_isError', args: [-1] })).result, 1);
   });
 });
+
+describe('programs of WASI, by the compilers of C and Rust', () => {
+  const program = (name: string): JSONObject => ({
+    module: base64(readFileSync(new URL(`wasi-programs/${name}.wasm`, import.meta.url))),
+    wasi: { args: ['one', 'two'], env: { NAME: 'me' }, stdin: 'a b a\nc\n', time_ms: 1_700_000_000_000 },
+  });
+
+  it('C: an exit code comes with what was said last', async () => {
+    const heard: string[] = [];
+    const failure = { code: 'WASM_EXITED', message: /exit code 3; it wrote last: open: Capabilities insufficient/ };
+    await assert.rejects(run(program('c'), 'wasm_execute', heard), failure);
+    assert.deepEqual(heard, ['open: Capabilities insufficient']);
+  });
+
+  it('Rust: a panic comes with its message and its place', async () => {
+    const failure = {
+      code: 'WASM_TRAP',
+      message: /unreachable code .*it wrote last: [\s\S]*thread 'main' panicked at 'the end'/,
+    };
+    await assert.rejects(run(program('rust')), failure);
+  });
+});
