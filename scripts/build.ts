@@ -24,7 +24,14 @@ const kernel = join('adapters', 'quantum', 'statevector', 'kernel');
 mkdirSync(join(dist, kernel), { recursive: true });
 for (const file of readdirSync(join(root, 'src', kernel)).filter((name) => name.endsWith('.wasm')))
   copyFileSync(join(root, 'src', kernel, file), join(dist, kernel, file));
-for (const file of ['index.js', 'index.d.ts', 'cli/main.js', 'doors/distributed-engine.js', 'doors/wasm-adapter.js'])
+for (const file of [
+  'index.js',
+  'index.d.ts',
+  'cli/main.js',
+  'doors/distributed-engine.js',
+  'doors/quantum-adapter.js',
+  'doors/wasm-adapter.js',
+])
   if (!existsSync(join(dist, file))) {
     console.error(`The build lacks dist/${file}: tsconfig.build.json does not include its source.`);
     process.exit(1);

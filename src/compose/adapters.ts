@@ -1,6 +1,7 @@
 import { createDatabaseAdapter } from '../adapters/database/adapter.ts';
 import { createMqAdapter } from '../adapters/mq/adapter.ts';
 import { createNetworkAdapter } from '../adapters/network/adapter.ts';
+import { createQuantumAdapter } from '../adapters/quantum/adapter.ts';
 import { createTransformAdapter } from '../adapters/transform/adapter.ts';
 import { createWasmAdapter } from '../adapters/wasm/adapter.ts';
 import { createEgress } from '../egress/egress.ts';
@@ -23,6 +24,7 @@ const builtIn: Readonly<Record<string, (deps: AdapterDeps) => Adapter>> = {
   mq: createMqAdapter,
   network: createNetworkAdapter,
   wasm: createWasmAdapter,
+  quantum: createQuantumAdapter,
 };
 
 /** @param ids `all`, or ids of built-in adapters; default all @throws JSONFlowError INVALID_CONFIG */

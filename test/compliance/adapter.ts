@@ -27,8 +27,15 @@ const nothing = (): void => undefined;
 const execute = async (adapter: Adapter, step: AdapterStep, signal?: AbortSignal): Promise<unknown> =>
   adapter.execute(step, contextFor(step, signal));
 
-/** A context that grants a step everything and keeps nothing, with blobs in memory. */
-export function contextFor(step: AdapterStep, signal: AbortSignal = new AbortController().signal): AdapterContext {
+/**
+ * A context that grants a step everything and keeps nothing, with blobs in memory.
+ * @param others what is otherwise
+ */
+export function contextFor(
+  step: AdapterStep,
+  signal: AbortSignal = new AbortController().signal,
+  others: Partial<AdapterContext> = {},
+): AdapterContext {
   const blobs = new Map<string, Uint8Array>();
   return {
     run_id: 'compliance',
@@ -64,6 +71,7 @@ export function contextFor(step: AdapterStep, signal: AbortSignal = new AbortCon
     pin: () => undefined,
     varies: () => undefined,
     afterCommit: nothing,
+    ...others,
   };
 }
 

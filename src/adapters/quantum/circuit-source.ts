@@ -1,0 +1,140 @@
+import { StepError } from '../../lib/errors.ts';
+import type { JSONObject, JSONValue } from '../../lib/json.ts';
+import type { Circuit, Register } from './circuit/circuit.ts';
+import { bell, ghz, grover, phaseEstimation, qft, random } from './circuit/library.ts';
+import { readGateList } from './formats/gate-list/read.ts';
+import { parseQasm } from './formats/qasm/parse.ts';
+
+const written = ['gates', 'qasm', 'cirq', 'qsharp'] as const;
+/** What each circuit that has a name takes, besides `qubits`. */
+const own: Readonly<Record<string, readonly string[]>> = {
+  bell: [],
+  ghz: [],
+  qft: ['value', 'inverse'],
+  grover: ['marked', 'rounds'],
+  qpe: ['phase'],
+  random: ['depth', 'circuit_seed'],
+  feature_map: ['input', 'features', 'reps', 'entanglement'],
+};
+/** More marked states than gates could be made for are no search. */
+const groverQubitsMax = 24;
+const operationsMax = 2_000_000;
+
+/**
+ * The circuit that params describe. Q# is compiled before, into `compiled`.
+ * @throws StepError INVALID_PARAMS, QASM_SYNTAX, UNSUPPORTED_GATE
+ */
+export function circuitOf(params: JSONObject, compiled?: Circuit): Circuit {
+  const type = circuitTypeOf(params);
+  const circuit = type === 'custom' ? writtenCircuit(params, compiled) : namedCircuit(type, params);
+  if (circuit.operations.length > operationsMax)
+    throw new StepError(
+      'CIRCUIT_TOO_LARGE',
+      `the circuit has ${circuit.operations.length} operations; at most ${operationsMax} are taken`,
+    );
+  return circuit;
+}
+
+/** @throws StepError INVALID_PARAMS where params do not belong together */
+export function circuitTypeOf(params: JSONObject): string {
+  const given = written.filter((name) => params[name] !== undefined);
+  const type = typeof params.circuit_type === 'string' ? params.circuit_type : 'custom';
+  if (type === 'custom' && given.length !== 1)
+    throw new StepError(
+      'INVALID_PARAMS',
+      given.length === 0
+        ? 'there is no circuit: give gates, qasm, cirq or qsharp, or a circuit_type such as "ghz"'
+        : `the circuit is given as ${given.join(' and as ')}: give one`,
+    );
+  if (type !== 'custom' && given.length > 0)
+    throw new StepError(
+      'INVALID_PARAMS',
+      `a ${type} circuit takes no ${given.join(', ')}: that is for circuit_type custom`,
+    );
+  for (const [other, names] of Object.entries(own))
+    for (const name of names)
+      if (other !== type && params[name] !== undefined)
+        throw new StepError('INVALID_PARAMS', `params.${name} is for circuit_type ${other}, not ${type}`);
+  return type;
+}
+
+function writtenCircuit(params: JSONObject, compiled: Circuit | undefined): Circuit {
+  const { gates, qasm, registers } = params;
+  const qubits = wholeOf(params, 'qubits');
+  if (gates !== undefined)
+    return readGateList(gates, {
+      ...(qubits === undefined ? {} : { qubits }),
+      ...(Array.isArray(registers) ? { registers: registersOf(registers) } : {}),
+    });
+  if (registers !== undefined)
+    throw new StepError('INVALID_PARAMS', 'params.registers is for gates: other languages state their own');
+  const parameters = (params.parameters ?? {}) as Record<string, number>;
+  const circuit = typeof qasm === 'string' ? parseQasm(qasm, { parameters }) : compiled;
+  if (circuit === undefined) throw new StepError('NOT_AVAILABLE_YET', 'gates and OpenQASM are read so far');
+  if (qubits !== undefined && qubits < circuit.qubits)
+    throw new StepError('INVALID_PARAMS', `params.qubits is ${qubits}, but the circuit has ${circuit.qubits}`);
+  return circuit;
+}
+
+function registersOf(given: readonly JSONValue[]): Register[] {
+  const registers = given as unknown as Register[];
+  const names = registers.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    throw new StepError('INVALID_PARAMS', `params.registers names ${JSON.stringify(twice)} twice`);
+  return registers.map(({ name, size }) => ({ name, size }));
+}
+
+function namedCircuit(type: string, params: JSONObject): Circuit {
+  switch (type) {
+    case 'bell':
+      if ((wholeOf(params, 'qubits') ?? 2) !== 2)
+        throw new StepError('INVALID_PARAMS', 'a bell circuit has 2 qubits; more are a ghz circuit');
+      return bell();
+    case 'ghz':
+      return ghz(needed(params, type, 1));
+    case 'qft':
+      return qft(needed(params, type, 1), { value: wholeOf(params, 'value') ?? 0, inverse: params.inverse === true });
+    case 'grover': {
+      const qubits = needed(params, type, 1, groverQubitsMax);
+      return grover(qubits, markedOf(params.marked, qubits), wholeOf(params, 'rounds'));
+    }
+    case 'qpe':
+      if (typeof params.phase !== 'number')
+        throw new StepError(
+          'INVALID_PARAMS',
+          'a qpe circuit needs params.phase, the phase that it estimates, in turns',
+        );
+      return phaseEstimation(needed(params, type, 1, 50), params.phase);
+    case 'random':
+      return random(
+        needed(params, type, 1),
+        wholeOf(params, 'depth') ?? 20,
+        String(params.circuit_seed ?? params.seed ?? ''),
+      );
+    default:
+      throw new StepError('INVALID_PARAMS', `a ${type} circuit can't be run as it is`);
+  }
+}
+
+function needed(params: JSONObject, type: string, minimum: number, maximum = 4096): number {
+  const qubits = wholeOf(params, 'qubits');
+  if (qubits === undefined) throw new StepError('INVALID_PARAMS', `a ${type} circuit needs params.qubits`);
+  if (qubits < minimum || qubits > maximum)
+    throw new StepError('INVALID_PARAMS', `a ${type} circuit has ${minimum} to ${maximum} qubits, not ${qubits}`);
+  return qubits;
+}
+
+function markedOf(given: JSONValue | undefined, qubits: number): number[] {
+  const list = given === undefined ? ['1'.repeat(qubits)] : Array.isArray(given) ? given : [given];
+  const marked = list.map((one) => {
+    const value = typeof one === 'string' ? Number.parseInt(one, 2) : Number(one);
+    if (value >= 2 ** qubits)
+      throw new StepError('INVALID_PARAMS', `params.marked has ${String(one)}, which is no state of ${qubits} qubits`);
+    return value;
+  });
+  return [...new Set(marked)];
+}
+
+const wholeOf = (params: JSONObject, name: string): number | undefined =>
+  typeof params[name] === 'number' ? params[name] : undefined;
