@@ -1,13 +1,25 @@
-// Measures the sandbox of the WebAssembly adapter: `node bench/wasm.ts [--calls N] [--mb N]`. Wall clock, so a loaded machine shows.
-// Cold starts include that each thread strips the types of its sources, which the built package need not.
+// Measures the sandbox of the WebAssembly adapter: `node bench/wasm.ts [--calls N] [--mb N] [--built DIR]`. Wall clock, so a loaded machine shows.
+// Cold starts include that each thread strips the types of its sources, which the built package need not: `--built dist` measures that one.
+import { loadavg } from 'node:os';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { CallInput } from '../src/adapters/wasm/abi/params.ts';
-import { Sandbox } from '../src/adapters/wasm/sandbox/sandbox.ts';
+import type { Sandbox as SandboxType } from '../src/adapters/wasm/sandbox/sandbox.ts';
 import { copier, orderOf, sampler } from '../test/adapters/wasm/sandbox-modules.ts';
 
 const { values } = parseArgs({
-  options: { calls: { type: 'string', default: '5000' }, mb: { type: 'string', default: '256' } },
+  options: {
+    calls: { type: 'string', default: '5000' },
+    mb: { type: 'string', default: '256' },
+    built: { type: 'string' },
+  },
 });
+const file =
+  values.built === undefined
+    ? new URL('../src/adapters/wasm/sandbox/sandbox.ts', import.meta.url)
+    : pathToFileURL(resolve(values.built, 'adapters/wasm/sandbox/sandbox.js'));
+const { Sandbox } = (await import(file.href)) as { Sandbox: typeof SandboxType };
 const calls = Number(values.calls);
 const megabytes = Number(values.mb);
 const module = sampler();
@@ -58,7 +70,7 @@ function* chunks(size: number): Generator<CallInput> {
   for (let sent = 0; sent < megabytes * 2 ** 20; sent += size) yield { kind: 'input', value };
 }
 
-async function throughput(sandbox: Sandbox, order: ReturnType<typeof orderOf>, size: number): Promise<string> {
+async function throughput(sandbox: SandboxType, order: ReturnType<typeof orderOf>, size: number): Promise<string> {
   let bytes = 0;
   const time = await timed(async () => {
     for await (const piece of sandbox.stream({ ...order, chunkBytes: 65_536 }, chunks(size)))
@@ -68,6 +80,7 @@ async function throughput(sandbox: Sandbox, order: ReturnType<typeof orderOf>, s
   return `${Math.round(bytes / 1e6 / (time / 1_000))} MB/s`;
 }
 
+console.log(`load:             ${loadavg()[0]?.toFixed(1)}`);
 const sandbox = new Sandbox({ threadsMax: 1 });
 const order = orderOf(module, 'add', [1, 2]);
 await repeat(500, () => timed(() => sandbox.call(order)));
