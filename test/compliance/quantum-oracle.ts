@@ -3,105 +3,154 @@ import {
   type Circuit,
   type Expression,
   evaluate,
+  type GateOperation,
   gateOn,
   type Operation,
 } from '../../src/adapters/quantum/circuit/circuit.ts';
-import { type Matrix, matrix } from '../../src/adapters/quantum/circuit/complex.ts';
+import { adjoint, combine, type Matrix, matrix, multiply } from '../../src/adapters/quantum/circuit/complex.ts';
 import { gateNamed, kronecker, matrixOf, unitary } from '../../src/adapters/quantum/circuit/gates.ts';
 import type { Channel, NoiseModel } from '../../src/adapters/quantum/simulate/noise-model.ts';
 import type { Random } from '../../src/adapters/quantum/simulate/random.ts';
 import { ReferenceState } from '../../src/adapters/quantum/simulate/reference-state.ts';
 import { type GateSet, integer, pick, randomCircuit, someOf } from './quantum-circuits.ts';
 
+/** A density matrix for each text of bits (bit 0 rightmost), its trace the probability that the bits read so. */
+type Mixture = ReadonlyMap<string, Matrix>;
+
 /**
- * The probabilities of all texts of bits (bit 0 rightmost, registers not apart), and expectations of products of Pauli matrices at the end, by going
- * every way that measurements, resets and errors may go, with vectors that get shorter on the way. Slow and plain. Measures nothing but what the circuit does.
+ * The probabilities of all texts of bits (registers not apart), and expectations of products of Pauli matrices at the end, by the rules of density
+ * matrices, every operator written out over all qubits. Slow and plain. Measures nothing but what the circuit does.
  */
 export function goAllWays(
   circuit: Circuit,
   noise: NoiseModel = { rules: [], readout: [] },
   letters: readonly string[] = [],
 ): { probabilities: Map<string, number>; expectations: number[] } {
-  const probabilities = new Map<string, number>();
-  const expectations = letters.map(() => 0);
-  const go = (state: ReferenceState, bits: readonly (0 | 1)[], left: readonly Operation[], share: number): void => {
-    const length = lengthOf(state) * share;
-    if (length < 1e-14) return;
-    const [operation, ...rest] = left;
-    if (operation === undefined) {
-      const key = bits.toReversed().join('');
-      probabilities.set(key, (probabilities.get(key) ?? 0) + length);
-      for (const [at, product] of letters.entries())
-        expectations[at] = (expectations[at] ?? 0) + share * state.expectation(product);
-      return;
-    }
-    const after = (kind: 'gate' | 'reset' | 'measure', name: string, qubits: readonly number[]) =>
-      noiseAfter(noise, kind, name, qubits);
-    const onward = (next: ReferenceState, errors: readonly Error[], to = bits, part = share): void => {
-      const [error, ...others] = errors;
-      if (error === undefined) return go(next, to, rest, part);
-      for (const operator of error.operators) {
-        const changed = next.clone();
-        changed.apply([gateOn(unitary(operator), error.qubits)]);
-        onward(changed, others, to, part);
-      }
-    };
+  const zero = { dimension: 2 ** circuit.qubits, data: new Float64Array(2 * 4 ** circuit.qubits) };
+  zero.data[0] = 1;
+  const end = runAll(circuit.operations, new Map([['0'.repeat(bitsOf(circuit)), zero]]), circuit.qubits, noise);
+  const whole = [...end.values()].reduce(plus);
+  return {
+    probabilities: new Map([...end].map(([key, rho]) => [key, traceOf(rho)])),
+    expectations: letters.map((product) => traceOf(multiply(pauliMatrix(product), whole))),
+  };
+}
+
+function runAll(operations: readonly Operation[], from: Mixture, qubits: number, noise: NoiseModel): Mixture {
+  let mixture = from;
+  const act = (operators: readonly Matrix[], on: readonly number[]): void => {
+    const whole = operators.map((operator) => embedded(gateOn(unitary(operator), on), qubits));
+    mixture = new Map([...mixture].map(([key, rho]) => [key, whole.map((k) => sandwich(k, rho)).reduce(plus)]));
+  };
+  const err = (kind: 'gate' | 'reset' | 'measure', name: string, on: readonly number[]): void => {
+    for (const error of noiseAfter(noise, kind, name, on)) act(error.operators, error.qubits);
+  };
+  for (const operation of operations)
     switch (operation.kind) {
       case 'gate': {
-        const next = state.clone();
-        next.apply([operation]);
+        const u = embedded(operation, qubits);
+        mixture = new Map([...mixture].map(([key, rho]) => [key, sandwich(u, rho)]));
         const { targets, controls, gate } = operation;
-        return onward(
-          next,
-          after('gate', 'c'.repeat(controls.length) + gate.name, [...controls.map(({ qubit }) => qubit), ...targets]),
-        );
+        err('gate', 'c'.repeat(controls.length) + gate.name, [...controls.map(({ qubit }) => qubit), ...targets]);
+        break;
       }
       case 'barrier':
-        return go(state, bits, rest, share);
-      case 'measure':
-        for (const outcome of [0, 1] as const) {
-          const next = projected(state, operation.qubit, outcome, outcome);
-          const error = noise.readout.findLast(({ qubits }) => qubits?.includes(operation.qubit) ?? true);
-          const wrong = (outcome === 1 ? error?.zeroGivenOne : error?.oneGivenZero) ?? 0;
-          for (const read of [0, 1] as const) {
-            const to = bits.map((bit, at) => (at === operation.bit ? read : bit));
-            const part = read === outcome ? 1 - wrong : wrong;
-            onward(next, after('measure', '', [operation.qubit]), to, share * part);
-          }
-        }
-        return;
+        break;
+      case 'measure': {
+        const misread = noise.readout.findLast((error) => error.qubits?.includes(operation.qubit) ?? true);
+        mixture = measured(mixture, operation, qubits, misread ?? { oneGivenZero: 0, zeroGivenOne: 0 });
+        err('measure', '', [operation.qubit]);
+        break;
+      }
       case 'reset':
-        for (const outcome of [0, 1] as const)
-          onward(projected(state, operation.qubit, outcome, 0), after('reset', '', [operation.qubit]));
-        return;
+        act([ketBra(0, 0), ketBra(0, 1)], [operation.qubit]);
+        err('reset', '', [operation.qubit]);
+        break;
       case 'branch': {
-        const holds = evaluate(operation.condition, (bit) => bits[bit] ?? 0) !== 0n;
-        return go(state, bits, [...(holds ? operation.body : operation.otherwise), ...rest], share);
+        const [held, others] = parted(mixture, operation.condition);
+        mixture = merged(
+          runAll(operation.body, held, qubits, noise),
+          runAll(operation.otherwise, others, qubits, noise),
+        );
+        break;
       }
-      case 'loop': {
-        const holds = evaluate(operation.condition, (bit) => bits[bit] ?? 0) !== 0n;
-        return go(state, bits, holds ? [...operation.body, ...left] : rest, share);
-      }
+      case 'loop':
+        for (let [held, others] = parted(mixture, operation.condition); ; ) {
+          if (held.size === 0) break;
+          mixture = merged(runAll(operation.body, held, qubits, noise), others);
+          [held, others] = parted(mixture, operation.condition);
+        }
+        break;
     }
-  };
-  const bits = new Array<0 | 1>(bitsOf(circuit)).fill(0);
-  go(new ReferenceState(circuit.qubits), bits, circuit.operations, 1);
-  return { probabilities, expectations };
+  return mixture;
+}
+
+function measured(
+  mixture: Mixture,
+  { qubit, bit }: { qubit: number; bit: number },
+  qubits: number,
+  { oneGivenZero, zeroGivenOne }: { oneGivenZero: number; zeroGivenOne: number },
+): Mixture {
+  let all: Mixture = new Map();
+  for (const outcome of [0, 1] as const) {
+    const projector = embedded(gateOn(unitary(ketBra(outcome, outcome)), [qubit]), qubits);
+    const wrong = outcome === 1 ? zeroGivenOne : oneGivenZero;
+    for (const read of [0, 1] as const)
+      for (const [key, rho] of mixture) {
+        const to = key.slice(0, key.length - 1 - bit) + read + key.slice(key.length - bit);
+        all = merged(all, new Map([[to, scaled(sandwich(projector, rho), read === outcome ? 1 - wrong : wrong)]]));
+      }
+  }
+  return all;
+}
+
+/** Where the condition holds, and where not; what is practically impossible is left out. */
+function parted(mixture: Mixture, condition: Expression): [Mixture, Mixture] {
+  const holds = (key: string): boolean =>
+    evaluate(condition, (bit) => (key[key.length - 1 - bit] === '1' ? 1 : 0)) !== 0n;
+  const possible = [...mixture].filter(([, rho]) => traceOf(rho) > 1e-14);
+  return [new Map(possible.filter(([key]) => holds(key))), new Map(possible.filter(([key]) => !holds(key)))];
+}
+
+function merged(left: Mixture, right: Mixture): Mixture {
+  const all = new Map(left);
+  for (const [key, rho] of right) {
+    const other = all.get(key);
+    all.set(key, other === undefined ? rho : plus(other, rho));
+  }
+  return all;
+}
+
+/** The operator over all qubits, column by column. */
+function embedded(operation: GateOperation, qubits: number): Matrix {
+  const n = 2 ** qubits;
+  const data = new Float64Array(2 * n * n);
+  for (let column = 0; column < n; column += 1) {
+    const basis = new Float64Array(2 * n);
+    basis[2 * column] = 1;
+    const state = new ReferenceState(qubits, basis);
+    state.apply([operation]);
+    for (const [at, value] of state.amplitudes().entries())
+      data[2 * (Math.floor(at / 2) * n + column) + (at % 2)] = value;
+  }
+  return { dimension: n, data };
+}
+
+const sandwich = (operator: Matrix, rho: Matrix): Matrix => multiply(multiply(operator, rho), adjoint(operator));
+const plus = (left: Matrix, right: Matrix): Matrix => combine([1, 0], left, [1, 0], right);
+const scaled = (of: Matrix, by: number): Matrix => combine([by, 0], of, [0, 0], of);
+const ketBra = (to: 0 | 1, from: 0 | 1): Matrix =>
+  matrix([0, 1].map((row) => [0, 1].map((column) => (row === to && column === from ? 1 : 0))));
+
+function traceOf({ dimension, data }: Matrix): number {
+  let sum = 0;
+  for (let at = 0; at < dimension; at += 1) sum += data[2 * at * (dimension + 1)] ?? 0;
+  return sum;
 }
 
 interface Error {
   readonly qubits: readonly number[];
   readonly operators: readonly Matrix[];
-}
-
-const lengthOf = (state: ReferenceState): number => state.amplitudes().reduce((sum, value) => sum + value * value, 0);
-
-/** |to⟩⟨from| on the qubit. */
-function projected(state: ReferenceState, qubit: number, from: 0 | 1, to: 0 | 1): ReferenceState {
-  const next = state.clone();
-  const rows = [0, 1].map((row) => [0, 1].map((column) => (row === to && column === from ? 1 : 0)));
-  next.apply([gateOn(unitary(matrix(rows)), [qubit])]);
-  return next;
 }
 
 function noiseAfter({ rules }: NoiseModel, kind: string, name: string, qubits: readonly number[]): Error[] {
@@ -139,13 +188,13 @@ function errorOf(channel: Channel, qubits: readonly number[]): Error {
   }
 }
 
-function scaledPauli(letters: string, probability: number): Matrix {
-  const parts = [...letters].map((letter) =>
-    matrixOf(gateNamed(letter === 'I' ? 'id' : (letter.toLowerCase() as 'x'))),
-  );
-  const whole = parts.reduce((high, low) => kronecker(high, low));
-  return { ...whole, data: whole.data.map((entry) => entry * Math.sqrt(probability)) };
-}
+const scaledPauli = (letters: string, probability: number): Matrix =>
+  scaled(pauliMatrix(letters), Math.sqrt(probability));
+
+const pauliMatrix = (letters: string): Matrix =>
+  [...letters]
+    .map((letter) => matrixOf(gateNamed(letter === 'I' ? 'id' : (letter.toLowerCase() as 'x'))))
+    .reduce((high, low) => kronecker(high, low));
 
 /** Gates with measurements, resets, conditions and barriers between, then a gate on each qubit, and all but the last measured at the end. */
 export function randomDynamicCircuit(random: Random, qubits: number, gates: GateSet, length: number): Circuit {
@@ -186,7 +235,7 @@ function randomCondition(random: Random, bits: number): Expression {
 }
 
 /**
- * Pearson's chi-square of counts against probabilities, as how many standard deviations it lies above its mean; outcomes of which less than 5 are
+ * Pearson's chi-square of counts against probabilities, as the standard deviations by which a normal variable would be as unlikely; outcomes of which less than 5 are
  * expected are put together. Infinite where something came that is impossible.
  */
 export function deviation(counts: ReadonlyMap<string, number>, probabilities: ReadonlyMap<string, number>): number {
@@ -208,5 +257,8 @@ export function deviation(counts: ReadonlyMap<string, number>, probabilities: Re
     classes += 1;
   }
   const freedom = classes - 1;
-  return freedom < 1 ? 0 : (sum - freedom) / Math.sqrt(2 * freedom);
+  if (freedom < 1) return 0;
+  // Wilson and Hilferty, doi:10.1073/pnas.17.12.684: the cube root is nearly normal.
+  const part = 2 / (9 * freedom);
+  return (Math.cbrt(sum / freedom) - 1 + part) / Math.sqrt(part);
 }

@@ -16,7 +16,8 @@ export const isMixed = (state: State): state is MixedState => 'mix' in state;
 export interface BranchJob {
   readonly steps: readonly Step[];
   readonly bits: number;
-  readonly create: () => State;
+  /** @param progress to be called where gates take long, with the part of them that is done */
+  readonly create: (progress: (fraction: number) => void) => State;
   /** Shots, or the whole probability. */
   readonly amount: number;
   /** How many of an amount get each outcome of these weights. */
@@ -76,6 +77,8 @@ class Branches {
   private readonly deferred: { history: number[]; amount: number }[];
   private paths = 0;
   private done = 0;
+  /** Of the gates that are being applied. */
+  private within: (fraction: number) => void = () => undefined;
 
   constructor(job: BranchJob) {
     this.job = job;
@@ -87,7 +90,8 @@ class Branches {
       const { create, steps, bits } = this.job;
       const frames: Frame[] = [{ steps, at: 0, rounds: 0 }];
       const place = { frames, bits: new Uint8Array(bits), taken: 0, done: 0 };
-      this.follow({ state: create(), waiting: [], ...place, ...next }, 1);
+      const state = create((fraction) => this.within(fraction));
+      this.follow({ state, waiting: [], ...place, ...next }, 1);
     }
     return this.paths;
   }
@@ -101,14 +105,19 @@ class Branches {
         path.frames.push({ steps: body, at: 0, rounds: 0 });
       } else if (step.kind === 'loop')
         path.frames.push({ steps: step.body, at: step.body.length, loop: step, rounds: 0 });
-      else if (isMixed(path.state) && step.kind !== 'measure') flushed(path, path.state).mix(step);
+      else if (isMixed(path.state) && step.kind !== 'measure') this.mix(path, path.state, step);
       else this.decide(path, this.chancesOf(path, step), states);
     }
-    flushed(path, path.state);
+    this.flush(path);
     this.paths += 1;
     this.job.leaf(path.state, path.bits, path.amount);
     this.advance(path, 1);
     path.state.release();
+  }
+
+  private mix(path: Path, state: MixedState, step: Parameters<MixedState['mix']>[0]): void {
+    this.flush(path);
+    state.mix(step);
   }
 
   private next(path: Path): Step | undefined {
@@ -116,7 +125,6 @@ class Branches {
       const step = frame.steps[frame.at];
       if (step !== undefined) {
         frame.at += 1;
-        if (path.frames.length === 1 && frame.at % 16 === 0) this.advance(path, frame.at / (frame.steps.length + 1));
         return step;
       }
       if (frame.loop !== undefined && holds(frame.loop.condition, path)) {
@@ -150,6 +158,7 @@ class Branches {
         this.done -= (amount / this.job.amount) * path.done;
         continue;
       }
+      this.flush(path);
       const copy = copyOf(path, amount);
       take(copy, outcome);
       this.follow(copy, states + 1);
@@ -183,7 +192,7 @@ class Branches {
 
   private errors(path: Path, { form, qubits }: NoiseStep): readonly Chance[] {
     // Of a mixture nobody needs to look at the state, and gates go on waiting.
-    const state = form.isMixture ? undefined : flushed(path, path.state);
+    const state = form.isMixture ? undefined : this.flush(path);
     const all = new Array<string>(path.state.qubits).fill('I');
     return form.cases.map((one) => {
       const weight = one.weight.reduce((sum, { letters, coefficient }) => {
@@ -199,9 +208,22 @@ class Branches {
   }
 
   private probabilityOfOne(path: Path, qubit: number): number {
-    const one = flushed(path, path.state).probabilityOfOne(qubit);
+    const one = this.flush(path).probabilityOfOne(qubit);
     const { epsilon } = this.job;
     return one < epsilon ? 0 : one > 1 - epsilon ? 1 : one;
+  }
+
+  /** The state once all gates that waited have acted. */
+  private flush(path: Path): State {
+    if (path.waiting.length === 0) return path.state;
+    const [first] = path.frames;
+    const to = first === undefined ? 1 : first.at / (first.steps.length + 1);
+    const part = (path.amount / this.job.amount) * (to - path.done);
+    this.within = (fraction) => this.job.progress(Math.min(1, this.done + fraction * part));
+    path.state.apply(path.waiting);
+    path.waiting = [];
+    this.advance(path, to);
+    return path.state;
   }
 
   private advance(path: Path, to: number): void {
@@ -231,17 +253,7 @@ function measurement({ qubit, bit, misread }: MeasureStep, one: number): readonl
 const holds = (condition: LoopStep['condition'], { bits }: Path): boolean =>
   evaluate(condition, (bit) => (bits[bit] === 1 ? 1 : 0)) !== 0n;
 
-/** The state once all gates that waited have acted. */
-function flushed<S extends State>(path: Path, state: S): S {
-  if (path.waiting.length > 0) {
-    state.apply(path.waiting);
-    path.waiting = [];
-  }
-  return state;
-}
-
 function copyOf(path: Path, amount: number): Path {
-  flushed(path, path.state);
   return {
     ...path,
     state: path.state.clone(),

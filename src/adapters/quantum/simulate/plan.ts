@@ -1,4 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
+import { stateVectorQubitsMax } from '../statevector/state-vector.ts';
 import { lightCone } from './light-cone.ts';
 import { supportOf } from './observables.ts';
 import { type Part, partsOf } from './parts.ts';
@@ -98,9 +99,9 @@ function tooLarge(profile: Profile, request: PlanRequest): StepError {
     .filter(({ form, refused }) => refused === undefined && (form !== 'density_matrix' || profile.noise !== 'none'))
     .sort((a, b) => a.bytes - b.bytes)[0];
   const needed = asked ?? least ?? estimates.find(({ form }) => form === 'statevector');
-  const { bytes = 0, seconds = 0 } = needed ?? {};
+  const { bytes = 0, seconds = 0, tooWide = false } = needed ?? {};
   const how = needed === undefined ? '' : ` as ${needed.form}`;
-  const why = needed?.refused === undefined ? '' : `, and ${needed.refused}`;
+  const why = tooWide ? ', and no memory is addressed beyond 2 GiB' : '';
   return new StepError(
     'CIRCUIT_TOO_LARGE',
     `The circuit's largest part has ${profile.qubits} entangled qubits, which take ${inBytes(bytes)}${how}, about ${inSeconds(seconds)}; ${inBytes(memoryBytesMax)} are allowed${why}. ${nearest(profile, request)}`,
@@ -115,7 +116,10 @@ function nearest(profile: Profile, request: PlanRequest): string {
     const single = choose(profile, { ...request, precision: 'single' });
     if (single !== undefined) return `Single precision would fit, in ${inBytes(single.bytes)}`;
   }
-  const fits = Math.max(1, Math.floor(Math.log2(memoryBytesMax / (precision === 'single' ? 8 : 16))));
+  const fits = Math.min(
+    Math.max(1, Math.floor(Math.log2(memoryBytesMax / (precision === 'single' ? 8 : 16)))),
+    stateVectorQubitsMax[precision],
+  );
   const mps = estimatesOf(profile, request).find(({ form }) => form === 'mps');
   const approximate =
     mps !== undefined && mps.bytes <= memoryBytesMax && request.method !== 'mps' && !request.wants.statevector

@@ -146,7 +146,7 @@ class PartRun {
     this.branches = runBranches({
       steps: program.steps,
       bits: program.bits,
-      create: () => createState(choice.form, program.qubits, request),
+      create: (within) => createState(choice.form, program.qubits, { ...request, progress: within }),
       amount,
       split,
       statesMax: Math.max(1, Math.floor(request.memoryBytesMax / choice.bytes)),

@@ -1,3 +1,6 @@
+import { SparseState } from '../methods/sparse/sparse-state.ts';
+import { stabilizerQubitsMax } from '../methods/stabilizer/stabilizer-state.ts';
+import { stateVectorQubitsMax } from '../statevector/state-vector.ts';
 import type { Profile } from './profile.ts';
 import type { Method, SimulationRequest } from './request.ts';
 
@@ -13,6 +16,8 @@ export interface Estimate {
   readonly seconds: number;
   /** Why it can't be, or why it would not be exact. */
   readonly refused?: string;
+  /** More qubits than it can have in any memory. */
+  readonly tooWide: boolean;
 }
 
 export interface Choice extends Estimate {
@@ -28,7 +33,6 @@ const costs = {
   tableauNs: 3,
   /** Per amplitude that is there, and gate. */
   entryNs: 150,
-  entryBytes: 128,
   /** Per cube of the bond, and gate between qubits. */
   bondNs: 400,
   /** To set up one state. */
@@ -38,7 +42,12 @@ const costs = {
 };
 
 /** Beyond these the forms' own indices end. */
-const qubitsMax = { statevector: 30, stabilizer: 4_096, sparse: 4_096, mps: 4_096, density_matrix: 15 };
+const qubitsMax = (form: StateForm, precision: SimulationRequest['precision']): number =>
+  form === 'statevector'
+    ? stateVectorQubitsMax[precision]
+    : form === 'density_matrix'
+      ? Math.floor(stateVectorQubitsMax[precision] / 2)
+      : stabilizerQubitsMax;
 
 /** `automatic` prefers exact noise up to so many qubits. */
 const densityQubits = 12;
@@ -56,9 +65,9 @@ export function estimatesOf(profile: Profile, request: SelectionRequest): Estima
     const { bytes, unitsNs } = sizeOf(form, profile, request);
     const runs = runsOf(form, profile, request);
     const seconds = (runs * (costs.startNs[form] + profile.gates * (costs.gateNs[form] + unitsNs))) / 1e9;
-    const tooWide = qubits > qubitsMax[form] ? `it has at most ${qubitsMax[form]} qubits` : undefined;
-    const refused = tooWide ?? refusalOf(form, profile, request);
-    return { form, bytes, seconds, ...(refused === undefined ? {} : { refused }) };
+    const tooWide = qubits > qubitsMax(form, request.precision);
+    const refused = refusalOf(form, profile, request);
+    return { form, bytes, seconds, tooWide, ...(refused === undefined ? {} : { refused }) };
   });
 }
 
@@ -79,7 +88,10 @@ function sizeOf(
     case 'stabilizer':
       return { bytes: 4 * qubits * qubits, unitsNs: costs.tableauNs * Math.ceil(qubits / 32) * 2 };
     case 'sparse':
-      return { bytes: costs.entryBytes * 2 ** sparseBits + copies, unitsNs: costs.entryNs * 2 ** sparseBits };
+      return {
+        bytes: SparseState.bytesPerEntry(qubits) * 2 ** sparseBits + copies,
+        unitsNs: costs.entryNs * 2 ** sparseBits,
+      };
     case 'mps': {
       const bond = Math.min(mps.bondMax, 2 ** bondBits);
       return { bytes: 32 * 3 * qubits * bond * bond + copies, unitsNs: costs.bondNs * bond ** 3 };
@@ -128,7 +140,7 @@ export const trialsOf = ({ shots }: Pick<SimulationRequest, 'shots'>): number =>
  */
 export function choose(profile: Profile, request: SelectionRequest): Choice | undefined {
   const estimates = estimatesOf(profile, request);
-  const fitting = estimates.filter(({ bytes }) => bytes <= request.memoryBytesMax);
+  const fitting = estimates.filter(({ bytes, tooWide }) => bytes <= request.memoryBytesMax && !tooWide);
   const hasNoise = profile.noise !== 'none';
   const made = (of: Estimate, reason: string): Choice => ({
     ...of,
