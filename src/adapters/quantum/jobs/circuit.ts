@@ -40,7 +40,7 @@ export function runCircuit(job: Job, hooks: JobHooks): JSONObject {
     );
   return {
     counts: outcome.counts,
-    probabilities: shots === 0 ? (probabilities ?? {}) : shares(outcome.counts),
+    probabilities: shots === 0 ? aboveRounding(probabilities ?? {}) : shares(outcome.counts),
     ...(statevector === undefined ? {} : { statevector: vectorJSON(statevector) }),
     ...(observables.length === 0 ? {} : { expectation_values: expectationsJSON(observables, outcome.expectations) }),
     ...circuitFacts(circuit),
@@ -49,6 +49,10 @@ export function runCircuit(job: Job, hooks: JobHooks): JSONObject {
     ...exportsOf(params.export, circuit),
   };
 }
+
+/** Amplitudes are off by about 1e-16, so what is smaller than the square of that, with room to spare, is 0. */
+const aboveRounding = (probabilities: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(probabilities).filter(([, probability]) => probability > 1e-28));
 
 function wantsVector({ statevector, noise }: JSONObject, { qubits }: Circuit): boolean {
   if (statevector === undefined) return noise === undefined && qubits <= vectorQubitsUsual;
