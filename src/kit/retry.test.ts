@@ -34,6 +34,19 @@ it('does not try again what will not get better', async () => {
   assert.deepEqual(attempts, [1, 2]);
 });
 
+it('says what failed before the time was over', async () => {
+  const stop = new AbortController();
+  const { body } = failing(9);
+  const late = retrying(
+    { attempts: 9, baseMs: 60_000, jitter: false, signal: stop.signal, again: () => true },
+    async (attempt) => {
+      setImmediate(() => stop.abort(new StepError('TOO_SLOW', 'it took too long', { retryable: true })));
+      return body(attempt);
+    },
+  );
+  await assert.rejects(late, { code: 'TOO_SLOW', retryable: true, message: 'it took too long; the try before: try 1' });
+});
+
 it('ends with the reason of the signal, during a wait too', async () => {
   const stop = new AbortController();
   const reason = new StepError('STEP_CANCELLED', 'enough');

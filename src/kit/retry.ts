@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StepError } from '../lib/errors.ts';
 
 export interface RetryOptions {
   /** Tries in all, 1 or more. */
@@ -18,22 +19,34 @@ export interface RetryOptions {
 }
 
 /**
- * Calls `body` until it succeeds, at most `attempts` times. Throws what the last call threw, or the signal's reason.
+ * Calls `body` until it succeeds, at most `attempts` times. Throws what the last call threw, or the signal's reason; where that is that
+ * the time is over, it says what failed before.
  * @param body gets the number of the try, from 1
  */
 export async function retrying<T>(options: RetryOptions, body: (attempt: number) => Promise<T>): Promise<T> {
   const { attempts, signal, again } = options;
+  let failure: unknown;
   for (let attempt = 1; ; attempt += 1) {
-    signal.throwIfAborted();
+    if (signal.aborted) throw reasonWith(signal, failure);
     try {
       return await body(attempt);
     } catch (thrown) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw reasonWith(signal, failure);
+      failure = thrown;
       const may = attempt < attempts && again(thrown, attempt);
       if (may === false) throw thrown;
       await pause(Math.max(waitMs(options, attempt), typeof may === 'number' ? may : 0), signal);
     }
   }
+}
+
+/** That the time is over says little to whoever could do something about the failures before. */
+function reasonWith({ reason }: AbortSignal, failure: unknown): unknown {
+  if (!(reason instanceof StepError && reason.retryable && failure instanceof StepError)) return reason;
+  return new StepError(reason.code, `${reason.message}; the try before: ${failure.message}`, {
+    retryable: true,
+    cause: reason,
+  });
 }
 
 function waitMs(
@@ -45,10 +58,6 @@ function waitMs(
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(ms, undefined, { signal });
-  } catch {
-    // The timer's own AbortError says less than the reason.
-    signal.throwIfAborted();
-  }
+  // Whoever waits looks at the signal: the timer's own AbortError says less than its reason.
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

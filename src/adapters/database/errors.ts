@@ -1,4 +1,5 @@
 import { StepError } from '../../lib/errors.ts';
+import { speaksNoTls } from '../../lib/net.ts';
 
 /**
  * Whether the operation may have changed anything: `no` where the server said that it failed or nothing was sent, `unknown` where the
@@ -44,6 +45,18 @@ export class SqlFailure extends StepError {
     const { code, kind, retryable, effect, state, broken, untouched } = this;
     return new SqlFailure(code, message, { kind, retryable, effect, state, broken, untouched, cause: this });
   }
+}
+
+/** Codes of TLS, as Node, OpenSSL and the drivers have them. */
+const tlsCode = /CERT|TLS|SSL|VERIFY|SIGNED|SECURE|ALTNAME|^EPROTO$/;
+
+export const noTls = 'the server has no TLS, which the connection string asks for';
+
+/** Why there is no TLS connection. @returns undefined where the code says nothing of TLS */
+export function tlsReason(code: string): string | undefined {
+  // The second is what mysql2 says.
+  if (speaksNoTls(code) || code === 'HANDSHAKE_NO_SSL_SUPPORT') return `${noTls} (${code})`;
+  return tlsCode.test(code) ? `no trusted TLS connection to the server could be made (${code})` : undefined;
 }
 
 export const invalidParams = (message: string): StepError => new StepError('INVALID_PARAMS', message);

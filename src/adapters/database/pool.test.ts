@@ -39,6 +39,39 @@ function poolOf(sizeMax: number) {
 
 const { signal } = new AbortController();
 
+test('a server that never lets anybody in is given up, and the pool goes on', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const asked: AbortSignal[] = [];
+  const pool = new ConnectionPool<Connection>(
+    {
+      open: (signal) => {
+        asked.push(signal);
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      },
+      check: async () => undefined,
+      end: async () => undefined,
+      destroy: () => undefined,
+      usable: () => true,
+    },
+    { sizeMax: 1, name: 'mysql://db:5432' },
+  );
+  for (const times of [1, 2]) {
+    const waiting = assert.rejects(
+      pool.use(signal, 1_000, async () => 'in'),
+      (thrown) => {
+        assert.ok(thrown instanceof StepError && thrown.code === 'CONNECTION_FAILED' && thrown.retryable);
+        assert.match(thrown.message, /^mysql:\/\/db:5432 did not let anybody in within 15 s/);
+        return true;
+      },
+    );
+    await new Promise(setImmediate);
+    assert.equal(asked.length, times);
+    context.mock.timers.tick(15_000);
+    await waiting;
+  }
+  assert.deepEqual(pool.stats(), { size: 0, idle: 0, waiting: 0 });
+});
+
 test('a pool reuses connections, and never has more than it may', async () => {
   const { pool, made } = poolOf(3);
   let running = 0;

@@ -28,6 +28,8 @@ export interface ConnectionPoolOptions {
 
 /** How long an idle connection may take to answer, or to end. */
 const answerMs = 2_000;
+/** How long a new connection may take: a server of another kind may wait for words that never come. */
+const openMs = 15_000;
 
 interface Idle<C> {
   connection: C;
@@ -102,9 +104,12 @@ export class ConnectionPool<C> {
 
   async #open(signal: AbortSignal): Promise<C> {
     this.#opening += 1;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(this.#silent()), openMs);
     try {
-      return await this.#kind.open(AbortSignal.any([signal, this.#closing.signal]));
+      return await this.#kind.open(AbortSignal.any([signal, this.#closing.signal, late.signal]));
     } finally {
+      clearTimeout(timer);
       this.#opening -= 1;
     }
   }
@@ -143,6 +148,14 @@ export class ConnectionPool<C> {
     if (this.#closing.signal.aborted || !this.#kind.usable(connection)) return this.#kind.destroy(connection);
     this.#idle.push({ connection, sinceMs: nowMs });
     this.#reapLater();
+  }
+
+  #silent(): StepError {
+    return new StepError(
+      'CONNECTION_FAILED',
+      `${this.#options.name} did not let anybody in within ${openMs / 1_000} s; may be another kind of server is there, or one without TLS`,
+      { retryable: true },
+    );
   }
 
   #exhausted(why: string): StepError {

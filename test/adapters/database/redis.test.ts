@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer as createPlainServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -347,13 +347,19 @@ describeWith('redis', 'Redis', () => {
         return one.query({ commands: [['PING']] }, callOf({ retry_attempts: 0 })).finally(() => one.close());
       };
       assert.deepEqual(await ping(`${good.through}?sslrootcert=${ca}`), { rows: ['PONG'], row_count: 1 });
-      await assert.rejects(ping(good.through), code('CONNECTION_FAILED', /UNABLE_TO_VERIFY|SELF_SIGNED/));
-      await assert.rejects(ping(`${bad.through}?sslrootcert=${ca}`), code('CONNECTION_FAILED', /ALTNAME/));
+      await assert.rejects(ping(good.through), code('TLS_FAILED', /UNABLE_TO_VERIFY|SELF_SIGNED/));
+      await assert.rejects(ping(`${bad.through}?sslrootcert=${ca}`), code('TLS_FAILED', /ALTNAME/));
       await assert.rejects(
         openRedis(targetOf(`${good.through}?sslrootcert=${ca}`, {}, 'public')),
         code('EGRESS_DENIED'),
       );
       await assert.rejects(ping(`${url}?sslrootcert=${ca}`), code('INVALID_PARAMS'));
+      // The server of MySQL, or any that speaks before it listens.
+      const plain = createPlainServer((socket) => socket.on('error', () => undefined).end('-ERR no\r\n'));
+      await once(plain.listen(0, '127.0.0.1'), 'listening');
+      const { port: plainPort } = plain.address() as AddressInfo;
+      await assert.rejects(ping(`rediss://127.0.0.1:${plainPort}`), code('TLS_FAILED', /the server has no TLS/));
+      plain.close();
     } finally {
       good.server.close();
       bad.server.close();

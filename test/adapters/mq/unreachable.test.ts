@@ -41,6 +41,8 @@ for (const [scheme, greeting] of [
   ['amqps', 'AMQP\0\0\x09\x01'],
   ['kafkas', 'nothing of TLS'],
   ['rediss', '-ERR unknown command\r\n'],
+  ['tls', 'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers":true}\r\n'],
+  ['tls-first', 'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers":true}\r\n'],
 ] as const)
   test(`${scheme}: a port for plain text is told from a certificate that is not trusted`, async () => {
     const sockets = new Set<Socket>();
@@ -52,7 +54,9 @@ for (const [scheme, greeting] of [
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     try {
-      const { code, message, retryable } = await failureOf(`${scheme}://127.0.0.1:${port}`);
+      const { code, message, retryable } = await failureOf(
+        scheme === 'tls-first' ? `tls://127.0.0.1:${port}?tls_first=true` : `${scheme}://127.0.0.1:${port}`,
+      );
       assert.deepEqual([code, retryable], ['CONNECTION_FAILED', false], message);
       assert.match(message, new RegExp(`127\\.0\\.0\\.1:${port}: .*speaks no TLS`));
     } finally {

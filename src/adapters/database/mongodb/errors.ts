@@ -1,4 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
+import { tlsReason } from '../errors.ts';
 
 const again = { retryable: true } as const;
 const names = (list: string): ReadonlySet<string> => new Set(list.split(' '));
@@ -14,8 +15,8 @@ function codeOf(thrown: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
-/** The failure behind what the driver throws. Texts of the server are not shown: they quote data. */
-export function mongoError(thrown: unknown, server: string): StepError {
+/** The failure behind what the driver throws. Texts of the server are not shown: they quote data. @param secure whether TLS was asked for */
+export function mongoError(thrown: unknown, server: string, secure: boolean): StepError {
   if (thrown instanceof StepError) return thrown;
   const inner = chain(thrown).find((one) => one instanceof StepError);
   if (inner instanceof StepError) return inner;
@@ -35,8 +36,7 @@ export function mongoError(thrown: unknown, server: string): StepError {
       'AUTHENTICATION_FAILED',
       `MongoDB at ${server} refuses the user or password of the connection string`,
     );
-  if (transient.has(name) || name === 'MongoServerSelectionError')
-    return new StepError('CONNECTION_FAILED', `can't reach MongoDB at ${server}${systemCode(thrown)}`, again);
+  if (transient.has(name) || name === 'MongoServerSelectionError') return unreachable(thrown, server, secure);
   if (name.startsWith('BSON'))
     return new StepError(
       'INVALID_PARAMS',
@@ -67,11 +67,16 @@ function serverError(thrown: Error, code: number | undefined): StepError {
   return new StepError('QUERY_FAILED', shown);
 }
 
-function systemCode(thrown: unknown): string {
+function unreachable(thrown: unknown, server: string, secure: boolean): StepError {
   const code = chain(thrown)
     .map((one) => (one as { code?: unknown }).code)
-    .find((one) => typeof one === 'string' && /^[A-Z_]{3,40}$/.test(one));
-  return code === undefined ? '' : ` (${code})`;
+    .find((one): one is string => typeof one === 'string' && /^[A-Z_]{3,40}$/.test(one));
+  const tls = code === undefined ? undefined : tlsReason(code);
+  if (tls !== undefined) return new StepError('TLS_FAILED', `MongoDB at ${server}: ${tls}`, { cause: thrown });
+  const why = code === undefined ? '' : ` (${code})`;
+  // A server without TLS hangs up at its greeting, and so does one that goes down.
+  const hint = secure && code === undefined ? '; may be it has no TLS, which the connection string asks for' : '';
+  return new StepError('CONNECTION_FAILED', `can't reach MongoDB at ${server}${why}${hint}`, again);
 }
 
 /** An error, its causes, and those that the driver keeps per server. */

@@ -50,7 +50,7 @@ export const openMongo: OpenDriver = async (target): Promise<Driver> => {
       return await operation(params, sessionOf(db, codec, call));
     } catch (thrown) {
       call.signal.throwIfAborted();
-      const failure = mongoError(thrown, server);
+      const failure = mongoError(thrown, server, client.options.tls);
       throw failure.code === 'CONNECTION_FAILED' ? (announced.denial ?? failure) : failure;
     } finally {
       busy -= 1;

@@ -1,6 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
 import { isObject } from '../../../lib/json.ts';
-import { type FailureKind, SqlFailure, type SqlFailureOptions } from '../errors.ts';
+import { type FailureKind, SqlFailure, type SqlFailureOptions, tlsReason } from '../errors.ts';
 
 const constraints: Readonly<Record<number, FailureKind>> = {
   1022: 'unique',
@@ -90,13 +90,8 @@ function column(message: string): string {
 
 function connectionFailure(thrown: unknown, options: SqlFailureOptions): SqlFailure {
   const code = isObject(thrown) && typeof thrown.code === 'string' ? thrown.code : '';
-  const secure = /CERT|TLS|SSL|VERIFY|SIGNED|SECURE/.test(code);
-  if (secure)
-    return new SqlFailure('TLS_FAILED', `${code}: no trusted TLS connection to the server could be made`, {
-      ...options,
-      broken: true,
-      cause: thrown,
-    });
+  const tls = tlsReason(code);
+  if (tls !== undefined) return new SqlFailure('TLS_FAILED', tls, { ...options, broken: true, cause: thrown });
   return new SqlFailure('CONNECTION_FAILED', `${code === '' ? '' : `${code}: `}the connection to the server failed`, {
     ...options,
     retryable: true,

@@ -1,6 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
 import { isObject } from '../../../lib/json.ts';
-import { type FailureKind, SqlFailure, type SqlFailureOptions } from '../errors.ts';
+import { type FailureKind, noTls, SqlFailure, type SqlFailureOptions, tlsReason } from '../errors.ts';
 
 const constraints: Readonly<Record<string, FailureKind>> = {
   '23505': 'unique',
@@ -102,12 +102,9 @@ function connectionFailure(thrown: unknown, options: SqlFailureOptions): SqlFail
         cause: thrown,
       },
     );
-  if (/SSL|TLS/.test(message) || /CERT|TLS|SSL|VERIFY|SIGNED/.test(code ?? ''))
-    return new SqlFailure('TLS_FAILED', `${code ?? 'TLS'}: no trusted TLS connection to the server could be made`, {
-      ...options,
-      broken: true,
-      cause: thrown,
-    });
+  // The client's own words, where the server answers that it has none.
+  const tls = /does not support SSL/.test(message) ? noTls : tlsReason(code ?? (/SSL|TLS/.test(message) ? 'TLS' : ''));
+  if (tls !== undefined) return new SqlFailure('TLS_FAILED', tls, { ...options, broken: true, cause: thrown });
   return new SqlFailure(
     'CONNECTION_FAILED',
     code === undefined ? message : `${code}: the connection to the server failed`,

@@ -1,4 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
+import { tlsReason } from '../errors.ts';
 
 /** Replies that say nothing about anybody's data, so that they may be shown. */
 const harmless = [
@@ -78,6 +79,8 @@ export function connectionError(thrown: unknown, server: string): StepError {
   const code = causes(thrown)
     .map((one) => (one as { code?: unknown }).code)
     .find((one) => typeof one === 'string');
+  const tls = typeof code === 'string' ? tlsReason(code) : undefined;
+  if (tls !== undefined) return new StepError('TLS_FAILED', `Redis at ${server}: ${tls}`, { cause: thrown });
   return new StepError('CONNECTION_FAILED', `can't reach Redis at ${server}${code === undefined ? '' : ` (${code})`}`, {
     retryable: true,
   });

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { hostOf, shownServer } from '../../../lib/net.ts';
 import type { Target } from '../driver.ts';
@@ -14,8 +15,6 @@ export interface Link {
   usable(): boolean;
   destroy(): void;
 }
-
-const connectTimeoutMs = 10_000;
 
 /** Connections to the server of a URL: `redis[s]://[[user][:password]@]host[:port][/database]`. @throws StepError INVALID_PARAMS */
 export async function linkKind(target: Target): Promise<ConnectionKind<Link>> {
@@ -32,17 +31,21 @@ export async function linkKind(target: Target): Promise<ConnectionKind<Link>> {
     port,
     // The address is checked again for each connection, and what was checked is connected to.
     lookup: egress.lookup({ scheme, port }, reach),
-    connectTimeout: connectTimeoutMs,
+    // By the pool.
+    connectTimeout: 0,
     reconnectStrategy: false,
   } as const;
   return {
     async open(signal) {
       await egress.addresses({ scheme, host, port }, reach);
       signal.throwIfAborted();
+      // Ends connecting alone: the connection goes on when whoever opened it does not.
+      const connecting = new AbortController();
+      const socket = { ...common, signal: connecting.signal };
       const client = createClient({
         RESP: 2,
         socket:
-          tls === undefined ? common : { ...common, ...tls, tls: true, ...(isIP(host) === 0 && { servername: host }) },
+          tls === undefined ? socket : { ...socket, ...tls, tls: true, ...(isIP(host) === 0 && { servername: host }) },
         ...(url.username !== '' && { username: decodeURIComponent(url.username) }),
         ...(url.password !== '' && { password: decodeURIComponent(url.password) }),
         database,
@@ -53,10 +56,10 @@ export async function linkKind(target: Target): Promise<ConnectionKind<Link>> {
       });
       // Every failure reaches a caller, too; without a listener it would end the process.
       client.on('error', () => undefined);
-      const abort = (): void => client.destroy();
+      const abort = (): void => connecting.abort(signal.reason);
       signal.addEventListener('abort', abort, { once: true });
       try {
-        await client.connect();
+        await abortable(client.connect(), signal, () => client.destroy());
       } catch (thrown) {
         client.destroy();
         signal.throwIfAborted();

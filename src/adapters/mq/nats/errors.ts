@@ -1,5 +1,5 @@
 import { messageOf, StepError } from '../../../lib/errors.ts';
-import { reasonOf } from '../reasons.ts';
+import { noTls, type Reason, reasonOf, silence } from '../reasons.ts';
 
 /** JetStream's own numbers of errors. */
 export const jetStreamCodes = {
@@ -70,14 +70,14 @@ export function natsError(thrown: unknown, fallback: string, doing: string): Ste
   }
 }
 
-/** Why there is no connection. @param doing names the server */
-export function connectError(thrown: unknown, doing: string): StepError {
+/** Why there is no connection. @param doing names the server @param secure whether TLS was asked for */
+export function connectError(thrown: unknown, doing: string, secure: boolean): StepError {
   if (thrown instanceof StepError) {
     if (thrown.code !== 'CONNECTION_FAILED') return thrown;
     return new StepError(thrown.code, `${doing}: ${thrown.message}`, { retryable: thrown.retryable, cause: thrown });
   }
   for (let inner = thrown, depth = 0; inner instanceof Error && depth < 4; inner = inner.cause, depth += 1) {
-    const reason = reasonOf((inner as { code?: unknown }).code);
+    const reason = reasonOf((inner as { code?: unknown }).code) ?? reasonOfClient(inner, secure);
     if (reason !== undefined)
       return new StepError('CONNECTION_FAILED', `${doing}: no connection to NATS: ${reason.why}`, {
         retryable: reason.retryable,
@@ -85,6 +85,12 @@ export function connectError(thrown: unknown, doing: string): StepError {
       });
   }
   return natsError(thrown, 'CONNECTION_FAILED', doing);
+}
+
+/** What the client finds out by itself. */
+function reasonOfClient(thrown: Error, secure: boolean): Reason | undefined {
+  if (thrown.name === 'TimeoutError') return silence(secure);
+  return thrown.message === "server does not support 'tls'" ? noTls() : undefined;
 }
 
 function isConnectionLoss(thrown: unknown): boolean {

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import type { Authenticator, ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
 import { abortable } from '../../../kit/abortable.ts';
 import { knownParameters } from '../../../kit/url.ts';
@@ -94,7 +96,8 @@ export class Link {
         return { nats, connection, client, manager, onClosed };
       } catch (failure) {
         this.#closing.signal.throwIfAborted();
-        thrown = connectError(failure, `connecting to NATS at ${shownServer(server)}`);
+        const secure = this.#target.url.protocol === 'tls:';
+        thrown = connectError(failure, `connecting to NATS at ${shownServer(server)}`, secure);
       }
     }
     throw thrown;
@@ -128,10 +131,12 @@ export class Link {
   async #tlsFor(host: string): Promise<NonNullable<ConnectionOptions['tls']>> {
     const { url } = this.#target;
     const { ca, cert, key, servername, minVersion } = await tlsOptions(this.#target);
-    const name = url.searchParams.has('servername') ? servername : host;
+    const name = url.searchParams.has('servername') ? (servername ?? host) : host;
     const options = {
       minVersion,
-      servername: name,
+      // An address is no name that TLS may send, but the certificate must be that of it.
+      servername: isIP(name) === 0 ? name : '',
+      checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(name, certificate),
       ...(url.searchParams.get('tls_first') === 'true' ? { handshakeFirst: true } : {}),
     };
     return {

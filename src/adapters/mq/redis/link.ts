@@ -5,6 +5,7 @@ import { knownParameters } from '../../../kit/url.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { hostOf, shownServer } from '../../../lib/net.ts';
 import type { BrokerTarget } from '../broker.ts';
+import { silence } from '../reasons.ts';
 import { tlsOptions } from '../tls.ts';
 import { redisError } from './errors.ts';
 
@@ -108,9 +109,11 @@ export class Link {
     const connecting = new AbortController();
     const stop = (): void => connecting.abort(either.reason);
     either.addEventListener('abort', stop, { once: true });
+    const late = setTimeout(() => connecting.abort(this.#silent()), connectTimeoutMs);
     try {
       return await this.#connectUntil(connecting.signal);
     } finally {
+      clearTimeout(late);
       either.removeEventListener('abort', stop);
     }
   }
@@ -126,9 +129,18 @@ export class Link {
     } catch (thrown) {
       this.#drop(client);
       signal.throwIfAborted();
-      throw redisError(thrown, `Redis at ${shownServer(serverOf(this.#target.url))}`, 'CONNECTION_FAILED');
+      throw redisError(thrown, this.#shown(), 'CONNECTION_FAILED');
     }
     return client;
+  }
+
+  #shown(): string {
+    return `Redis at ${shownServer(serverOf(this.#target.url))}`;
+  }
+
+  #silent(): StepError {
+    const { why, retryable } = silence(this.#target.url.protocol === 'rediss:');
+    return new StepError('CONNECTION_FAILED', `${this.#shown()}: no connection: ${why}`, { retryable });
   }
 
   #drop(client: Client): void {
@@ -177,7 +189,8 @@ async function newClient(target: BrokerTarget, signal: AbortSignal): Promise<Cli
       ...tls,
       // Resolved and checked anew for this very connection.
       ...{ lookup: egress.lookup({ scheme, port }, reach), signal },
-      connectTimeout: connectTimeoutMs,
+      // By the link's own timer: this one does not run before TCP and TLS are there.
+      connectTimeout: 0,
       socketTimeout: socketTimeoutMs,
       // A new connection is made where one is needed: an old one must not come back with half of what was sent.
       reconnectStrategy: false,
