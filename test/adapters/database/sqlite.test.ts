@@ -49,6 +49,14 @@ describe('SQLite', () => {
       const operations = [{ type: 'query', query: 'SELECT 1' }];
       await assert.rejects(harness.transaction({ operations, options: { read_only: true } }), missing);
       assert.equal((await harness.adapter.healthCheck()).status, 'degraded');
+      const migrations = [
+        { id: '1', sql: 'CREATE TABLE a (x INTEGER)' },
+        { id: '2', sql: 'CREATE TABLE b (x INTEGER)' },
+      ];
+      const looked = await harness.migrate({ migrations, dry_run: true, to: '1' });
+      assert.deepEqual([looked.dry_run, looked.pending, looked.applied], [true, ['1'], []]);
+      assert.deepEqual((await harness.migrate({ migrations, status: true })).pending, ['1', '2']);
+      await assert.rejects(harness.migrate({ migrations, status: true, to: '3' }), fails('INVALID_PARAMS'));
       assert.deepEqual(await readdir(folder), []);
       await harness.ddl('CREATE TABLE t (a INTEGER)');
       assert.deepEqual(await harness.rows({ table: 't' }), []);

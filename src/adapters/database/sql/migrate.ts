@@ -24,7 +24,7 @@ export async function migrate(
   const all = await migrationsOf(params, access);
   const wanted = upTo(all, params.to);
   const migrator = new Migrator(session, call, mode, server);
-  if (params.status === true || params.dry_run === true) {
+  if (onlyLooks(params)) {
     const applied = await migrator.applied();
     if (params.dry_run === true) check(all, applied);
     return outputOf(params, all, wanted, applied, []);
@@ -38,6 +38,15 @@ export async function migrate(
     for (const one of wanted) if (!done.has(one.id) && (await migrator.apply(one))) fresh.push(one.id);
     return outputOf(params, all, wanted, await migrator.applied(), fresh);
   });
+}
+
+/** Whether it only looks: `status` or `dry_run`. */
+export const onlyLooks = ({ status, dry_run }: JSONObject): boolean => status === true || dry_run === true;
+
+/** What a migration that only looks says of a database that is not there yet. */
+export async function migrateNothing(params: JSONObject, access: FileAccess): Promise<JSONObject> {
+  const all = await migrationsOf(params, access);
+  return outputOf(params, all, upTo(all, params.to), [], []);
 }
 
 function upTo(all: readonly Migration[], to: unknown): readonly Migration[] {

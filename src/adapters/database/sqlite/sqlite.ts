@@ -5,6 +5,7 @@ import { cancellable } from '../cancellable.ts';
 import type { Driver, Target } from '../driver.ts';
 import { invalidParams, SqlFailure } from '../errors.ts';
 import { ConnectionPool } from '../pool.ts';
+import { migrateNothing, onlyLooks } from '../sql/migrate.ts';
 import type { Lease, Session, SqlServer } from '../sql/session.ts';
 import { createSqlDriver } from '../sql/sql-driver.ts';
 import { SqliteConnection } from './connection.ts';
@@ -62,6 +63,8 @@ export async function openSqlite(target: Target): Promise<Driver> {
       if (call.options.read_only === true) found();
       return driver.transaction(params, call);
     },
+    migrate: (params, call) =>
+      onlyLooks(params) && !existsSync(path) ? migrateNothing(params, target) : driver.migrate(params, call),
     async ping() {
       found();
       return driver.ping();
