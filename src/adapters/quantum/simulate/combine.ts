@@ -130,12 +130,15 @@ export function textOf(registers: readonly Register[]): (amounts: Amounts) => Re
     bits += size;
     ends.push(bits);
   }
+  const isOne = registers.filter(({ size }) => size > 0).length === 1;
   const apart = (key: string): string =>
-    registers
-      .map(({ size }, at) => key.slice(key.length - (ends[at] ?? 0), key.length - (ends[at] ?? 0) + size))
-      .filter((text) => text.length > 0)
-      .reverse()
-      .join(' ');
+    isOne
+      ? key
+      : registers
+          .map(({ size }, at) => key.slice(key.length - (ends[at] ?? 0), key.length - (ends[at] ?? 0) + size))
+          .filter((text) => text.length > 0)
+          .reverse()
+          .join(' ');
   return (amounts) =>
     Object.fromEntries([...amounts].map(([key, amount]) => [apart(key), amount] as const).sort(byText));
 }

@@ -1,3 +1,4 @@
+import { MpsState } from '../methods/mps/mps-state.ts';
 import { SparseState } from '../methods/sparse/sparse-state.ts';
 import { StabilizerState } from '../methods/stabilizer/stabilizer-state.ts';
 import { createStateVector } from '../statevector/state-vector.ts';
@@ -26,7 +27,9 @@ export function createState(form: StateForm, qubits: number, options: FormOption
       });
     case 'density_matrix':
       return new DensityMatrix(vector(2 * qubits, options));
-    default:
+    case 'mps':
+      return new MpsState(qubits, options.mps);
+    case 'statevector':
       return vector(qubits, options);
   }
 }

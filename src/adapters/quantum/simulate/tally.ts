@@ -43,12 +43,15 @@ export class Outcomes {
   private readonly misread: readonly MeasureStep[];
   private readonly measured: readonly number[];
   private readonly split: Split;
+  private readonly isPlain: boolean;
 
   constructor(readouts: readonly MeasureStep[], split: Split) {
     this.readouts = readouts;
     this.misread = readouts.filter(({ misread }) => misread !== undefined);
     this.measured = [...new Set(readouts.map(({ qubit }) => qubit))];
     this.split = split;
+    const isInOrder = readouts.every(({ qubit, bit }) => this.measured[bit] === qubit);
+    this.isPlain = isInOrder && this.misread.length === 0 && readouts.length === this.measured.length;
   }
 
   /** Shots on one path. */
@@ -64,6 +67,11 @@ export class Outcomes {
   }
 
   private addAll(measured: ReadonlyMap<string, number>, bits: Uint8Array, weight: number): void {
+    // Mostly all bits are those of all qubits, in their order.
+    if (this.isPlain && bits.length === this.measured.length) {
+      for (const [key, amount] of measured) this.amounts.set(key, (this.amounts.get(key) ?? 0) + amount * weight);
+      return;
+    }
     const places = this.readouts.map(({ qubit, bit }) => ({ bit, at: this.measured.indexOf(qubit) }));
     for (const [key, amount] of measured) {
       const all = bits.slice();
