@@ -30,9 +30,9 @@ export interface Layout {
 
 export const operationBytes = 192;
 export const operationsMax = 256;
-export const unitBytes = 32;
+const unitBytes = 32;
 export const unitShift = 5;
-export const laneBitsOf = (precision: Precision): number => (precision === 'double' ? 1 : 2);
+const laneBitsOf = (precision: Precision): number => (precision === 'double' ? 1 : 2);
 /** A matrix over more targets needs too much memory itself. */
 export const targetsMax = 10;
 

@@ -31,8 +31,7 @@ export interface StateVectorOptions {
 /** Of the memory that a module can address. */
 export const stateVectorQubitsMax: Readonly<Record<Precision, number>> = { double: 27, single: 28 };
 
-export const stateVectorBytes = (qubits: number, precision: Precision): number =>
-  2 ** qubits * (precision === 'double' ? 16 : 8);
+const bytesOf = (qubits: number, precision: Precision): number => 2 ** qubits * (precision === 'double' ? 16 : 8);
 
 const threadsFromQubits = 18;
 const threadsMax = 16;
@@ -51,19 +50,25 @@ export function createStateVector(options: StateVectorOptions): StateVector {
   if (qubits > max)
     throw new StepError(
       'CIRCUIT_TOO_LARGE',
-      `a state vector of ${qubits} qubits takes ${stateVectorBytes(qubits, precision)} bytes in ${precision} precision; at most ${max} qubits ` +
-        `(${stateVectorBytes(max, precision)} bytes) are possible${precision === 'double' && qubits === max + 1 ? '; single precision takes one qubit more' : ''}`,
+      `a state vector of ${qubits} qubits takes ${bytesOf(qubits, precision)} bytes in ${precision} precision; at most ${max} qubits ` +
+        `(${bytesOf(max, precision)} bytes) are possible${precision === 'double' && qubits === max + 1 ? '; single precision takes one qubit more' : ''}`,
     );
   const wanted = options.threads ?? (qubits >= threadsFromQubits ? Math.min(2, availableParallelism()) : 1);
   const threads = Math.max(1, Math.min(threadsMax, Math.trunc(wanted)));
   const settings = { precision, threads, strict, progress };
-  const state = new StateVector(
+  return new StateVector(
     qubits,
     settings,
-    stateMemory(layoutOf(qubits, precision, threads, options.blockQubits), strict, threads),
+    zeroState(layoutOf(qubits, precision, threads, options.blockQubits), settings),
   );
-  state.reset();
-  return state;
+}
+
+/** The memory of |0…0⟩. */
+function zeroState(layout: Layout, { strict, threads }: Settings): StateMemory {
+  const memory = stateMemory(layout, strict, threads);
+  const numbers = layout.precision === 'double' ? memory.doubles : memory.singles;
+  numbers[(2 * layout.state) / layout.amplitudeBytes] = 1;
+  return memory;
 }
 
 interface Settings {
@@ -96,12 +101,6 @@ export class StateVector implements PureState {
 
   get #layout(): Layout {
     return this.#memory.layout;
-  }
-
-  /** To |0…0⟩. */
-  reset(): void {
-    this.#memory.stateBytes.fill(0);
-    this.#numbers[this.#layout.state / (this.#layout.amplitudeBytes / 2)] = 1;
   }
 
   get #numbers(): Float64Array | Float32Array {
@@ -226,19 +225,17 @@ export class StateVector implements PureState {
   sample(qubits: readonly number[], shots: number, random: Random): Map<string, number> {
     const weights = this.#weights(0, 0);
     const draws = drawSorted(shots, sumOf(weights), random);
-    return outcomes(draws, weights, 2 ** this.#layout.chunkQubits, (index) => this.#weightAt(index), qubits);
-  }
-
-  #weightAt(index: number): number {
-    const [re, im] = this.#amplitude(this.#numbers, index);
-    return re * re + im * im;
-  }
-
-  #amplitude(numbers: Float64Array | Float32Array, index: number): [number, number] {
-    const { laneBits, state, amplitudeBytes } = this.#layout;
+    const { laneBits, state, amplitudeBytes, chunkQubits } = this.#layout;
     const lanes = 2 ** laneBits;
-    const at = state / (amplitudeBytes / 2) + Math.floor(index / lanes) * 2 * lanes + (index % lanes);
-    return [numbers[at] ?? 0, numbers[at + lanes] ?? 0];
+    const first = (2 * state) / amplitudeBytes;
+    const numbers = this.#numbers;
+    const weightAt = (index: number): number => {
+      const at = first + (index >>> laneBits) * 2 * lanes + (index & (lanes - 1));
+      const re = numbers[at] ?? 0;
+      const im = numbers[at + lanes] ?? 0;
+      return re * re + im * im;
+    };
+    return outcomes(draws, weights, 2 ** chunkQubits, weightAt, qubits);
   }
 
   expectation(letters: string): number {
@@ -333,7 +330,7 @@ export class StateVector implements PureState {
     const count = 2 ** this.qubits;
     const { laneBits, state, amplitudeBytes } = this.#layout;
     const lanes = 2 ** laneBits;
-    const first = state / (amplitudeBytes / 2);
+    const first = (2 * state) / amplitudeBytes;
     const out = new Float64Array(2 * count);
     for (let index = 0; index < count; index += 1) {
       const at = first + (index >>> laneBits) * 2 * lanes + (index & (lanes - 1));

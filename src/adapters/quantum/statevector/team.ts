@@ -3,7 +3,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { instantiate, type Kernel } from './kernel.ts';
 
 /** Words that a team shares: how often it was called, whether there is a job, who works, and the job. */
-export const shared = {
+const shared = {
   calls: 0,
   open: 1,
   working: 2,
