@@ -18,8 +18,11 @@ const timeoutMsDefault = 30_000;
 const attempts = 3;
 /** How long a step that is over waits until its messages are back with the broker. */
 const releaseMs = 2_000;
+/** How long a broker may take to settle a batch. After that it gets back what is unsettled when its connections are closed. */
+const settleMs = 60_000;
 /** Messages that are settled one by one at once. */
 const settledAtOnce = 16;
+const never = new AbortController().signal;
 
 /** Takes a batch of messages, holds it until the step's receipt is durable, and acknowledges it then. */
 export async function consume(brokers: Brokers, params: JSONObject, context: AdapterContext): Promise<JSONValue> {
@@ -45,7 +48,7 @@ export async function consume(brokers: Brokers, params: JSONObject, context: Ada
       result: messages,
     };
   } catch (thrown) {
-    await within(releaseMs, batch.release().finally(letGo));
+    await within(releaseMs, bounded(batch.release()).finally(letGo));
     throw thrown;
   }
 }
@@ -84,7 +87,7 @@ async function takeBatch(broker: Broker, params: JSONObject, context: AdapterCon
   try {
     const take = (): Promise<Batch> => broker.consume({ params, max: Number(max), waitMs, signal: deadline.signal });
     // What a broker that answers late has for a step that is over goes back.
-    const late = (batch: Batch): void => void batch.release().catch(() => undefined);
+    const late = (batch: Batch): void => void bounded(batch.release()).catch(() => undefined);
     return await retrying(options, () => abortable(take(), deadline.signal, late));
   } finally {
     deadline.done();
@@ -99,7 +102,7 @@ function settler(
 ): { ack(): Promise<void>; giveBack(): Promise<void> } {
   const settle = async (how: () => Promise<void>, what: string): Promise<void> => {
     try {
-      await how();
+      await bounded(how());
     } catch (thrown) {
       log.warn(`${what}: ${messageOf(thrown)}; the messages come again`);
     } finally {
@@ -115,6 +118,15 @@ function settler(
         await batch.release();
       }, 'the messages could not be given back'),
   };
+}
+
+async function bounded(settling: Promise<void>): Promise<void> {
+  const time = deadlineOf({ signal: never, deadline_ms: undefined }, settleMs, 'MQ_TIMEOUT', 'the broker');
+  try {
+    await abortable(settling, time.signal);
+  } finally {
+    time.done();
+  }
 }
 
 async function eachOf<T>(items: readonly T[], body: (item: T) => Promise<void>): Promise<void> {

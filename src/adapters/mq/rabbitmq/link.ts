@@ -23,8 +23,10 @@ export class Link {
   #idle: ConfirmChannel[] = [];
   /** Where it is open. */
   #open: ChannelModel | undefined;
-  /** Ends connecting, and what a farewell has left of the connection. */
+  /** Once aborted nobody begins anything. */
   readonly #closing = new AbortController();
+  /** Ends connecting, and what a farewell has left of the connection. */
+  readonly #cut = new AbortController();
   /** Whether the broker takes no messages at present, because its memory or disk is nearly full. */
   blocked = false;
   /** Queues that were declared on the way, and when. */
@@ -54,6 +56,7 @@ export class Link {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort(closed());
     this.#idle = [];
     const open = this.#open;
     if (open !== undefined) {
@@ -61,7 +64,7 @@ export class Link {
       const lost = once(open, 'close');
       await within(closeTimeoutMs, Promise.race([open.close(), lost]));
     }
-    this.#closing.abort(closed());
+    this.#cut.abort(closed());
   }
 
   async #opened(signal: AbortSignal): Promise<ChannelModel> {
@@ -72,7 +75,7 @@ export class Link {
   }
 
   #connect(): Promise<ChannelModel> {
-    const opening = connectTo(this.#target, this.#purpose, this.#closing.signal);
+    const opening = connectTo(this.#target, this.#purpose, this.#cut.signal);
     const forget = (): void => {
       if (this.#model === opening) this.#model = undefined;
       this.#open = undefined;
