@@ -1,3 +1,4 @@
+import { binomial } from '../simulate/binomial.ts';
 import type { Random } from '../simulate/random.ts';
 import { bitCount, isOdd, type PauliMask } from './hamiltonian/pauli-mask.ts';
 
@@ -35,8 +36,9 @@ export class Amplitudes {
 
   #turnPhases(z: number, cos: number, sin: number): void {
     const { data } = this;
+    const signed = [-sin, sin] as const;
     for (let index = 0, at = 0; at < data.length; index += 1, at += 2) {
-      const s = isOdd(index & z) === 1 ? sin : -sin;
+      const s = signed[isOdd(index & z)];
       const re = data[at] as number;
       const im = data[at + 1] as number;
       data[at] = cos * re - s * im;
@@ -47,12 +49,13 @@ export class Amplitudes {
   /** P takes `|k⟩` to `±|k⊕x⟩`: both of a pair take `∓i·sin` of the other. */
   #mixReal(x: number, z: number, cos: number, sin: number): void {
     const { data } = this;
-    const pivot = 2 ** (31 - Math.clz32(x));
-    const size = data.length / 2;
-    for (let base = 0; base < size; base += 2 * pivot)
+    const pivot = 1 << (31 - Math.clz32(x));
+    const signed = [sin, -sin] as const;
+    for (let base = 0; base < data.length >>> 1; base += 2 * pivot)
       for (let k = base; k < base + pivot; k += 1) {
-        const [a, b] = [2 * k, 2 * (k ^ x)];
-        const s = isOdd(k & z) === 1 ? -sin : sin;
+        const a = k << 1;
+        const b = (k ^ x) << 1;
+        const s = signed[isOdd(k & z)];
         const aRe = data[a] as number;
         const aIm = data[a + 1] as number;
         const bRe = data[b] as number;
@@ -67,12 +70,13 @@ export class Amplitudes {
   /** P takes `|k⟩` to `±i|k⊕x⟩`: a rotation with real entries. */
   #mixImaginary(x: number, z: number, cos: number, sin: number): void {
     const { data } = this;
-    const pivot = 2 ** (31 - Math.clz32(x));
-    const size = data.length / 2;
-    for (let base = 0; base < size; base += 2 * pivot)
+    const pivot = 1 << (31 - Math.clz32(x));
+    const signed = [sin, -sin] as const;
+    for (let base = 0; base < data.length >>> 1; base += 2 * pivot)
       for (let k = base; k < base + pivot; k += 1) {
-        const [a, b] = [2 * k, 2 * (k ^ x)];
-        const s = isOdd(k & z) === 1 ? -sin : sin;
+        const a = k << 1;
+        const b = (k ^ x) << 1;
+        const s = signed[isOdd(k & z)];
         const aRe = data[a] as number;
         const aIm = data[a + 1] as number;
         const bRe = data[b] as number;
@@ -88,10 +92,12 @@ export class Amplitudes {
   imaginaryOf(left: Amplitudes, { x, z }: PauliMask): number {
     const { data } = this;
     const to = left.data;
-    let [re, im] = [0, 0];
-    for (let k = 0; k < data.length / 2; k += 1) {
-      const [from, at] = [2 * k, 2 * (k ^ x)];
-      const sign = isOdd(k & z) === 1 ? -1 : 1;
+    let re = 0;
+    let im = 0;
+    for (let k = 0; k < data.length >>> 1; k += 1) {
+      const from = k << 1;
+      const at = (k ^ x) << 1;
+      const sign = plusMinus[isOdd(k & z)];
       const aRe = to[at] as number;
       const aIm = to[at + 1] as number;
       const bRe = data[from] as number;
@@ -132,26 +138,53 @@ export class Amplitudes {
 
   /** Of basis states, from measuring all qubits `shots` times. @returns how often each came, in ascending order */
   sample(shots: number, random: Random): Map<number, number> {
-    const { data } = this;
+    return this.data.length / 2 > shots ? this.#sampleByDraws(shots, random) : this.#sampleBySplits(shots, random);
+  }
+
+  /** Draws in ascending order fall on their states in one walk. */
+  #sampleByDraws(shots: number, random: Random): Map<number, number> {
     const draws = Float64Array.from({ length: shots }, () => random.next()).sort();
     const counts = new Map<number, number>();
     let sum = 0;
-    let last = 0;
     let next = 0;
-    for (let index = 0, at = 0; at < data.length && next < shots; index += 1, at += 2) {
-      const p = (data[at] as number) ** 2 + (data[at + 1] as number) ** 2;
-      if (p === 0) continue;
-      sum += p;
-      last = index;
+    for (let index = 0; index < this.data.length / 2 && next < shots; index += 1) {
+      sum += this.#probability(index);
       const before = next;
       while (next < shots && (draws[next] as number) < sum) next += 1;
       if (next > before) counts.set(index, next - before);
     }
-    // What rounding left over falls to the last that is possible.
-    if (next < shots) counts.set(last, (counts.get(last) ?? 0) + shots - next);
-    return counts;
+    return this.#withRest(counts, shots - next);
+  }
+
+  /** Where shots are many: each state takes its share of those that are left. */
+  #sampleBySplits(shots: number, random: Random): Map<number, number> {
+    const counts = new Map<number, number>();
+    let rest = 1;
+    let left = shots;
+    for (let index = 0; index < this.data.length / 2 && left > 0; index += 1) {
+      const p = this.#probability(index);
+      const share = binomial(left, Math.min(1, p / rest), random);
+      rest -= p;
+      left -= share;
+      if (share > 0) counts.set(index, share);
+    }
+    return this.#withRest(counts, left);
+  }
+
+  /** What rounding left over falls to the last state that is possible. */
+  #withRest(counts: Map<number, number>, rest: number): Map<number, number> {
+    if (rest === 0) return counts;
+    let last = this.data.length / 2 - 1;
+    while (this.#probability(last) === 0) last -= 1;
+    return counts.set(last, (counts.get(last) ?? 0) + rest);
+  }
+
+  #probability(index: number): number {
+    return (this.data[2 * index] as number) ** 2 + (this.data[2 * index + 1] as number) ** 2;
   }
 }
+
+const plusMinus = [1, -1] as const;
 
 /** A diagonal operator with few distinct entries, as those of graphs are, whose phases are then few. */
 export interface Levels {

@@ -9,7 +9,6 @@ import { createOptimizer } from './optimizers/create.ts';
 import type { EndReason, Objective, Standing } from './optimizers/optimizer.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import type { Problem } from './problem.ts';
-import { checkMemory } from './requirements.ts';
 import { type Estimate, ShotEnergy } from './shot-energy.ts';
 
 /** What `quantum_optimize` answers; energies are in hartree for molecules, nuclear repulsion included. */
@@ -37,7 +36,7 @@ export interface VariationalResult {
   readonly solution?: Solution;
 }
 
-export interface Solution {
+interface Solution {
   /** Of the lowest energy among the samples, 16 at most, in ascending order. Qubit 0 is rightmost. */
   readonly best_bitstrings: readonly string[];
   readonly energy: number;
@@ -50,8 +49,6 @@ export interface Solution {
 export interface OptimizeHooks {
   /** Go on from here instead of beginning. */
   readonly from?: Checkpoint;
-  /** For states and tables. */
-  readonly memoryBytesMax?: number;
   /** After the start and after each iteration. The checkpoint is plain JSON, and is not changed later. */
   readonly onIteration?: (checkpoint: Checkpoint) => void;
 }
@@ -64,11 +61,7 @@ const bitstringsMax = 16;
  * @throws StepError INVALID_PARAMS where the parameters do not fit the ansatz, or the ansatz the Hamiltonian; QUANTUM_CHECKPOINT where
  * `from` is of another problem; CIRCUIT_TOO_LARGE
  */
-export function optimize(
-  problem: Problem,
-  { from, onIteration, memoryBytesMax }: OptimizeHooks = {},
-): VariationalResult {
-  if (memoryBytesMax !== undefined) checkMemory(problem, memoryBytesMax);
+export function optimize(problem: Problem, { from, onIteration }: OptimizeHooks = {}): VariationalResult {
   const run = new Run(problem, prepare(problem));
   if (from !== undefined) checkCheckpoint(from, problem);
   let checkpoint = from ?? run.begin();
@@ -98,6 +91,11 @@ class Run {
       throw new StepError(
         'INVALID_PARAMS',
         'params.hamiltonian has terms with X or Y; QAOA takes I and Z only, as MaxCut and Ising have: use the algorithm vqe with the ansatz hardware_efficient',
+      );
+    if (problem.wantsReference && !this.#observable.isDiagonal && prepared.ansatz.qubits > groundQubitsMax)
+      throw new StepError(
+        'CIRCUIT_TOO_LARGE',
+        `params.reference takes at most ${groundQubitsMax} qubits unless the Hamiltonian is diagonal, and there are ${prepared.ansatz.qubits}; leave it out`,
       );
     this.#energy = new Energy(prepared.ansatz, this.#observable);
     this.#shots = problem.shots === undefined ? undefined : new ShotEnergy(prepared.hamiltonian, problem.shots);
@@ -212,11 +210,6 @@ class Run {
   #reference(): number | undefined {
     const { wantsReference, seed } = this.#problem;
     if (!wantsReference) return undefined;
-    if (!this.#observable.isDiagonal && this.#observable.qubits > groundQubitsMax)
-      throw new StepError(
-        'CIRCUIT_TOO_LARGE',
-        `params.reference takes at most ${groundQubitsMax} qubits unless the Hamiltonian is diagonal, and there are ${this.#observable.qubits}; leave it out`,
-      );
     const holds = this.#prepared.molecule?.holdsElectrons ?? (() => true);
     return plain(groundEnergy(this.#observable, createRandom(`${seed}/reference`), holds));
   }

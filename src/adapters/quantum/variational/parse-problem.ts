@@ -10,12 +10,14 @@ import { parseGraph, parseIsing } from './hamiltonian/parse-graph.ts';
 import type { AnsatzChoice, OptimizerChoice, Problem, System } from './problem.ts';
 import { checkQubits, qubitsMax } from './requirements.ts';
 
-const shotsMax = 1_000_000;
+const shotsMax = 10_000_000;
 const samplesDefault = 1024;
 const parametersMax = 10_000;
 
 /** Of the parameters of every optimizer. */
 const iterationsMaxMax = 10_000;
+/** Of all starts: checkpoints hold an energy of each. */
+const iterationsOfAllMax = 100_000;
 
 /**
  * The params of `quantum_optimize`, checked. docs/adapters/quantum.md has all of them.
@@ -42,9 +44,14 @@ export function parseProblem(json: JSONValue, seed: string): Problem {
     seed,
     wantsReference: parseBoolean(fields.take('reference'), fields.at('reference')),
   };
-  // Others look at these.
-  for (const name of ['seed', 'backend', 'mode']) fields.take(name);
+  // Who calls has looked at it.
+  fields.take('seed');
   fields.end('an optimization');
+  if (problem.starts * problem.optimizer.iterationsMax > iterationsOfAllMax)
+    throw refuse(
+      fields.at('starts'),
+      `with ${problem.optimizer.iterationsMax} iterations each make more than ${iterationsOfAllMax}; lower optimizer.iterations_max`,
+    );
   if (shots !== undefined && problem.starts > 1)
     throw refuse(
       fields.at('starts'),

@@ -28,21 +28,12 @@ function qubitsOf(system: Problem['system']): number {
 /** @throws StepError CIRCUIT_TOO_LARGE, before anything is allocated */
 export function checkQubits(qubits: number, path: string): void {
   if (qubits <= qubitsMax) return;
-  const [bytes, allowed] = [qubits, qubitsMax].map((count) => (40 * 2 ** count) / gibibyte);
+  // A number that can be written, and is large enough to tell.
+  const amplitudes = 2 ** Math.min(qubits, 64);
   throw new StepError(
     'CIRCUIT_TOO_LARGE',
-    `${path} is over ${qubits} qubits and would take ${number(bytes)} GiB and ${number(2 ** qubits * secondsPerAmplitude * qubits)} seconds for one layer of gates; an optimization takes at most ${qubitsMax} qubits, ${number(allowed)} GiB. Split it, or fix some of the variables`,
+    `${path} is over ${qubits} qubits and would take at least ${number((40 * amplitudes) / gibibyte)} GiB and ${number(amplitudes * secondsPerAmplitude * qubits)} seconds for one layer of gates; an optimization takes at most ${qubitsMax} qubits, ${number((40 * 2 ** qubitsMax) / gibibyte)} GiB. Split it, or fix some of the variables`,
   );
-}
-
-/** @throws StepError CIRCUIT_TOO_LARGE */
-export function checkMemory(problem: Problem, memoryBytesMax: number): void {
-  const { qubits, bytes } = requirementsOf(problem);
-  if (bytes > memoryBytesMax)
-    throw new StepError(
-      'CIRCUIT_TOO_LARGE',
-      `an optimization over ${qubits} qubits takes ${number(bytes / gibibyte)} GiB, and this step may use ${number(memoryBytesMax / gibibyte)}: raise resource_requirements.ram_mb`,
-    );
 }
 
 const number = (value = 0): string => (value < 100 ? value.toPrecision(2) : String(Math.round(value)));

@@ -69,18 +69,21 @@ function diagonalOf(terms: readonly Term[], qubits: number): Float64Array {
 function addTerm({ x, z, coefficient }: Term, data: Float64Array, out: Float64Array): void {
   const turns = bitCount(x & z) % 4;
   const factor = turns >= 2 ? -coefficient : coefficient;
-  const size = data.length / 2;
+  const size = data.length >>> 1;
+  const signed = [factor, -factor] as const;
   if (turns % 2 === 0)
     for (let k = 0; k < size; k += 1) {
-      const [from, to] = [2 * k, 2 * (k ^ x)];
-      const c = isOdd(k & z) === 1 ? -factor : factor;
+      const from = k << 1;
+      const to = (k ^ x) << 1;
+      const c = signed[isOdd(k & z)];
       out[to] = (out[to] as number) + c * (data[from] as number);
       out[to + 1] = (out[to + 1] as number) + c * (data[from + 1] as number);
     }
   else
     for (let k = 0; k < size; k += 1) {
-      const [from, to] = [2 * k, 2 * (k ^ x)];
-      const c = isOdd(k & z) === 1 ? -factor : factor;
+      const from = k << 1;
+      const to = (k ^ x) << 1;
+      const c = signed[isOdd(k & z)];
       out[to] = (out[to] as number) - c * (data[from + 1] as number);
       out[to + 1] = (out[to + 1] as number) + c * (data[from] as number);
     }

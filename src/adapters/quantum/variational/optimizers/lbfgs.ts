@@ -15,6 +15,7 @@ interface LbfgsState extends Standing {
 
 /** The longest change of a parameter in the first trial of an iteration: energies are periodic, far steps are no guide. */
 const stepMax = 0.5;
+const nudge = 0.01;
 
 /** Limited-memory BFGS (Liu & Nocedal, doi:10.1007/BF01589116; Nocedal & Wright, "Numerical Optimization", algorithm 7.5). */
 export function lbfgs({ tolerance, memory }: LbfgsOptions): Optimizer<LbfgsState> {
@@ -22,7 +23,11 @@ export function lbfgs({ tolerance, memory }: LbfgsOptions): Optimizer<LbfgsState
     largest(state.gradient) <= tolerance ? { ...state, end: 'gradient_tolerance' } : state;
   return {
     start(point, objective) {
-      return ended({ point: [...point], ...objective.gradient(point), steps: [] });
+      const state = { point: [...point], ...objective.gradient(point), steps: [] };
+      if (largest(state.gradient) > tolerance) return state;
+      // It may be a maximum or a saddle: beside it there is a slope.
+      const beside = along(point, nudge, objective.draws('nudge', point.length));
+      return ended({ point: beside, ...objective.gradient(beside), steps: [] });
     },
     step(state, objective) {
       const direction = descent(state);

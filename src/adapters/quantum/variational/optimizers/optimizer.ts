@@ -22,17 +22,15 @@ export interface Standing {
   readonly end?: EndReason;
 }
 
-export const endReasons = [
+export type EndReason =
   /** No derivative is above the tolerance. */
-  'gradient_tolerance',
+  | 'gradient_tolerance'
   /** The simplex is as small as the tolerance, and so are the differences of its energies; a fresh one found nothing better. */
-  'simplex_tolerance',
+  | 'simplex_tolerance'
   /** Steps have become as small as the tolerance. */
-  'step_tolerance',
+  | 'step_tolerance'
   /** Rounding hides any lower energy along the line of search. */
-  'no_lower_energy',
-] as const;
-export type EndReason = (typeof endReasons)[number];
+  | 'no_lower_energy';
 
 export const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, value, at) => sum + value * (b[at] ?? 0), 0);
