@@ -40,7 +40,7 @@ const blockQubitsMin = 6;
 const page = 4096;
 const aligned = (bytes: number, to = 64): number => Math.ceil(bytes / to) * to;
 
-/** @param blockQubitsWanted default: so that a block fits a second-level cache of half a megabyte or more */
+/** @param blockQubitsWanted default: so that a block fits a second-level cache of a megabyte, and a smaller one nearly as well */
 export function layoutOf(
   stateQubits: number,
   precision: Precision,
@@ -51,7 +51,7 @@ export function layoutOf(
   const qubits = Math.max(stateQubits, laneBits + 2);
   const amplitudeBytes = precision === 'double' ? 16 : 8;
   const blockQubits = Math.min(qubits, blockQubitsOf(qubits, precision, blockQubitsWanted));
-  const lowQubits = Math.min(Math.max(laneBits + 1, blockQubits >> 1), precision === 'double' ? 7 : 8);
+  const lowQubits = Math.min(Math.max(laneBits + 1, blockQubits >> 1), 7);
   const chunkQubits = Math.min(qubits, 10);
   const masks = 256;
   const runs = 512;
@@ -89,6 +89,6 @@ export function layoutOf(
 
 function blockQubitsOf(qubits: number, precision: Precision, wanted: number | undefined): number {
   if (wanted !== undefined) return Math.max(blockQubitsMin, wanted);
-  const whole = precision === 'double' ? 15 : 16;
+  const whole = precision === 'double' ? 16 : 17;
   return qubits <= whole ? whole : whole - 1;
 }

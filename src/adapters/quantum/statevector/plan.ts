@@ -9,12 +9,24 @@ export interface Pass {
   readonly operations: readonly Lowered[];
 }
 
-/** How many operations may be left for a later pass before a pass looks no further: it keeps planning near linear. */
-const skippedMax = 2_000;
+/** As many operations are looked at to choose a block, and skipped at most in one pass: so planning takes time near linear in the operations. */
+const window = 1_024;
+
+interface Work {
+  /** Qubits as bits, per operation. */
+  readonly writes: Int32Array;
+  readonly reads: Int32Array;
+  /** What is left to do: operations by number, in order, from `start` on. */
+  readonly left: Int32Array;
+  start: number;
+}
 
 /**
+ * Splits operations into passes. An operation is done in a pass if the block has the qubits that it writes, wherever those are that it reads, and if no
+ * operation before it that has to do with its qubits is left.
+ *
  * @param blockQubits of a block; as many as the state has: there is one pass
- * @param lowQubits the lowest are in every block, so that it is made of runs that lie together
+ * @param lowQubitsMax so many of the lowest are in every block, so that it is made of runs that lie together
  */
 export function planPasses(
   operations: readonly Lowered[],
@@ -24,53 +36,81 @@ export function planPasses(
 ): Pass[] {
   if (blockQubits >= qubits || operations.length === 0)
     return [{ qubits: Array.from({ length: blockQubits }, (_, qubit) => qubit), lowQubits: lowQubitsMax, operations }];
-  const writes = operations.map(writtenBy);
-  const lowQubits = writes.reduce((low, own) => Math.min(low, blockQubits - bitCount(own)), lowQubitsMax);
-  const reads = operations.map(readBy);
+  const writes = Int32Array.from(operations, writtenBy);
+  const reads = Int32Array.from(operations, readBy);
+  const left = Int32Array.from(operations, (_, at) => at);
+  const work: Work = { writes, reads, left, start: 0 };
+  const lowQubits = writes.reduce((low, own) => Math.min(low, blockQubits - bitsOf(own).length), lowQubitsMax);
   const passes: Pass[] = [];
-  const left = operations.map((_, at) => at);
-  let start = 0;
-  while (start < left.length) {
-    const taken: Lowered[] = [];
-    const skipped: number[] = [];
-    let block = 2 ** lowQubits - 1;
-    let room = blockQubits - lowQubits;
-    // What was skipped writes or reads these.
-    let written = 0;
-    let read = 0;
-    let next = start;
-    for (; next < left.length && skipped.length < skippedMax; next += 1) {
-      const at = left[next] ?? 0;
-      const [own = 0, seen = 0] = [writes[at], reads[at]];
-      const missing = bitCount(own & ~block);
-      if ((own & (written | read)) === 0 && (seen & written) === 0 && missing <= room) {
-        block |= own;
-        room -= missing;
-        const operation = operations[at];
-        if (operation !== undefined) taken.push(operation);
-        continue;
-      }
-      skipped.push(at);
-      written |= own;
-      read |= seen;
-      if (room === 0 && (block & ~written) === 0) {
-        next += 1;
-        break;
-      }
-    }
-    for (let qubit = lowQubits; room > 0; qubit += 1)
-      if ((block & (1 << qubit)) === 0) {
-        block |= 1 << qubit;
-        room -= 1;
-      }
+  while (work.start < left.length) {
+    const block = chooseBlock(work, qubits, blockQubits, lowQubits);
+    const taken = take(work, block).flatMap((at) => operations[at] ?? []);
     passes.push({ qubits: bitsOf(block), lowQubits, operations: taken });
-    // The skipped ones stand before those that were not looked at, where room was made by those that were taken.
-    start = next - skipped.length;
-    skipped.forEach((at, offset) => {
-      left[start + offset] = at;
-    });
   }
   return passes;
+}
+
+/** Begins with all qubits and takes out, one by one, that without which most can be done: at least one operation can, always. */
+function chooseBlock(work: Work, qubits: number, blockQubits: number, lowQubits: number): number {
+  let block = 2 ** qubits - 1;
+  for (let size = qubits; size > blockQubits; size -= 1) {
+    let best = -1;
+    let without = 0;
+    for (let qubit = lowQubits; qubit < qubits; qubit += 1) {
+      if ((block & (1 << qubit)) === 0) continue;
+      const count = walk(work, block & ~(1 << qubit), window, () => {});
+      if (count <= best) continue;
+      best = count;
+      without = qubit;
+    }
+    block &= ~(1 << without);
+  }
+  return block;
+}
+
+/** Takes what can be done out of what is left. */
+function take(work: Work, block: number): number[] {
+  const taken: number[] = [];
+  const skipped: number[] = [];
+  const { left } = work;
+  walk(work, block, left.length, (at, isTaken) => {
+    if (isTaken) taken.push(at);
+    else skipped.push(at);
+  });
+  // Those that were skipped stand before those that were not looked at, where there is room now.
+  work.start += taken.length;
+  left.set(skipped, work.start);
+  return taken;
+}
+
+/** Looks at what is left, in order, until nothing more can be done. @returns how many operations can */
+function walk(
+  { writes, reads, left, start }: Work,
+  block: number,
+  limit: number,
+  see: (at: number, isTaken: boolean) => void,
+): number {
+  // Qubits that what was skipped writes or reads.
+  let written = 0;
+  let read = 0;
+  let count = 0;
+  let skipped = 0;
+  const end = Math.min(left.length, start + limit);
+  for (let next = start; next < end && skipped < window; next += 1) {
+    const at = left[next] ?? 0;
+    const [own, seen] = [writes[at] ?? 0, reads[at] ?? 0];
+    const isTaken = (own & (written | read | ~block)) === 0 && (seen & written) === 0;
+    see(at, isTaken);
+    if (isTaken) {
+      count += 1;
+      continue;
+    }
+    skipped += 1;
+    written |= own;
+    read |= seen;
+    if ((block & ~written) === 0) break;
+  }
+  return count;
 }
 
 function writtenBy(operation: Lowered): number {
@@ -97,12 +137,6 @@ function readBy(operation: Lowered): number {
     default:
       return operation.mask;
   }
-}
-
-function bitCount(bits: number): number {
-  let count = 0;
-  for (let left = bits; left !== 0; left &= left - 1) count += 1;
-  return count;
 }
 
 function bitsOf(bits: number): number[] {
