@@ -1,13 +1,25 @@
-import { bitsIn, qubitsOf, type Step } from './program.ts';
+import type { GateOperation } from '../circuit/circuit.ts';
+import { kindOf } from './matrix-kind.ts';
+import { bitsIn, type NoiseStep, qubitsOf, type Step } from './program.ts';
 
+/** How a qubit matters: only how likely it is 0 and 1, together with others, or its phases, too. */
+export type Interest = 'basis' | 'full';
+
+/** What the result depends on at some place of the program. */
 interface Live {
-  readonly qubits: Set<number>;
+  readonly qubits: Map<number, Interest>;
   readonly bits: Set<number>;
 }
 
-/** The steps without those that can't change the given qubits and bits at the end: they lie outside their past light cone. */
-export function lightCone(steps: readonly Step[], qubits: Iterable<number>, bits: Iterable<number>): readonly Step[] {
-  return prune(steps, { qubits: new Set(qubits), bits: new Set(bits) });
+/** The steps without those that can't change what is of interest at the end: they lie outside its past light cone, or change phases alone. */
+export function lightCone(
+  steps: readonly Step[],
+  qubits: Iterable<readonly [number, Interest]>,
+  bits: Iterable<number>,
+): readonly Step[] {
+  const live: Live = { qubits: new Map(), bits: new Set(bits) };
+  for (const [qubit, interest] of qubits) raise(live, [qubit], interest);
+  return prune(steps, live);
 }
 
 /** Backwards; `live` becomes what the result depends on before the steps. */
@@ -19,22 +31,18 @@ function prune(steps: readonly Step[], live: Live): readonly Step[] {
 }
 
 function keep(step: Step, live: Live): Step | undefined {
-  const use = (qubits: readonly number[]): Step | undefined => {
-    if (!qubits.some((qubit) => live.qubits.has(qubit))) return undefined;
-    for (const qubit of qubits) live.qubits.add(qubit);
-    return step;
-  };
   switch (step.kind) {
     case 'gate':
-      return use(qubitsOf(step));
+      return keepGate(step, live);
     case 'noise':
-      return use(step.qubits);
+      return keepNoise(step, live);
     case 'reset':
       // Whatever the qubit was does not matter before.
       return live.qubits.delete(step.qubit) ? step : undefined;
     case 'measure':
-      if (!live.bits.delete(step.bit)) return use([step.qubit]);
-      live.qubits.add(step.qubit);
+      // Where nobody looks at the bit, it takes phases away, and nothing else.
+      if (!live.bits.delete(step.bit)) return live.qubits.get(step.qubit) === 'full' ? step : undefined;
+      raise(live, [step.qubit], 'basis');
       return step;
     case 'branch': {
       const other = copy(live);
@@ -42,7 +50,7 @@ function keep(step: Step, live: Live): Step | undefined {
       const otherwise = prune(step.otherwise, other);
       if (body.length === 0 && otherwise.length === 0) return undefined;
       unite(live, other);
-      unite(live, { qubits: new Set(), bits: new Set(bitsIn(step.condition)) });
+      for (const bit of bitsIn(step.condition)) live.bits.add(bit);
       return { ...step, body, otherwise };
     }
     case 'loop':
@@ -50,21 +58,58 @@ function keep(step: Step, live: Live): Step | undefined {
   }
 }
 
+function keepGate(step: GateOperation, live: Live): Step | undefined {
+  const qubits = qubitsOf(step);
+  const interests = qubits.flatMap((qubit) => live.qubits.get(qubit) ?? []);
+  if (interests.length === 0) return undefined;
+  const { spread, isDiagonal } = kindOf(step);
+  const isBasis = interests.every((interest) => interest === 'basis');
+  // Controls keep their value, and what happens to qubits nobody looks at is lost.
+  const turnsNone = isDiagonal || step.targets.every((qubit) => !live.qubits.has(qubit));
+  if (isBasis && turnsNone) return undefined;
+  raise(live, qubits, isBasis && spread === 1 ? 'basis' : 'full');
+  return step;
+}
+
+function keepNoise(step: NoiseStep, live: Live): Step | undefined {
+  const interests = step.qubits.flatMap((qubit) => live.qubits.get(qubit) ?? []);
+  if (interests.length === 0) return undefined;
+  const isBasis = interests.every((interest) => interest === 'basis');
+  const turnsNone = step.form.cases.every(({ letters }) => letters !== undefined && /^[IZ]*$/.test(letters));
+  if (isBasis && turnsNone) return undefined;
+  raise(live, step.qubits, isBasis && step.form.isPauli ? 'basis' : 'full');
+  return step;
+}
+
 /** A loop may run any number of times, so what its body needs is needed after it, too. Loops stay even where they are empty: they may never end. */
 function keepLoop(step: Extract<Step, { kind: 'loop' }>, live: Live): Step {
-  unite(live, { qubits: new Set(), bits: new Set(bitsIn(step.condition)) });
+  for (const bit of bitsIn(step.condition)) live.bits.add(bit);
   for (;;) {
     const before = copy(live);
     const body = prune(step.body, before);
-    const size = live.qubits.size + live.bits.size;
-    unite(live, before);
-    if (live.qubits.size + live.bits.size === size) return { ...step, body };
+    if (!unite(live, before)) return { ...step, body };
   }
 }
 
-const copy = ({ qubits, bits }: Live): Live => ({ qubits: new Set(qubits), bits: new Set(bits) });
+/** @returns whether anything changed */
+function raise({ qubits }: Live, these: Iterable<number>, interest: Interest): boolean {
+  let changed = false;
+  for (const qubit of these) {
+    const now = qubits.get(qubit);
+    if (now === 'full' || now === interest) continue;
+    qubits.set(qubit, interest);
+    changed = true;
+  }
+  return changed;
+}
 
-function unite(into: Live, from: Live): void {
-  for (const qubit of from.qubits) into.qubits.add(qubit);
+const copy = ({ qubits, bits }: Live): Live => ({ qubits: new Map(qubits), bits: new Set(bits) });
+
+/** @returns whether anything changed */
+function unite(into: Live, from: Live): boolean {
+  let changed = false;
+  for (const [qubit, interest] of from.qubits) changed = raise(into, [qubit], interest) || changed;
+  const bits = into.bits.size;
   for (const bit of from.bits) into.bits.add(bit);
+  return changed || into.bits.size > bits;
 }

@@ -1,6 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
+import { letterAt, type PauliSum } from '../circuit/pauli.ts';
 import { stateVectorQubitsMax } from '../statevector/state-vector.ts';
-import { lightCone } from './light-cone.ts';
+import { type Interest, lightCone } from './light-cone.ts';
 import { supportOf } from './observables.ts';
 import { type Part, partsOf } from './parts.ts';
 import { type Profile, profileOf } from './profile.ts';
@@ -37,8 +38,13 @@ export function planOf(request: PlanRequest): Plan {
   const readouts = wantsBits ? whole.readouts : [];
   const overwritten = new Set(readouts.map(({ bit }) => bit));
   const bits = Array.from({ length: whole.bits }, (_, bit) => bit).filter((bit) => wantsBits && !overwritten.has(bit));
-  const live = hasStatevector ? all : [...readouts.map(({ qubit }) => qubit), ...terms.flat()];
-  const steps = hasStatevector ? whole.steps : lightCone(whole.steps, live, bits);
+  const steps = hasStatevector
+    ? whole.steps
+    : lightCone(
+        whole.steps,
+        [...readouts.map(({ qubit }) => [qubit, 'basis'] as const), ...wants.observables.flatMap(interests)],
+        bits,
+      );
   const program = { ...whole, steps, readouts };
   const isUnitary = steps.every(({ kind }) => kind === 'gate');
   // Of independent parts that are known exactly the expectations may be multiplied; estimates need the term as a whole.
@@ -52,6 +58,11 @@ export function planOf(request: PlanRequest): Plan {
     hasStatevector,
   };
 }
+
+const interests = ({ terms }: PauliSum): (readonly [number, Interest])[] =>
+  terms.flatMap(({ letters }) =>
+    supportOf(letters).map((qubit) => [qubit, letterAt(letters, qubit) === 'Z' ? 'basis' : 'full'] as const),
+  );
 
 function plan(part: Part, request: PlanRequest): PlannedPart {
   const profile = profileOf(part.program);
@@ -99,9 +110,9 @@ function tooLarge(profile: Profile, request: PlanRequest): StepError {
     .filter(({ form, refused }) => refused === undefined && (form !== 'density_matrix' || profile.noise !== 'none'))
     .sort((a, b) => a.bytes - b.bytes)[0];
   const needed = asked ?? least ?? estimates.find(({ form }) => form === 'statevector');
-  const { bytes = 0, seconds = 0, tooWide = false } = needed ?? {};
+  const { bytes = 0, seconds = 0, qubitsMax = profile.qubits } = needed ?? {};
   const how = needed === undefined ? '' : ` as ${needed.form}`;
-  const why = tooWide ? ', and no memory is addressed beyond 2 GiB' : '';
+  const why = profile.qubits > qubitsMax ? `, and at most ${qubitsMax} qubits are possible` : '';
   return new StepError(
     'CIRCUIT_TOO_LARGE',
     `The circuit's largest part has ${profile.qubits} entangled qubits, which take ${inBytes(bytes)}${how}, about ${inSeconds(seconds)}; ${inBytes(memoryBytesMax)} are allowed${why}. ${nearest(profile, request)}`,

@@ -1,6 +1,6 @@
 import type { GateOperation } from '../circuit/circuit.ts';
-import { matrixOf } from '../circuit/gates.ts';
 import { isClifford } from '../methods/stabilizer/clifford.ts';
+import { kindOf } from './matrix-kind.ts';
 import { type Program, qubitsOf, reachOf, type Step } from './program.ts';
 
 /** What decides which methods can run a program, and at what cost. All bounds hold whatever the angles and outcomes are. */
@@ -103,7 +103,7 @@ function lookAtGate(operation: GateOperation, sums: Sums): void {
   if (sums.notClifford === undefined && !isClifford(operation)) sums.notClifford = operation;
   const { gate, targets } = operation;
   const rank = targets.length <= 1 || lowRank.has(gate.name) ? 1 : 2;
-  addEntangler(sums, qubitsOf(operation), Math.log2(spreadOf(operation)), rank);
+  addEntangler(sums, qubitsOf(operation), Math.log2(kindOf(operation).spread), rank);
 }
 
 /** Gates over two qubits that are a sum of two products. */
@@ -118,26 +118,6 @@ function addEntangler(sums: Sums, qubits: readonly number[], spread: number, ran
   sums.bonds[low] = (sums.bonds[low] ?? 0) + bits;
   sums.bonds[high] = (sums.bonds[high] ?? 0) - bits;
 }
-
-/** How many entries of a column of the gate's matrix differ from 0: what one amplitude may become. */
-function spreadOf({ gate }: GateOperation): number {
-  const known = gate.params.length === 0 && gate.name !== 'unitary' ? spreads.get(gate.name) : undefined;
-  if (known !== undefined) return known;
-  const { dimension, data } = matrixOf(gate);
-  let most = 1;
-  for (let column = 0; column < dimension; column += 1) {
-    let count = 0;
-    for (let row = 0; row < dimension; row += 1) {
-      const at = 2 * (row * dimension + column);
-      if ((data[at] ?? 0) !== 0 || (data[at + 1] ?? 0) !== 0) count += 1;
-    }
-    most = Math.max(most, count);
-  }
-  if (gate.params.length === 0 && gate.name !== 'unitary') spreads.set(gate.name, most);
-  return most;
-}
-
-const spreads = new Map<string, number>();
 
 function bondBitsOf(changes: Float64Array, qubits: number): number {
   let [bits, most] = [0, 0];

@@ -16,8 +16,8 @@ export interface Estimate {
   readonly seconds: number;
   /** Why it can't be, or why it would not be exact. */
   readonly refused?: string;
-  /** More qubits than it can have in any memory. */
-  readonly tooWide: boolean;
+  /** As many as it can have in any memory. */
+  readonly qubitsMax: number;
 }
 
 export interface Choice extends Estimate {
@@ -31,18 +31,20 @@ const costs = {
   amplitudeNs: 0.5,
   /** Per word of 32 qubits, row and gate. */
   tableauNs: 3,
+  /** Per cube of the qubits over 32, to eliminate before shots are drawn. */
+  eliminationNs: 4,
   /** Per amplitude that is there, and gate. */
-  entryNs: 150,
+  entryNs: 200,
   /** Per cube of the bond, and gate between qubits. */
-  bondNs: 400,
+  bondNs: 100,
   /** To set up one state. */
   startNs: { statevector: 20_000, stabilizer: 10_000, sparse: 5_000, mps: 20_000, density_matrix: 20_000 },
   /** Per gate, whatever the state's size. */
-  gateNs: { statevector: 500, stabilizer: 100, sparse: 500, mps: 4_000, density_matrix: 2_000 },
+  gateNs: { statevector: 500, stabilizer: 100, sparse: 500, mps: 20_000, density_matrix: 2_000 },
 };
 
 /** Beyond these the forms' own indices end. */
-const qubitsMax = (form: StateForm, precision: SimulationRequest['precision']): number =>
+const qubitsMaxOf = (form: StateForm, precision: SimulationRequest['precision']): number =>
   form === 'statevector'
     ? stateVectorQubitsMax[precision]
     : form === 'density_matrix'
@@ -59,15 +61,14 @@ export type SelectionRequest = Pick<
 
 /** What each form would need, the pure ones first. */
 export function estimatesOf(profile: Profile, request: SelectionRequest): Estimate[] {
-  const { qubits } = profile;
   const forms: StateForm[] = ['stabilizer', 'sparse', 'statevector', 'mps', 'density_matrix'];
   return forms.map((form) => {
-    const { bytes, unitsNs } = sizeOf(form, profile, request);
+    const { bytes, unitsNs, onceNs = 0 } = sizeOf(form, profile, request);
     const runs = runsOf(form, profile, request);
-    const seconds = (runs * (costs.startNs[form] + profile.gates * (costs.gateNs[form] + unitsNs))) / 1e9;
-    const tooWide = qubits > qubitsMax(form, request.precision);
+    const seconds = (runs * (costs.startNs[form] + onceNs + profile.gates * (costs.gateNs[form] + unitsNs))) / 1e9;
+    const qubitsMax = qubitsMaxOf(form, request.precision);
     const refused = refusalOf(form, profile, request);
-    return { form, bytes, seconds, tooWide, ...(refused === undefined ? {} : { refused }) };
+    return { form, bytes, seconds, qubitsMax, ...(refused === undefined ? {} : { refused }) };
   });
 }
 
@@ -76,7 +77,7 @@ function sizeOf(
   form: StateForm,
   { qubits, sparseBits, bondBits }: Profile,
   { precision, mps, wants }: SelectionRequest,
-): { bytes: number; unitsNs: number } {
+): { bytes: number; unitsNs: number; onceNs?: number } {
   const half = precision === 'single' ? 0.5 : 1;
   const copies = wants.statevector ? 16 * 2 ** qubits : 0;
   switch (form) {
@@ -86,7 +87,11 @@ function sizeOf(
       // Both sides of the matrix, and the copy that probabilities are read from.
       return { bytes: (16 * half + 16) * 4 ** qubits, unitsNs: 2 * costs.amplitudeNs * half * 4 ** qubits };
     case 'stabilizer':
-      return { bytes: 4 * qubits * qubits, unitsNs: costs.tableauNs * Math.ceil(qubits / 32) * 2 };
+      return {
+        bytes: 4 * qubits * qubits,
+        unitsNs: costs.tableauNs * Math.ceil(qubits / 32) * 2,
+        onceNs: (costs.eliminationNs * qubits ** 3) / 32,
+      };
     case 'sparse':
       return {
         bytes: SparseState.bytesPerEntry(qubits) * 2 ** sparseBits + copies,
@@ -140,7 +145,9 @@ export const trialsOf = ({ shots }: Pick<SimulationRequest, 'shots'>): number =>
  */
 export function choose(profile: Profile, request: SelectionRequest): Choice | undefined {
   const estimates = estimatesOf(profile, request);
-  const fitting = estimates.filter(({ bytes, tooWide }) => bytes <= request.memoryBytesMax && !tooWide);
+  const fitting = estimates.filter(
+    ({ bytes, qubitsMax }) => bytes <= request.memoryBytesMax && profile.qubits <= qubitsMax,
+  );
   const hasNoise = profile.noise !== 'none';
   const made = (of: Estimate, reason: string): Choice => ({
     ...of,
