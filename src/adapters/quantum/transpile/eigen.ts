@@ -174,4 +174,4 @@ function scale({ dimension: n, data }: Matrix, column: number, by: number): void
     }
 }
 
-export const copyOf = ({ dimension, data }: Matrix): Matrix => ({ dimension, data: data.slice() });
+const copyOf = ({ dimension, data }: Matrix): Matrix => ({ dimension, data: data.slice() });
