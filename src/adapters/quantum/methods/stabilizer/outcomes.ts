@@ -115,23 +115,24 @@ function independent(vectors: readonly Int32Array[]): Int32Array[] {
 /** Draws outcomes. @returns how often each came, as `bits` digits, bit 0 rightmost */
 export function sampleOutcomes(outcomes: Outcomes, bits: number, shots: number, random: Random): Map<string, number> {
   // Which generators are added, as words of bits.
-  const choices = new Map<string, { choice: number[]; count: number }>();
+  const choices = new Map<number | string, { choice: Int32Array; count: number }>();
   const words = wordsFor(outcomes.generators.length);
+  const choice = new Int32Array(words);
   for (let shot = 0; shot < shots; shot += 1) {
-    const choice = Array.from({ length: words }, () => randomWord(random));
+    for (let w = 0; w < words; w += 1) choice[w] = randomWord(random);
     // Bits without a generator would tell apart what is the same.
     if (words > 0) choice[words - 1] = (choice[words - 1] ?? 0) >>> (32 * words - outcomes.generators.length);
-    const key = choice.join();
+    const key = words > 1 ? choice.join() : (choice[0] ?? 0);
     const known = choices.get(key);
     if (known) known.count += 1;
-    else choices.set(key, { choice, count: 1 });
+    else choices.set(key, { choice: choice.slice(), count: 1 });
   }
   const counts = new Map<string, number>();
   for (const { choice, count } of choices.values()) counts.set(toText(combine(outcomes, choice), bits), count);
   return counts;
 }
 
-function combine({ first, generators }: Outcomes, choice: readonly number[]): Int32Array {
+function combine({ first, generators }: Outcomes, choice: Int32Array): Int32Array {
   const outcome = first.slice();
   choice.forEach((word, w) => {
     for (let left = word; left !== 0; left &= left - 1) {
