@@ -44,7 +44,7 @@ interface Deps extends SourceDeps {
 export function createWasmAdapter(
   source: SourceDeps,
   options: WasmOptions = {},
-): Required<Omit<Adapter, 'requirements'>> {
+): Adapter & Required<Pick<Adapter, 'validate' | 'close'>> {
   const { module_cache_size: countMax = 100, memory_limit_mb: memoryLimitMb = 1024 } = options;
   const deps: Deps = {
     ...source,
