@@ -3,6 +3,7 @@ import { depthOf } from '../adapters/quantum/circuit/measure.ts';
 import { circuitOf } from '../adapters/quantum/circuit-source.ts';
 import { drawSvg } from '../adapters/quantum/draw/svg.ts';
 import { drawText } from '../adapters/quantum/draw/text.ts';
+import { compileQsharp } from '../adapters/quantum/formats/qsharp/compile.ts';
 import { exportsOf } from '../adapters/quantum/jobs/circuit.ts';
 import { runJob } from '../adapters/quantum/jobs/run.ts';
 import { exportForms } from '../adapters/quantum/schemas.ts';
@@ -22,7 +23,8 @@ const qubitsMax = 4096;
  */
 export async function circuitOfFile(name: string, text: string, options: JSONObject = {}): Promise<Circuit> {
   const params = { ...languageOf(name, text), ...options };
-  return circuitOf(params);
+  if (typeof params.qsharp !== 'string') return circuitOf(params);
+  return circuitOf(params, await compileQsharp(params.qsharp, { signal: AbortSignal.timeout(120_000) }));
 }
 
 function languageOf(name: string, text: string): JSONObject {

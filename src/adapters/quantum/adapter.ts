@@ -4,8 +4,11 @@ import type { JSONObject, JSONValue } from '../../lib/json.ts';
 import type { Adapter, AdapterContext, AdapterStep, AdapterVerdict } from '../../ports/adapter.ts';
 import type { Egress } from '../../ports/egress.ts';
 import { type Backend, backendOf } from './backends.ts';
+import type { Circuit } from './circuit/circuit.ts';
 import { circuitOf, circuitTypeOf } from './circuit-source.ts';
+import { compileQsharp } from './formats/qsharp/compile.ts';
 import type { Job } from './job.ts';
+import { runOnDevice } from './jobs/hardware.ts';
 import { runJob } from './jobs/run.ts';
 import { needsOf, secondsOf } from './needs.ts';
 import { stepTypes } from './schemas.ts';
@@ -37,9 +40,19 @@ export interface QuantumDeps {
 }
 
 /** The adapter `quantum`: `quantum_circuit`, `quantum_sample` and `quantum_optimize`. Params: docs/adapters/quantum.md. */
-export function createQuantumAdapter(_: QuantumDeps, options: QuantumOptions = {}): Required<Adapter> {
+export function createQuantumAdapter(deps: QuantumDeps, options: QuantumOptions = {}): Required<Omit<Adapter, 'lint'>> {
   const { backend: usual = 'qasm_simulator', max_qubits: qubitsMax = qubitsMaxDefault } = options;
   backendOf({}, usual);
+  const onHardware = async (step: AdapterStep, context: AdapterContext, name: string): Promise<JSONValue> => {
+    const { type, params } = step;
+    if (type === 'quantum_optimize' || params.circuit_type === 'feature_map')
+      throw new StepError(
+        'INVALID_PARAMS',
+        `${type === 'quantum_optimize' ? type : 'a feature map'} runs on simulators, and ${name} is hardware`,
+      );
+    const circuit = circuitOf(params, await compiled(params, context.signal));
+    return runOnDevice(step, circuit, context, name, { egress: deps.egress, settings: options });
+  };
   const threads = new Threads(Math.max(1, Math.min(threadsMax, availableParallelism())));
   return {
     getManifest: () => ({ adapter_id: 'quantum', version, step_types: stepTypes, resources: { qubits: qubitsMax } }),
@@ -58,10 +71,10 @@ export function createQuantumAdapter(_: QuantumDeps, options: QuantumOptions = {
       if (!stepTypes.some(({ type }) => type === step.type))
         throw new StepError('INVALID_PARAMS', `the adapter quantum has no step type ${JSON.stringify(step.type)}`);
       const backend = backendOf(step.params, usual);
-      if (backend.kind === 'hardware') throw new StepError('NOT_AVAILABLE_YET', 'no hardware yet');
+      if (backend.kind === 'hardware') return onHardware(step, context, backend.name);
       if (step.params.mode === 'fast') context.varies();
       const job = jobOf(step, context, backend, qubitsMax);
-      const ready = await withCircuit(job);
+      const ready = await withCircuit(job, context);
       if (isShort(ready)) return runJob(ready, { progress: () => undefined, checkpoint: () => undefined });
       return threads.run(ready, {
         signal: context.signal,
@@ -102,10 +115,18 @@ function jobOf(
 }
 
 /** Q# is compiled first; short circuits are read at once, so that it is known how long they take. */
-async function withCircuit(job: Job): Promise<Job> {
+async function withCircuit(job: Job, { signal }: AdapterContext): Promise<Job> {
   const { params, type } = job;
   if (type === 'quantum_optimize' || params.circuit_type === 'feature_map') return job;
+  if (params.qsharp !== undefined) return { ...job, circuit: circuitOf(params, await compiled(params, signal)) };
   return isShortText(params) ? { ...job, circuit: circuitOf(params) } : job;
+}
+
+/** The circuit of a Q# program; nothing where it is in another language. */
+async function compiled({ qsharp, qsharp_operation }: JSONObject, signal: AbortSignal): Promise<Circuit | undefined> {
+  if (typeof qsharp !== 'string') return undefined;
+  const operation = typeof qsharp_operation === 'string' ? { operation: qsharp_operation } : {};
+  return compileQsharp(qsharp, { ...operation, signal });
 }
 
 const shortTextMax = 16 * 1024;

@@ -2,6 +2,7 @@ import { StepError } from '../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../lib/json.ts';
 import type { Circuit, Register } from './circuit/circuit.ts';
 import { bell, ghz, grover, phaseEstimation, qft, random } from './circuit/library.ts';
+import { parseCirq } from './formats/cirq/parse.ts';
 import { readGateList } from './formats/gate-list/read.ts';
 import { parseQasm } from './formats/qasm/parse.ts';
 
@@ -59,7 +60,7 @@ export function circuitTypeOf(params: JSONObject): string {
 }
 
 function writtenCircuit(params: JSONObject, compiled: Circuit | undefined): Circuit {
-  const { gates, qasm, registers } = params;
+  const { gates, qasm, cirq, registers } = params;
   const qubits = wholeOf(params, 'qubits');
   if (gates !== undefined)
     return readGateList(gates, {
@@ -69,8 +70,13 @@ function writtenCircuit(params: JSONObject, compiled: Circuit | undefined): Circ
   if (registers !== undefined)
     throw new StepError('INVALID_PARAMS', 'params.registers is for gates: other languages state their own');
   const parameters = (params.parameters ?? {}) as Record<string, number>;
-  const circuit = typeof qasm === 'string' ? parseQasm(qasm, { parameters }) : compiled;
-  if (circuit === undefined) throw new StepError('NOT_AVAILABLE_YET', 'gates and OpenQASM are read so far');
+  const circuit =
+    typeof qasm === 'string'
+      ? parseQasm(qasm, { parameters })
+      : cirq === undefined
+        ? compiled
+        : parseCirq(cirq, { parameters });
+  if (circuit === undefined) throw new StepError('INTERNAL', 'the Q# program was not compiled');
   if (qubits !== undefined && qubits < circuit.qubits)
     throw new StepError('INVALID_PARAMS', `params.qubits is ${qubits}, but the circuit has ${circuit.qubits}`);
   return circuit;

@@ -121,6 +121,7 @@ const hardwareParams: Readonly<Record<string, JSONObject>> = {
   token: text('API token, as vault://NAME.', 4096),
   instance: text('ibm: CRN of the service instance.', 1024),
   base_url: text("Of the provider's API, where it is not the public one.", 2048),
+  iam_url: text('ibm: where API keys are exchanged for access tokens, where it is not IBM Cloud.', 2048),
 };
 
 const observables: JSONObject = {

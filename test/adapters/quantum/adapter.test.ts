@@ -51,6 +51,12 @@ adapterCompliance('quantum', make, [
   },
 ]);
 
+const gateOf = (gate: JSONObject, ...qubits: number[]): JSONObject => ({
+  cirq_type: 'GateOperation',
+  gate,
+  qubits: qubits.map((x) => ({ cirq_type: 'LineQubit', x })),
+});
+
 async function run(
   type: string,
   params: JSONObject,
@@ -148,6 +154,21 @@ describe('quantum_circuit', () => {
     ]) {
       const output = await circuit(params);
       assert.deepEqual(Object.keys(output.counts as object).sort(), ['00', '11']);
+    }
+  });
+
+  test('in the JSON of Cirq and in Q# is the same circuit', async () => {
+    const cirq = {
+      cirq_type: 'Circuit',
+      moments: [
+        { cirq_type: 'Moment', operations: [gateOf({ cirq_type: 'HPowGate', exponent: 1, global_shift: 0 }, 0)] },
+        { cirq_type: 'Moment', operations: [gateOf({ cirq_type: 'CXPowGate', exponent: 1, global_shift: 0 }, 0, 1)] },
+      ],
+    };
+    const qsharp = 'operation Main() : Result[] { use q = Qubit[2]; H(q[0]); CNOT(q[0], q[1]); MResetEachZ(q) }';
+    for (const params of [{ cirq }, { qsharp }]) {
+      const { counts } = await circuit(params as JSONObject);
+      assert.deepEqual(Object.keys(counts as object).sort(), ['00', '11']);
     }
   });
 
@@ -276,6 +297,10 @@ test('mistakes in the choice of a back end and of a circuit are told', async () 
     [{ gates: bell, backend: 'qasm_simulater' }, /did you mean qasm_simulator\?/],
     [{ gates: bell, backend: 'ionq', method: 'mps' }, /params\.method is for simulators/],
     [{ gates: bell, backend: 'statevector_simulator', method: 'mps' }, /leave one out/],
+    [{ gates: bell, backend: 'real_quantum_hardware' }, /no quantum hardware is set up on this node/],
+    [{ gates: bell, backend: 'ionq' }, /no token for ionq/],
+    [{ gates: bell, backend: 'ibm', noise: {} }, /params\.noise is for simulators/],
+    [{ circuit_type: 'feature_map', input: [1], backend: 'ionq' }, /a feature map runs on simulators/],
     [{}, /there is no circuit/],
     [{ circuit_type: 'ghz' }, /needs params\.qubits/],
     [{ circuit_type: 'ghz', qubits: 2, gates: bell }, /takes no gates/],
