@@ -6,7 +6,7 @@ export { validateWorkflow, verifyBundle } from './compose/offline.ts';
 export type { CoordinatorApi, CoordinatorHealth, CoordinatorStats, PassingEvent, StreamEvent } from './engine/api.ts';
 export { type ErrorCode, EvidenceError, errorCodes, JSONFlowError, PolicyError, StepError } from './lib/errors.ts';
 export type { JSONObject, JSONValue } from './lib/json.ts';
-export { type Problem, ValidationError } from './lib/validation-error.ts';
+export { type ParamsWarning, type Problem, ValidationError } from './lib/validation-error.ts';
 export type { Adapter, AdapterContext, AdapterHealth, AdapterStep, ReceiptLike } from './ports/adapter.ts';
 export type { RunEvent } from './protocol/events.ts';
 export type { AdapterManifest, StepTypeManifest } from './protocol/messages.ts';

@@ -75,5 +75,18 @@ export function describeFailure(thrown: unknown): { code: ExitCode; what: string
   };
 }
 
+/** What a script reads of anything thrown, with the code of the error's class where it has none of its own. */
+export function failureOf(thrown: unknown): { code: string; message: string; hint: string; problems?: unknown } {
+  const { what, todo } = describeFailure(thrown);
+  const problems = thrown instanceof Error && 'problems' in thrown ? thrown.problems : undefined;
+  return { code: errorCodeOf(thrown), message: what, hint: todo, ...(problems === undefined ? {} : { problems }) };
+}
+
+function errorCodeOf(thrown: unknown): string {
+  if (thrown instanceof UsageError) return 'USAGE';
+  if (thrown instanceof JSONFlowError || thrown instanceof RemoteProblem) return thrown.code;
+  return isSystemError(thrown) ? String(thrown.code) : 'INTERNAL';
+}
+
 const isSystemError = (thrown: unknown): thrown is NodeJS.ErrnoException =>
   thrown instanceof Error && 'syscall' in thrown && 'code' in thrown;

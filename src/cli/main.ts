@@ -3,7 +3,7 @@ import { isObject } from '../lib/json.ts';
 import { productVersion } from '../protocol/version.ts';
 import { commandHelp, findCommand, overallHelp, parseCommandLine } from './command.ts';
 import { commands } from './commands.ts';
-import { describeFailure, type ExitCode, exit } from './exit.ts';
+import { describeFailure, type ExitCode, exit, failureOf } from './exit.ts';
 import { paint, printable, processTerminal, type Terminal } from './terminal.ts';
 
 /**
@@ -38,6 +38,8 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
     terminal.err(`${paint('red', 'Error:')} ${printable(what).replaceAll('\n', ' ')}\n`);
     if (error instanceof Error && 'problems' in error) terminal.err(problemLines(error.problems));
     terminal.err(`${printable(todo).replaceAll('\n', ' ')}\n`);
+    // On one line: some commands print a line for each event.
+    if (argv.includes('--json')) terminal.out(`${JSON.stringify({ error: failureOf(error) })}\n`);
     if (terminal.env.JSONFLOW_DEBUG === '1') terminal.err(`${inspect(error)}\n`);
     return code;
   }

@@ -21,5 +21,5 @@ export const builtInAdapters = (): Adapter[] => chosenAdapters();
 export function validateWorkflow(source: unknown): ValidationResult {
   const registry = new AdapterRegistry();
   for (const adapter of builtInAdapters()) registry.register(adapter, { builtIn: true });
-  return validateAgainst(source, { stepTypes: registry.stepTypes() });
+  return validateAgainst(source, { stepTypes: registry.stepTypes(), lint: (step) => registry.lint(step) });
 }

@@ -1,4 +1,5 @@
 import { JSONFlowError } from './errors.ts';
+import type { PathSegment } from './json-path.ts';
 
 /** Stable codes of what can be wrong with a workflow. Those marked as warnings leave it valid. */
 export const problemCodes = [
@@ -28,6 +29,8 @@ export const problemCodes = [
   'INVALID_PARAMS',
   /** Warning: the step type's own schema can't be used, so params are checked only when the step runs. */
   'UNUSABLE_SCHEMA',
+  /** Warning: params that are valid, and that the step type's adapter takes for dangerous. */
+  'RISKY_PARAMS',
   'CONFIRMATIONS_WITHOUT_CONSENSUS',
   /** More problems than are reported one by one. */
   'TOO_MANY_PROBLEMS',
@@ -47,6 +50,15 @@ export interface Problem {
   /** What is wrong: what was expected and what was found, in one sentence. */
   message: string;
   /** What to do, such as `Did you mean "transform_map"?`. */
+  suggestion?: string;
+}
+
+/** What an adapter finds dangerous about params that are valid. */
+export interface ParamsWarning {
+  /** From the params. */
+  path: readonly PathSegment[];
+  message: string;
+  /** What to do instead, as a sentence. */
   suggestion?: string;
 }
 

@@ -1,4 +1,5 @@
 import type { JSONObject, JSONValue } from '../lib/json.ts';
+import type { ParamsWarning } from '../lib/validation-error.ts';
 import type { AdapterManifest } from '../protocol/messages.ts';
 
 /** A step as an adapter gets it: references and vault pointers are resolved. */
@@ -80,6 +81,11 @@ export interface Adapter {
    * placed: params may still hold references and pointers, and it leaves out what it can't tell.
    */
   requirements?(step: AdapterStep): Readonly<Record<string, number>>;
+  /**
+   * What is dangerous about a step though it is valid, for whoever writes the workflow. Pure; params still hold references and pointers. At
+   * most 100 are shown of a step.
+   */
+  lint?(step: AdapterStep): readonly ParamsWarning[];
   /** @throws StepError with the adapter's code; anything else counts as ADAPTER_CRASHED and is not retried */
   execute(step: AdapterStep, context: AdapterContext): Promise<unknown> | unknown;
   healthCheck(): Promise<AdapterHealth> | AdapterHealth;

@@ -262,3 +262,29 @@ test('an adapter says what a step needs; what is no amount, or throws, is nothin
     assert.deepEqual(registryOf(bad).requirements(step), {});
   assert.deepEqual(registryOf(() => ({ qubits: 1 })).requirements({ ...step, type: 'other' }), {});
 });
+
+test('what an adapter warns of is taken as far as it is of the form, and an adapter that fails warns of nothing', () => {
+  const warnings = (lint: unknown) => {
+    const registry = new AdapterRegistry();
+    registry.register({ ...echo(() => null), lint } as never);
+    return registry.lint({ id: 's', type: 'echo', params: {} });
+  };
+  const sound = { path: ['a', 0], message: 'careful', suggestion: 'Do else.' };
+  assert.deepEqual(
+    warnings(() => [sound, { path: ['a'] }, { path: 'a', message: 'm' }, { path: [{}], message: 'm' }, null]),
+    [sound],
+  );
+  assert.equal(warnings(() => Array(1_000).fill(sound)).length, 100);
+  for (const answer of [undefined, 'text', { 0: sound }])
+    assert.deepEqual(
+      warnings(() => answer),
+      [],
+    );
+  assert.deepEqual(
+    warnings(() => {
+      throw new StepError('OWN', 'own');
+    }),
+    [],
+  );
+  assert.throws(() => warnings('no method'), /lint is not a method/);
+});

@@ -5,6 +5,7 @@ import { cloneJSON, isObject, type JSONObject, type JSONValue } from '../lib/jso
 import { normaliseParamsSchema } from '../lib/params-schema.ts';
 import { SizeBudget } from '../lib/size-budget.ts';
 import { toJSONValue } from '../lib/to-json.ts';
+import type { ParamsWarning } from '../lib/validation-error.ts';
 import type { Adapter, AdapterContext, AdapterHealth, AdapterStep } from '../ports/adapter.ts';
 import { limits } from '../protocol/limits.ts';
 import type { AdapterManifest, StepTypeManifest } from '../protocol/messages.ts';
@@ -24,6 +25,7 @@ export interface RegisteredStepType {
 
 const HEALTH_TIMEOUT_MS = 5_000;
 const PROBLEMS_SHOWN_MAX = 5;
+const WARNINGS_MAX = 100;
 const ERROR_CODE = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/;
 
 /** The adapters of one node: who runs which step type, and how what they return becomes an output or a StepError. */
@@ -88,6 +90,16 @@ export class AdapterRegistry {
     } catch {
       // The step will fail with what is wrong with it, where that can be told in full.
       return {};
+    }
+  }
+
+  /** What the step's adapter finds dangerous about it; nothing where the answer is not of that form. */
+  lint(step: AdapterStep): ParamsWarning[] {
+    try {
+      const found: unknown = this.#stepTypes.get(step.type)?.adapter.lint?.(step);
+      return Array.isArray(found) ? found.filter(isWarning).slice(0, WARNINGS_MAX) : [];
+    } catch {
+      return [];
     }
   }
 
@@ -164,7 +176,7 @@ function instanceOf(source: AdapterSource): CustomAdapter {
   if (!isObject(adapter)) throw invalid('an adapter must be an object or a class');
   for (const method of ['getManifest', 'execute'])
     if (typeof adapter[method] !== 'function') throw invalid(`the adapter has no method ${method}()`);
-  for (const method of ['validate', 'requirements', 'healthCheck', 'close'])
+  for (const method of ['validate', 'requirements', 'lint', 'healthCheck', 'close'])
     if (adapter[method] !== undefined && typeof adapter[method] !== 'function')
       throw invalid(`the adapter's ${method} is not a method`);
   return adapter as unknown as CustomAdapter;
@@ -197,6 +209,13 @@ function checkedManifest(adapter: CustomAdapter): AdapterManifest {
 
 const isAmounts = (value: unknown): value is Record<string, number> =>
   isObject(value) && Object.values(value).every((amount) => Number.isFinite(amount) && Number(amount) >= 0);
+
+const isWarning = (value: unknown): value is ParamsWarning =>
+  isObject(value) &&
+  typeof value.message === 'string' &&
+  (value.suggestion === undefined || typeof value.suggestion === 'string') &&
+  Array.isArray(value.path) &&
+  value.path.every((segment) => typeof segment === 'string' || Number.isSafeInteger(segment));
 
 function checkName(value: unknown, field: string): asserts value is string {
   if (typeof value !== 'string' || value === '' || value.length > limits.idLengthMax)

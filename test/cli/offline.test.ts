@@ -37,6 +37,38 @@ describe('validate', () => {
     assert.match(err, /params/);
     assert.match(err, /\d problems?\. Correct/);
   });
+  it('shows what is dangerous, which leaves a workflow valid', async () => {
+    const risky = JSON.stringify({
+      workflow: 'w',
+      steps: [
+        {
+          id: 'a',
+          type: 'db_query',
+          params: {
+            connection: 'postgres://u:Canary77@db/shop',
+            query: "SELECT * FROM t WHERE name = '${input.name}'",
+          },
+        },
+        { id: 'b', type: 'mq_publish', params: { broker: 'vault://broker', queue: 'q', message: '${a.result}' } },
+      ],
+    });
+    const { code, out, err } = await call(['validate', '-'], { input: risky });
+    assert.equal(code, 0);
+    assert.match(out, /valid/);
+    const lines = err.trim().split('\n');
+    assert.equal(lines.length, 2, err);
+    assert.match(lines[0] ?? '', /^stdin:1:\d+: warning: the URL holds a secret.*vault:\/\/NAME/);
+    assert.match(lines[1] ?? '', /^stdin:1:\d+: warning: .*SQL.*placeholder/);
+    assert.doesNotMatch(err, /Canary77/);
+    const { problems } = JSON.parse((await call(['validate', '-', '--json'], { input: risky })).out);
+    assert.deepEqual(
+      problems.map(({ code, severity, path }: Record<string, string>) => [code, severity, path]),
+      [
+        ['RISKY_PARAMS', 'warning', 'steps[0].params.connection'],
+        ['RISKY_PARAMS', 'warning', 'steps[0].params.query'],
+      ],
+    );
+  });
   it('prints JSON alone', async () => {
     const { code, out, err } = await call(['validate', '-', '--json'], { input: bad });
     assert.equal(code, 2);

@@ -1,6 +1,7 @@
 // Every problem code with its exact place, words and suggestion.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Lint } from '../../src/core/workflow/params.ts';
 import { validateWorkflow } from '../../src/core/workflow/validate.ts';
 import { type Problem, type ProblemCode, problemCodes } from '../../src/lib/validation-error.ts';
 import { stepTypes } from './step-types.ts';
@@ -409,6 +410,18 @@ const table: Record<string, { text: string; problems: Expected[] }> = {
       { code: 'UNUSABLE_SCHEMA', at: '3:22', path: 'steps[1].type', message: /"slow"/, suggestion: /manifest/ },
     ],
   },
+  'what an adapter finds dangerous': {
+    text: source('{ "id": "a", "type": "any", "params": { "options": { "list": [1, "risky"] } } }'),
+    problems: [
+      {
+        code: 'RISKY_PARAMS',
+        at: '2:66',
+        path: 'steps[0].params.options.list[1]',
+        message: 'this is dangerous',
+        suggestion: 'Write something else.',
+      },
+    ],
+  },
   'triggers that share an id, or refer to a run': {
     text: '{ "workflow": "w", "triggers": [\n{ "type": "mq", "params": { "queue": "${a.b}" } },\n{ "type": "mq", "params": {} },\n{ "type": "mq", "id": "mq", "params": {} }], "steps": [{ "id": "a", "type": "any" }] }',
     problems: [
@@ -444,11 +457,16 @@ const table: Record<string, { text: string; problems: Expected[] }> = {
   },
 };
 
-const warnings: ProblemCode[] = ['DUPLICATE_PARENT', 'LITERAL_REFERENCE', 'UNUSABLE_SCHEMA'];
+const warnings: ProblemCode[] = ['DUPLICATE_PARENT', 'LITERAL_REFERENCE', 'UNUSABLE_SCHEMA', 'RISKY_PARAMS'];
+
+const lint: Lint = ({ params }) =>
+  JSON.stringify(params).includes('"risky"')
+    ? [{ path: ['options', 'list', 1], message: 'this is dangerous', suggestion: 'Write something else.' }]
+    : [];
 
 for (const [name, { text, problems: expected }] of Object.entries(table)) {
   test(`reports ${name}`, () => {
-    const { workflow, problems } = validateWorkflow(text, { stepTypes });
+    const { workflow, problems } = validateWorkflow(text, { stepTypes, lint });
     const listing = problems.map(({ line, column, code, path }) => `${line}:${column} ${code} ${path}`);
     assert.deepEqual(
       listing,
@@ -478,9 +496,9 @@ test('the same problems are found in objects, without line and column', () => {
     problems.map(({ line, column, ...rest }) => JSON.stringify(rest)).sort();
   for (const { text, problems: expected } of Object.values(table)) {
     if (expected.some(({ code }) => ['SYNTAX', 'DUPLICATE_KEY', 'TOO_DEEP'].includes(code))) continue;
-    const found = validateWorkflow(JSON.parse(text), { stepTypes }).problems;
+    const found = validateWorkflow(JSON.parse(text), { stepTypes, lint }).problems;
     assert.ok(found.every((problem) => !('line' in problem) && !('column' in problem)));
-    assert.deepEqual(withoutPlaces(found), withoutPlaces(validateWorkflow(text, { stepTypes }).problems));
+    assert.deepEqual(withoutPlaces(found), withoutPlaces(validateWorkflow(text, { stepTypes, lint }).problems));
   }
 });
 

@@ -8,6 +8,7 @@ import type { Adapter, AdapterContext, AdapterHealth, AdapterStep, AdapterVerdic
 import type { Egress } from '../../ports/egress.ts';
 import { conflictOf } from './conflict.ts';
 import type { Call, Driver, OpenDriver, WritePoint } from './driver.ts';
+import { lint } from './lint.ts';
 import { optionsOf } from './options.ts';
 import { resultOf } from './result.ts';
 import { stepTypes } from './schemas.ts';
@@ -88,6 +89,7 @@ export function createDatabaseAdapter({ egress, poolsMax, idleMs, reached }: Dat
         throw thrown;
       }
     },
+    lint,
     execute,
     healthCheck: () => healthOf(pools),
     close: () => pools.close(),

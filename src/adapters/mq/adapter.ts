@@ -1,5 +1,6 @@
 import { abortable } from '../../kit/abortable.ts';
 import { deadlineOf } from '../../kit/deadline.ts';
+import { passwordWarnings } from '../../kit/lint.ts';
 import { reachOf } from '../../kit/reach.ts';
 import { retrying } from '../../kit/retry.ts';
 import { StepError } from '../../lib/errors.ts';
@@ -40,6 +41,7 @@ export function createMqAdapter({ egress }: MqOptions): Adapter {
         throw thrown;
       }
     },
+    lint: ({ params }) => passwordWarnings(params.broker, ['broker']),
     async execute({ type, params }, context): Promise<JSONValue> {
       context.signal.throwIfAborted();
       switch (type) {

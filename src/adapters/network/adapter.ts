@@ -4,6 +4,7 @@ import type { Adapter } from '../../ports/adapter.ts';
 import type { Egress } from '../../ports/egress.ts';
 import { createHttpClient } from './http/client.ts';
 import type { PoolLimits } from './http/pool.ts';
+import { lint } from './lint.ts';
 import { SchemaCache } from './request/json-schema.ts';
 import { networkRequest } from './request/request.ts';
 import { stepTypes } from './schemas.ts';
@@ -24,6 +25,7 @@ export function createNetworkAdapter({ egress, ...limits }: NetworkOptions): Ada
   const grpc = once(async () => (await import('./grpc/grpc.ts')).createGrpcClient({ egress }));
   return {
     getManifest: () => ({ adapter_id: 'network', version: VERSION, step_types: stepTypes }),
+    lint,
     async execute({ type, params }, context): Promise<JSONObject> {
       context.signal.throwIfAborted();
       switch (type) {

@@ -1,12 +1,13 @@
 import { access, constants, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { encodeBundle } from '../../compose/offline.ts';
+import { encodeBundle, validateWorkflow } from '../../compose/offline.ts';
 import type { DistributedResult } from '../../protocol/result.ts';
 import type { RunApi } from '../client.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit, UsageError } from '../exit.ts';
 import { inputOf, readText } from '../input.ts';
 import type { Terminal } from '../terminal.ts';
+import { problemLine } from '../view/problem-line.ts';
 import { type Display, liveDisplay, plainDisplay, silentDisplay } from '../view/screen.ts';
 import { summary } from '../view/summary.ts';
 import { clientOf, egressOf, jsonText } from './shared.ts';
@@ -21,6 +22,7 @@ export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
   const input = given.length === 0 ? undefined : await inputOf(given, terminal);
   const bundlePath = args.get('bundle');
   if (bundlePath !== undefined) await checkWritable(bundlePath);
+  warn(file, workflow, terminal);
   const session = await openSession(file, args, terminal);
   try {
     const key = args.get('idempotency-key');
@@ -43,6 +45,13 @@ export async function run(args: Args, terminal: Terminal): Promise<ExitCode> {
   } finally {
     await session.close();
   }
+}
+
+/** What is dangerous about the workflow, before it runs. Errors are told by whoever knows all step types. */
+function warn(file: string, workflow: string, terminal: Terminal): void {
+  const { problems } = validateWorkflow(workflow);
+  const warnings = problems.filter(({ severity }) => severity === 'warning');
+  for (const one of warnings) terminal.err(problemLine(file === '-' ? 'stdin' : file, one));
 }
 
 interface Session {

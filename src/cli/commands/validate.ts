@@ -2,7 +2,8 @@ import { validateWorkflow } from '../../compose/offline.ts';
 import type { Args } from '../command.ts';
 import { type ExitCode, exit } from '../exit.ts';
 import { readText } from '../input.ts';
-import { oneLine, paint, printable, type Terminal } from '../terminal.ts';
+import { oneLine, type Terminal } from '../terminal.ts';
+import { problemLine } from '../view/problem-line.ts';
 import { jsonText } from './shared.ts';
 
 /** `jsonflow validate` */
@@ -16,11 +17,7 @@ export async function validate(args: Args, terminal: Terminal): Promise<ExitCode
     return valid ? exit.ok : exit.usage;
   }
   const name = file === '-' ? 'stdin' : file;
-  for (const { severity, line, column, path, message, suggestion } of problems) {
-    const where = line === undefined ? `${name}: ${oneLine(path)}` : `${name}:${line}:${column}`;
-    const kind = severity === 'warning' ? `${paint('yellow', 'warning')}: ` : '';
-    terminal.err(`${where}: ${kind}${printable(`${message}${suggestion === undefined ? '' : `. ${suggestion}`}`)}\n`);
-  }
+  for (const problem of problems) terminal.err(problemLine(name, problem));
   if (valid) terminal.out(`${name} is valid: ${oneLine(workflow.workflow)}, ${workflow.steps.length} steps.\n`);
   else
     terminal.err(

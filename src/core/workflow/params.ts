@@ -1,6 +1,7 @@
 import { isObject, type JSONObject } from '../../lib/json.ts';
 import type { JSONPath } from '../../lib/json-path.ts';
 import { normaliseParamsSchema } from '../../lib/params-schema.ts';
+import type { ParamsWarning } from '../../lib/validation-error.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import { certainErrors } from './certainty.ts';
 import { explain } from './explain.ts';
@@ -35,6 +36,19 @@ export function checkStepTypes(
     } else if (check !== undefined && (step.params === undefined || isObject(step.params))) {
       checkParams((step.params ?? {}) as JSONObject, ['steps', index, 'params'], manifest, check, report);
     }
+  }
+}
+
+/** What an adapter finds dangerous about params that are valid. */
+export type Lint = (step: { id: string; type: string; params: JSONObject }) => readonly ParamsWarning[];
+
+export function warnOfSteps(steps: readonly unknown[], lint: Lint, report: Report): void {
+  for (const [index, step] of steps.entries()) {
+    if (!isObject(step) || typeof step.id !== 'string' || typeof step.type !== 'string' || !isObject(step.params))
+      continue;
+    const { id, type, params } = step;
+    for (const { path, message, suggestion } of lint({ id, type, params: params as JSONObject }))
+      report.add('RISKY_PARAMS', ['steps', index, 'params', ...path], message, { severity: 'warning', suggestion });
   }
 }
 

@@ -4,7 +4,7 @@ import { type Problem, ValidationError } from '../../lib/validation-error.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import type { Workflow } from '../../protocol/workflow.ts';
 import { checkGraph } from './graph.ts';
-import { checkStepTypes } from './params.ts';
+import { checkStepTypes, type Lint, warnOfSteps } from './params.ts';
 import { parseSource } from './parse.ts';
 import { type Plan, planWorkflow } from './plan.ts';
 import { locate, reportDuplicateKeys } from './positions.ts';
@@ -16,6 +16,8 @@ import { checkTriggers } from './triggers.ts';
 export interface ValidateOptions {
   /** The step types that exist, by type. Absent: types and params are not checked. */
   stepTypes?: ReadonlyMap<string, StepTypeManifest>;
+  /** What is dangerous about a step though it is valid. Absent: nothing is looked for. */
+  lint?: Lint;
 }
 
 export interface Validation {
@@ -78,6 +80,7 @@ function checkWorkflow(value: JSONValue, options: ValidateOptions, report: Repor
   if (!Array.isArray(value.steps)) return;
   checkGraph(value.steps, report);
   if (options.stepTypes !== undefined) checkStepTypes(value.steps, options.stepTypes, report);
+  if (options.lint !== undefined) warnOfSteps(value.steps, options.lint, report);
 }
 
 /** A number of confirmations without an agreement to count them is a safety that isn't there. */
