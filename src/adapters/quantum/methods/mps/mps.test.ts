@@ -126,18 +126,19 @@ test('an operator of a noise channel, given as a matrix that is not unitary, act
     [0, 0.6],
   ]);
   const [mps, reference] = [new MpsState(5), new ReferenceState(5)];
-  for (const state of [mps, reference]) {
-    state.apply(brickwork(5, 5));
-    const one = state.probabilityOfOne(3);
+  for (const state of [mps, reference]) state.apply(brickwork(5, 5));
+  for (const qubit of [4, 0, 3]) {
+    const one = reference.probabilityOfOne(qubit);
     const scale = 1 / Math.sqrt(1 - one + 0.36 * one);
-    state.apply([gateOn(unitary({ ...damped, data: damped.data.map((value) => scale * value) }), [3])]);
-    state.apply([on('h', [0]), on('rxx', [0, 4], 0.3)]);
+    const operator = unitary({ ...damped, data: damped.data.map((value) => scale * value) });
+    for (const state of [mps, reference]) state.apply([gateOn(operator, [qubit])]);
   }
+  for (const qubit of all(5)) assertClose(mps.probabilityOfOne(qubit), reference.probabilityOfOne(qubit), 1e-12);
+  for (const state of [mps, reference]) state.apply([on('h', [0]), on('rxx', [0, 4], 0.3)]);
   const [actual, expected] = [mps.amplitudes(), reference.amplitudes()];
   actual.forEach((value, at) => {
     assertClose(value, expected[at] ?? Number.NaN, 1e-12);
   });
-  for (const qubit of all(5)) assertClose(mps.probabilityOfOne(qubit), reference.probabilityOfOne(qubit), 1e-12);
 });
 
 test('what it can not do is refused', () => {

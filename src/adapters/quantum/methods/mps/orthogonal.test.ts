@@ -10,14 +10,16 @@ const randomRows = (random: Random, count: number, length: number): Rows => ({
   data: Float64Array.from({ length: 2 * count * length }, () => random.next() - 0.5),
 });
 
-/** Of any shape; of low rank, or with rows that differ in length by up to 10 powers of ten. */
+/** Of any shape; of low rank, with rows nearly parallel, or with rows that differ in length by up to 10 powers of ten. */
 function someMatrix(random: Random, round: number): Rows {
   const count = 1 + Math.floor(random.next() * 12);
   const length = 1 + Math.floor(random.next() * 12);
-  if (round % 3 === 0) return randomRows(random, count, length);
+  if (round % 4 === 0) return randomRows(random, count, length);
   const inner = 1 + Math.floor(random.next() * 4);
-  if (round % 3 === 1) return product(randomRows(random, count, inner), randomRows(random, inner, length));
+  if (round % 4 === 1) return product(randomRows(random, count, inner), randomRows(random, inner, length));
   const rows = randomRows(random, count, length);
+  if (round % 4 === 2)
+    return { ...rows, data: rows.data.map((value, at) => 1e-9 * value + (rows.data[at % (2 * length)] ?? 0)) };
   return { ...rows, data: rows.data.map((value, at) => value * 10 ** -((Math.floor(at / 2 / length) * 7) % 11)) };
 }
 

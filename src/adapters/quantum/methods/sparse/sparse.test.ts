@@ -31,12 +31,12 @@ test('a GHZ state of 100 qubits has two amplitudes', () => {
 
 test('what interferes to nothing is gone, so that it does not grow', () => {
   const state = new SparseState(40, { entriesMax: 4 });
-  for (let round = 0; round < 50; round += 1) {
-    const gates = [on('h', [39]), on('rx', [2], 0.3 + round), cx(39, 5), cx(39, 5), on('rx', [2], -0.3 - round)];
-    state.apply([...gates, on('h', [39])]);
+  for (let qubit = 0; qubit < 39; qubit += 1) {
+    const gates = [on('h', [39]), on('rx', [qubit], 0.3 + qubit), on('rx', [qubit], -0.3 - qubit), on('h', [39])];
+    state.apply(gates);
+    assert.ok(state.probabilityOfOne(39) < 1e-12);
+    assert.ok(state.probabilityOfOne(qubit) < 1e-12);
   }
-  assert.ok(state.probabilityOfOne(39) < 1e-12);
-  assert.ok(state.probabilityOfOne(2) < 1e-12);
 });
 
 test('more amplitudes than the most are refused', () => {
