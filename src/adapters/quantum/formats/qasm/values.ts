@@ -144,7 +144,7 @@ function whenRun(operator: string, left: Value, right: Value): Value | string {
   );
 }
 
-export function expressionOf(value: Value): Expression | undefined {
+function expressionOf(value: Value): Expression | undefined {
   if (value.kind === 'measured') return value.expression;
   const known = value.kind === 'real' ? undefined : integerOf(value);
   return known === undefined ? undefined : { kind: 'integer', value: known };
