@@ -8,6 +8,7 @@ import { chooseProvider, type HardwareSettings } from '../hardware/choose-provid
 import type { ProviderName } from '../hardware/provider.ts';
 import { runOnHardware } from '../hardware/run.ts';
 import { circuitFacts, shares } from '../results.ts';
+import type { Transpiled } from '../transpile/transpile.ts';
 import { exportsOf } from './circuit.ts';
 import { shotsOf } from './request.ts';
 import { checkSamples, inOrder } from './sample.ts';
@@ -51,11 +52,20 @@ export async function runOnDevice(
     ...circuitFacts(circuit),
     shots,
     job: { ...job },
-    ...(transpiled === undefined ? {} : { transpiled: { ...transpiled.facts } }),
+    ...(transpiled === undefined ? {} : { transpiled: transpiledJSON(transpiled.facts) }),
     backend_info: { name: backend, provider: job.provider, device: job.device },
     ...exportsOf(params.export, circuit),
   };
 }
+
+/** How the circuit was written for the device. */
+const transpiledJSON = ({ depthBefore, depth, gatesBefore, gates, swaps }: Transpiled['facts']): JSONObject => ({
+  depth_before: depthBefore,
+  depth,
+  gates_before: { ...gatesBefore },
+  gates: { ...gates },
+  swaps,
+});
 
 /** What the step says of access to hardware. */
 function settingsOf({ provider, token, device, instance, base_url, iam_url }: JSONObject): HardwareSettings {
