@@ -111,7 +111,7 @@ const executionParams: Readonly<Record<string, JSONObject>> = {
     description: 'fast may differ between machines in the last digits, and promises nothing. Default strict.',
   },
   bond_dimension: whole('mps: the most that is kept between two qubits. Default 64.', 1, 4096),
-  truncation: { type: 'number', minimum: 0, maximum: 1, description: 'mps: weights below are dropped. Default 1e-16.' },
+  truncation: { type: 'number', minimum: 0, maximum: 1, description: 'mps: weights below are dropped. Default 1e-24.' },
 };
 
 /** Access to hardware. */

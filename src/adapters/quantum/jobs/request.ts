@@ -8,7 +8,7 @@ import { parseNoiseModel } from '../simulate/parse-noise.ts';
 import type { SimulationRequest, Wants } from '../simulate/request.ts';
 
 const bondDefault = 64;
-const truncationDefault = 1e-16;
+const truncationDefault = 1e-24;
 
 /** The job's circuit, within its limits. @throws StepError INVALID_PARAMS, CIRCUIT_TOO_LARGE and those of the circuit's language */
 export function jobCircuit(job: Job): Circuit {
