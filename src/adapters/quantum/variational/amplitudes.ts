@@ -16,10 +16,11 @@ export class Amplitudes {
     this.data = new Float64Array(2 * 2 ** qubits);
   }
 
-  /** To a basis state. */
-  reset(index: number): void {
+  /** To a basis state, or to all of them evenly. */
+  reset(to: number | 'superposition'): void {
     this.data.fill(0);
-    this.data[2 * index] = 1;
+    if (to !== 'superposition') this.data[2 * to] = 1;
+    else for (let at = 0; at < this.data.length; at += 2) this.data[at] = 1 / Math.sqrt(this.data.length / 2);
   }
 
   copyFrom(other: Amplitudes): void {

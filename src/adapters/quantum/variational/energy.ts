@@ -39,10 +39,12 @@ export class Energy {
     const energy = this.#observable.apply(state, left);
     const gradient = parameters.map(() => 0);
     const { gates } = this.#ansatz;
-    for (let at = gates.length - 1; at >= 0; at -= 1) {
+    const first = gates.findIndex((gate) => gate.angle.scale !== 0);
+    for (let at = gates.length - 1; first >= 0 && at >= first; at -= 1) {
       const gate = gates[at] as AnsatzGate;
       const { scale, parameter } = gate.angle;
       if (scale !== 0) gradient[parameter] = (gradient[parameter] ?? 0) + scale * this.#derivative(left, state, gate);
+      if (at === first) break;
       const angle = -angleOf(gate, parameters);
       this.#apply(state, gate, angle);
       this.#apply(left, gate, angle);

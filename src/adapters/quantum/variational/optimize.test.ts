@@ -195,6 +195,21 @@ test('a start without slope, a maximum too, is left', () => {
   close(run({ hamiltonian: { II: 3 } }).best_energy, 3, 1e-12, 'nothing to gain:');
 });
 
+test('energies may be tiny or huge', () => {
+  for (const scale of [1e-9, 7, 1e9])
+    for (const optimizer of ['lbfgs', 'nelder_mead', 'spsa']) {
+      const J = [0, 1, 2, 3].map((spin) => [spin, (spin + 1) % 4, scale]);
+      // A ring at one layer gives half of the energy that is possible, at γ = π/8 and β = −π/8.
+      const result = run({ algorithm: 'qaoa', ising: { J }, optimizer });
+      close(result.best_energy / scale, -2, 1e-6, `${scale} ${optimizer}:`);
+      const [gamma = 0, beta = 0] = result.optimal_parameters;
+      close(gamma * scale, Math.PI / 8, 1e-3);
+      close(beta, -Math.PI / 8, 1e-3);
+      const again = run({ algorithm: 'qaoa', ising: { J }, initial_parameters: [gamma, beta] });
+      close((again.energy_history[0] ?? 0) / scale, result.best_energy / scale, 1e-12);
+    }
+});
+
 test('why it ended is told', () => {
   assert.equal(
     run({ molecule: 'H2', initial_parameters: [1, 1, 1], optimizer: { type: 'lbfgs', iterations_max: 2 } }).reason,

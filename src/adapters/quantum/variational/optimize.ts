@@ -1,4 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
+import type { PauliSum } from '../circuit/pauli.ts';
 import { createRandom } from '../simulate/random.ts';
 import { type Checkpoint, checkCheckpoint, checkpointVersion, problemDigest } from './checkpoint.ts';
 import { Energy } from './energy.ts';
@@ -99,7 +100,7 @@ class Run {
       );
     this.#energy = new Energy(prepared.ansatz, this.#observable);
     this.#shots = problem.shots === undefined ? undefined : new ShotEnergy(prepared.hamiltonian, problem.shots);
-    this.#optimizer = createOptimizer(problem.optimizer);
+    this.#optimizer = createOptimizer(problem.optimizer, unitOf(prepared.hamiltonian));
     this.#digest = problemDigest(problem);
   }
 
@@ -192,7 +193,7 @@ class Run {
       qubits: ansatz.qubits,
       best_energy: plain(fresh?.energy ?? best.energy),
       ...(fresh === undefined ? {} : { best_energy_error: fresh.error }),
-      optimal_parameters: best.point.map(plain),
+      optimal_parameters: best.point.map((value, at) => plain(value * (ansatz.units?.[at] ?? 1))),
       parameter_names: ansatz.names,
       energy_history: energies.map(plain),
       iterations: energies.length - 1 - start,
@@ -227,6 +228,15 @@ class Run {
     const cuts = counts.reduce((sum, [index, count]) => sum + count * cutValue(system.graph, index), 0);
     return { ...solution, cut_value: cutValue(system.graph, best[0] ?? 0), average_cut: cuts / samples };
   }
+}
+
+/** The largest coefficient, where that is below 1: a tolerance that is fine for large energies would end at once for small ones. */
+function unitOf({ terms }: PauliSum): number {
+  const largest = terms.reduce(
+    (most, { letters, coefficient }) => (/[^I]/.test(letters) ? Math.max(most, Math.abs(coefficient)) : most),
+    0,
+  );
+  return largest > 0 ? Math.min(1, largest) : 1;
 }
 
 /** Without a minus at zero, which JSON does not keep. */

@@ -194,7 +194,7 @@ function parseInitial(json: JSONValue | undefined, path: string): Problem['initi
   if (json === undefined || json === 'default' || json === 'random') return json ?? 'default';
   if (!Array.isArray(json) || json.length > parametersMax)
     throw refuse(path, `must be "default", "random" or a list of at most ${parametersMax} numbers`);
-  return json.map((value, at) => numberIn(value, `${path}[${at}]`, { min: -1e6, max: 1e6 }));
+  return json.map((value, at) => numberIn(value, `${path}[${at}]`, { min: -1e15, max: 1e15 }));
 }
 
 function parseBoolean(json: JSONValue | undefined, path: string): boolean {

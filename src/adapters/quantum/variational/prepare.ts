@@ -13,6 +13,7 @@ export interface Prepared {
   readonly hamiltonian: PauliSum;
   readonly molecule?: Molecule;
   readonly ansatz: Ansatz;
+  /** In the ansatz's own units, as all points within. */
   readonly initial: readonly number[];
   /** Uniform in [−π, π), by the number of the start. */
   readonly randomPoint: (start: number) => number[];
@@ -32,14 +33,18 @@ export function prepare(problem: Problem): Prepared {
     const random = createRandom(`${problem.seed}/start/${start}`);
     return ansatz.names.map(() => (2 * random.next() - 1) * Math.PI);
   };
-  const given = problem.initial === 'default' ? ansatz.initial : problem.initial;
   return {
     hamiltonian,
     ...(molecule === undefined ? {} : { molecule }),
     ansatz,
-    initial: given === undefined || given === 'random' ? randomPoint(0) : given,
+    initial: startOf(problem.initial, ansatz) ?? randomPoint(0),
     randomPoint,
   };
+}
+
+function startOf(initial: Problem['initial'], ansatz: Ansatz): readonly number[] | undefined {
+  if (initial === 'random') return undefined;
+  return initial === 'default' ? ansatz.initial : initial.map((value, at) => value / (ansatz.units?.[at] ?? 1));
 }
 
 function buildAnsatz({ ansatz }: Problem, hamiltonian: PauliSum, molecule: Molecule | undefined): Ansatz {

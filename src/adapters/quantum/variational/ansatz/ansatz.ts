@@ -3,10 +3,13 @@ import type { PauliMask } from '../hamiltonian/pauli-mask.ts';
 /** A circuit with parameters, applied to a basis state. */
 export interface Ansatz {
   readonly qubits: number;
-  readonly start: number;
+  /** A basis state, or all of them evenly. */
+  readonly start: number | 'superposition';
   readonly gates: readonly AnsatzGate[];
   /** One per parameter. */
   readonly names: readonly string[];
+  /** What people call the parameters is so many times as much; all are 1 where absent. So optimizers see angles, whatever the energies. */
+  readonly units?: readonly number[];
   /** Where an optimizer begins unless told otherwise; absent where only chance has an answer. */
   readonly initial?: readonly number[];
 }

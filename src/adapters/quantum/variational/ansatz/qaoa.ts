@@ -1,30 +1,29 @@
 import type { PauliSum } from '../../circuit/pauli.ts';
-import { type Ansatz, type AnsatzGate, constant, proportional } from './ansatz.ts';
+import { type Ansatz, type AnsatzGate, proportional } from './ansatz.ts';
 
 /**
  * From the even superposition, `layers` times `exp(−iγC)` for the Hamiltonian C and `exp(−iβ ΣX)` (Farhi, Goldstone & Gutmann,
  * arXiv:1411.4028). Parameters: all γ, then all β. It begins on a ramp, as annealing goes: γ grows, β falls, both over their layers
- * (Zhou et al., doi:10.1103/PhysRevX.10.021067), γ in units of the size of the Hamiltonian's coefficients.
+ * (Zhou et al., doi:10.1103/PhysRevX.10.021067). An optimizer sees γ times the typical coefficient, so that weights of any size will do.
  */
 export function qaoa({ qubits, terms }: PauliSum, layers: number): Ansatz {
+  const scale = typicalSize(terms);
+  const each = Array.from({ length: layers }, (_, layer) => layer);
   const gates: AnsatzGate[] = [];
   const mixers = Array.from({ length: qubits }, (_, qubit) => 1 << qubit);
-  // Rotations of |0⟩ to |+⟩.
-  for (const bit of mixers) gates.push({ kind: 'rotation', pauli: { x: bit, z: bit }, angle: constant(Math.PI / 2) });
-  for (let layer = 0; layer < layers; layer += 1) {
-    gates.push({ kind: 'cost', angle: proportional(layer) });
+  for (const layer of each) {
+    gates.push({ kind: 'cost', angle: proportional(layer, 1 / scale) });
     for (const x of mixers)
       gates.push({ kind: 'rotation', pauli: { x, z: 0 }, angle: proportional(layers + layer, 2) });
   }
-  const each = Array.from({ length: layers }, (_, layer) => layer);
-  const scale = typicalSize(terms);
   return {
     qubits,
-    start: 0,
+    start: 'superposition',
     gates,
     names: [...each.map((layer) => `gamma[${layer}]`), ...each.map((layer) => `beta[${layer}]`)],
+    units: [...each.map(() => 1 / scale), ...each.map(() => 1)],
     initial: [
-      ...each.map((layer) => (rampHeight * (layer + 0.5)) / layers / scale),
+      ...each.map((layer) => (rampHeight * (layer + 0.5)) / layers),
       ...each.map((layer) => -rampHeight * (1 - (layer + 0.5) / layers)),
     ],
   };

@@ -28,7 +28,9 @@ export const maxCutHamiltonian = ({ nodes, edges }: Graph): PauliSum =>
 /** `Σ h_i Z_i + Σ J_ij Z_i Z_j`: bit 0 is spin +1, bit 1 is spin −1. */
 export const isingHamiltonian = ({ fields, couplings }: Ising): PauliSum =>
   sumOfZ(fields.length, [
-    ...fields.map((coefficient, qubit) => ({ mask: 1 << qubit, coefficient })),
+    ...fields
+      .map((coefficient, qubit) => ({ mask: 1 << qubit, coefficient }))
+      .filter(({ coefficient }) => coefficient !== 0),
     ...couplings.map(({ a, b, weight }) => ({ mask: (1 << a) | (1 << b), coefficient: weight })),
   ]);
 

@@ -23,13 +23,14 @@ export function lbfgs({ tolerance, memory }: LbfgsOptions): Optimizer<LbfgsState
     largest(state.gradient) <= tolerance ? { ...state, end: 'gradient_tolerance' } : state;
   return {
     start(point, objective) {
-      const state = { point: [...point], ...objective.gradient(point), steps: [] };
-      if (largest(state.gradient) > tolerance) return state;
-      // It may be a maximum or a saddle: beside it there is a slope.
-      const beside = along(point, nudge, objective.draws('nudge', point.length));
-      return ended({ point: beside, ...objective.gradient(beside), steps: [] });
+      return { point: [...point], ...objective.gradient(point), steps: [] };
     },
     step(state, objective) {
+      if (largest(state.gradient) <= tolerance) {
+        // Only where it starts: that may be a maximum or a saddle, and beside it there is a slope.
+        const beside = along(state.point, nudge, objective.draws('nudge', state.point.length));
+        return ended({ point: beside, ...objective.gradient(beside), steps: [] });
+      }
       const direction = descent(state);
       const first = Math.min(state.steps.length === 0 ? 1 / largest(state.gradient) : 1, stepMax / largest(direction));
       const found = lineSearch(state, direction, first, objective);

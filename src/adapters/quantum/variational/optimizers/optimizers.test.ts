@@ -28,7 +28,7 @@ function minimize(
   start: readonly number[],
   of: Objective,
 ): { state: Standing; iterations: number } {
-  const optimizer = createOptimizer(choice);
+  const optimizer = createOptimizer(choice, 1);
   let state = optimizer.start(start, of);
   let iterations = 0;
   while (state.end === undefined && iterations < choice.iterationsMax) {
@@ -72,7 +72,7 @@ test('L-BFGS takes few iterations where Newton would take one', () => {
 });
 
 test('L-BFGS never stands higher than before', () => {
-  const optimizer = createOptimizer(lbfgs);
+  const optimizer = createOptimizer(lbfgs, 1);
   const waves = objective(
     (point) => point.reduce((sum, value) => sum + Math.cos(3 * value) + 0.1 * value ** 2, 0),
     's',
