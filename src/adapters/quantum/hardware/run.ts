@@ -33,7 +33,7 @@ export type HardwareContext = Pick<
 >;
 
 /** Waits, in ms. */
-export interface HardwareTiming {
+interface HardwareTiming {
   /** Between two questions after a job, at first; half more each time. Default 1,000. */
   readonly pollMs?: number | undefined;
   /** At most. Default 30,000. */

@@ -18,15 +18,13 @@ export function deviceGraph(qubits: number, pairs: readonly (readonly [number, n
     sets[b]?.add(a);
   }
   const neighbours = sets.map((set) => Array.from(set).sort((a, b) => a - b));
-  const rows = new Map<number, Uint16Array>();
+  const rows = new Array<Uint16Array | undefined>(qubits);
   const row = (from: number): Uint16Array => {
-    const known = rows.get(from);
-    if (known !== undefined) return known;
     const made = distancesFrom(from, neighbours);
-    rows.set(from, made);
+    rows[from] = made;
     return made;
   };
-  return { qubits, neighbours, distance: (from, to) => row(from)[to] ?? unreachable };
+  return { qubits, neighbours, distance: (from, to) => (rows[from] ?? row(from))[to] ?? unreachable };
 }
 
 function distancesFrom(start: number, neighbours: readonly (readonly number[])[]): Uint16Array {

@@ -8,8 +8,11 @@ import { qubitsIn } from './wires.ts';
 /** What was to be done on one qubit and is not written yet. */
 interface Pending {
   readonly matrix: Matrix;
-  readonly gates: readonly Gate[];
+  /** In order; undefined where they are so many that other ones are sure to be fewer. */
+  readonly gates: readonly Gate[] | undefined;
 }
+
+const gatesMax = 8;
 
 const nothing: Pending = { matrix: matrixOf(gateNamed('id')), gates: [] };
 
@@ -66,7 +69,10 @@ export class Emitter {
 
   #addSingle(qubit: number, gate: Gate): void {
     const { matrix, gates } = this.#pending.get(qubit) ?? nothing;
-    this.#pending.set(qubit, { matrix: multiply(matrixOf(gate), matrix), gates: [...gates, gate] });
+    this.#pending.set(qubit, {
+      matrix: multiply(matrixOf(gate), matrix),
+      gates: gates === undefined || gates.length >= gatesMax ? undefined : [...gates, gate],
+    });
   }
 
   #addPair(operation: GateOperation, first: number, second: number): void {
@@ -93,7 +99,7 @@ export class Emitter {
       const { matrix, gates } = this.#pending.get(qubit) ?? nothing;
       this.#pending.set(qubit, {
         matrix: multiply(matrix, matrixOf(operation.gate)),
-        gates: [operation.gate, ...gates],
+        gates: gates === undefined || gates.length >= gatesMax ? undefined : [operation.gate, ...gates],
       });
       this.#out[at] = undefined;
       places.pop();
@@ -106,8 +112,10 @@ export class Emitter {
     this.#pending.delete(qubit);
     if (isPhase(matrix)) return;
     const made = this.#gates.write(matrix);
-    const isShort = gates.length <= made.length && gates.every(({ name }) => this.#gates.has(name));
-    const best = isShort ? gates : made;
+    const best =
+      gates !== undefined && gates.length <= made.length && gates.every(({ name }) => this.#gates.has(name))
+        ? gates
+        : made;
     const last = best.at(-1);
     const waits = keep && last?.name === 'rz';
     for (const gate of waits ? best.slice(0, -1) : best) this.#put(gateOn(gate, [qubit]));

@@ -6,7 +6,7 @@ import { cx } from './kak.ts';
 import { unitaryOperations } from './shannon.ts';
 
 /** More than these no device runs, and they would fill the memory. */
-const operationsMax = 1_000_000;
+const operationsMax = 200_000;
 /** Of a unitary without a name: their decomposition takes 4^n gates. */
 const unitaryQubitsMax = 6;
 

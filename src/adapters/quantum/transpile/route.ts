@@ -14,6 +14,13 @@ export interface Routed {
   readonly swaps: number;
 }
 
+/** How far apart the qubits of some gates are, together, and for each place the places of its partners. */
+interface Distances {
+  readonly count: number;
+  readonly sum: number;
+  readonly partners: ReadonlyMap<number, readonly number[]>;
+}
+
 /** Gates of two qubits ahead of those that wait that have a say in the next swap, and how much of one. */
 const aheadMax = 20;
 const aheadWeight = 0.5;
@@ -144,13 +151,13 @@ class Router {
     const gates = this.#front.flatMap((at) => this.#pairOf(at));
     // It goes round in circles: the nearest pair is brought together whatever it costs the others.
     if (this.#sinceProgress > stuckAfter) return this.#bringTogether(gates);
-    const ahead = this.#ahead();
+    const now = this.#distances(gates);
+    const ahead = this.#distances(this.#ahead());
     let best: readonly [number, number] | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const [a, b] of this.#candidates(gates)) {
-      const cost =
-        Math.max(this.#decay[a] ?? 1, this.#decay[b] ?? 1) *
-        (this.#meanDistance(gates, a, b) + aheadWeight * this.#meanDistance(ahead, a, b));
+      const decay = Math.max(this.#decay[a] ?? 1, this.#decay[b] ?? 1);
+      const cost = decay * (this.#meanAfter(now, a, b) + aheadWeight * this.#meanAfter(ahead, a, b));
       if (cost < least - 1e-12) [best, least] = [[a, b], cost];
     }
     if (best !== undefined) this.#swap(...best);
@@ -165,13 +172,35 @@ class Router {
     );
   }
 
-  #meanDistance(gates: readonly (readonly [number, number])[], a: number, b: number): number {
-    if (gates.length === 0) return 0;
-    const after = (qubit: number): number => {
-      const place = this.#at(qubit);
-      return place === a ? b : place === b ? a : place;
-    };
-    return gates.reduce((sum, [p, q]) => sum + this.#graph.distance(after(p), after(q)), 0) / gates.length;
+  #distances(gates: readonly (readonly [number, number])[]): Distances {
+    const partners = new Map<number, number[]>();
+    let sum = 0;
+    for (const gate of gates) {
+      const [p, q] = [this.#at(gate[0]), this.#at(gate[1])];
+      sum += this.#graph.distance(p, q);
+      for (const [one, other] of [
+        [p, q],
+        [q, p],
+      ] as const) {
+        const known = partners.get(one);
+        if (known === undefined) partners.set(one, [other]);
+        else known.push(other);
+      }
+    }
+    return { count: gates.length, sum, partners };
+  }
+
+  /** The mean distance once two places have changed their qubits: only the gates at these two are looked at. */
+  #meanAfter({ count, sum, partners }: Distances, a: number, b: number): number {
+    if (count === 0) return 0;
+    let after = sum;
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const)
+      for (const partner of partners.get(from) ?? [])
+        if (partner !== to) after += this.#graph.distance(to, partner) - this.#graph.distance(from, partner);
+    return after / count;
   }
 
   #pairOf(at: number): (readonly [number, number])[] {

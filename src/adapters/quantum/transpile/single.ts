@@ -3,7 +3,7 @@ import { type Gate, gateNamed, matrixOf, unitary } from '../circuit/gates.ts';
 import { eigenOfUnitary } from './eigen.ts';
 
 /** Angles of `e^{i·phase} · rz(phi) · ry(theta) · rz(lambda)`, theta from 0 to π. */
-export interface Euler {
+interface Euler {
   readonly phase: number;
   readonly theta: number;
   readonly phi: number;
@@ -13,7 +13,7 @@ export interface Euler {
 /** Angles closer to a special value than this are taken for it. */
 const close = 1e-12;
 
-export function eulerOf({ data }: Matrix): Euler {
+function eulerOf({ data }: Matrix): Euler {
   const [aRe = 0, aIm = 0, , , cRe = 0, cIm = 0, dRe = 0, dIm = 0] = data;
   const a = Math.hypot(aRe, aIm);
   const c = Math.hypot(cRe, cIm);
@@ -37,7 +37,7 @@ export function eulerOf({ data }: Matrix): Euler {
 }
 
 /** In (-π, π], and exactly 0 where it is about that. */
-export function wrapped(angle: number): number {
+function wrapped(angle: number): number {
   const turns = angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
   const within = turns <= -Math.PI + close ? turns + 2 * Math.PI : turns;
   return Math.abs(within) < close ? 0 : within;

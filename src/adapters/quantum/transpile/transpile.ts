@@ -103,18 +103,19 @@ const placedAt = (initial: readonly number[], { operations, layout, swaps }: Rou
 });
 
 /** Rounds in which the circuit is routed there and back: each layout at an end is a good one to begin with. */
-const rounds = 3;
-/** Above this many operations one round has to do. */
-const roundsOperationsMax = 20_000;
+const roundsMax = 3;
+/** Operations that are routed in all rounds together, so that long circuits don't take long for little gain. */
+const routedMax = 20_000;
 
 function refined(operations: readonly Operation[], start: readonly number[], graph: DeviceGraph): Placed[] {
+  const rounds = Math.max(1, Math.min(roundsMax, Math.floor(routedMax / operations.length)));
   const backwards = operations.toReversed();
   const tries: Placed[] = [];
   let layout = start;
-  for (let round = 0; round < (operations.length > roundsOperationsMax ? 1 : rounds); round += 1) {
+  for (let round = 1; round <= rounds; round += 1) {
     const there = route(operations, layout, graph);
     tries.push(placedAt(layout, there));
-    layout = route(backwards, there.layout, graph).layout;
+    if (round < rounds) layout = route(backwards, there.layout, graph).layout;
   }
   return tries;
 }
