@@ -75,7 +75,7 @@ export interface Outcome {
 
 export interface Expectation {
   readonly value: number;
-  /** Of the value as an estimate: 0 where it is exact, else its standard error squared. */
+  /** Of the value as an estimate: 0 where it is exact, else its standard error squared; from one shot the largest that it can be. */
   readonly variance: number;
 }
 

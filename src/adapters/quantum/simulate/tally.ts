@@ -145,7 +145,7 @@ export class ExactEstimator {
   share(isSampled: boolean): Share {
     const means = this.terms.map(({ term }, at) => ({ term, mean: (this.sums[at] ?? 0) / this.weight }));
     const isKnown = !isSampled || this.terms.length === 0;
-    return { means, variance: isKnown ? 0 : varianceOfMean(this.weight, this.sum, this.square) };
+    return { means, variance: isKnown ? 0 : varianceOfMean(this.terms, this.weight, this.sum, this.square) };
   }
 }
 
@@ -194,11 +194,13 @@ export class ShotEstimator {
 
   share(): Share {
     const means = this.terms.map((local) => ({ term: local.term, mean: (this.sums.get(local) ?? 0) / this.shots }));
-    const variances = this.groups.map(({ tally }) => varianceOfMean(this.shots, tally.sum, tally.square));
+    const variances = this.groups.map(({ terms, tally }) => varianceOfMean(terms, this.shots, tally.sum, tally.square));
     return { means, variance: variances.reduce((sum, variance) => sum + variance, 0) };
   }
 }
 
-/** From one value nothing is known of how values vary. */
-const varianceOfMean = (n: number, sum: number, square: number): number =>
-  n < 2 ? Number.POSITIVE_INFINITY : Math.max(0, square / n - (sum / n) ** 2) / (n - 1);
+/** From one value nothing is known of how values vary, but they can't be further from 0 than all terms together. */
+function varianceOfMean(terms: readonly LocalTerm[], n: number, sum: number, square: number): number {
+  if (n >= 2) return Math.max(0, square / n - (sum / n) ** 2) / (n - 1);
+  return terms.reduce((total, { coefficient }) => total + Math.abs(coefficient), 0) ** 2;
+}
