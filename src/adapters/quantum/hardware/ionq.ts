@@ -28,8 +28,8 @@ const qis: Readonly<Record<string, string>> = {
 };
 const shotsMax = 1_000_000;
 /** Where jobs are looked for by name: the newest so many pages. */
-const pagesMax = 10;
-const pageSize = 100;
+const pagesMax = 40;
+const pageSize = 25;
 
 const states: Readonly<Record<string, JobStatus['state']>> = {
   submitted: 'queued',
@@ -195,7 +195,11 @@ function gateJSON({ gate, targets, controls }: GateOperation): JSONObject {
 /** A state of all qubits, qubit 0 the least significant, as the bits that were measured. */
 function keyFor(state: bigint, measurements: readonly { qubit: number; bit: number }[], circuit: Circuit): string {
   let bits = 0n;
-  for (const { qubit, bit } of measurements) if (((state >> BigInt(qubit)) & 1n) === 1n) bits |= 1n << BigInt(bit);
+  for (const { qubit, bit } of measurements) {
+    const place = 1n << BigInt(bit);
+    // The last measurement into a bit is the one that stays.
+    bits = ((state >> BigInt(qubit)) & 1n) === 1n ? bits | place : bits & ~place;
+  }
   let from = 0n;
   const values = circuit.registers.map(({ size }) => {
     const value = (bits >> from) & ((1n << BigInt(size)) - 1n);

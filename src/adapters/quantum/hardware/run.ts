@@ -52,6 +52,8 @@ const askedMaxMs = 600_000;
 /** What the end of a step waits for at most while a job is cancelled. */
 const cancelMs = 10_000;
 const pollMaxMsDefault = 30_000;
+/** Jobs of earlier attempts that are taken up one after the other. */
+const takenMax = 3;
 
 /**
  * Runs a circuit on a provider's device: it is submitted once and waited for. The job is named after the step of the run: an attempt that
@@ -85,6 +87,8 @@ function providerFor(config: ProviderConfig, options: HttpOptions): Provider {
 interface OwnJob {
   readonly id: string;
   readonly transpiled: HardwareOutcome['transpiled'];
+  /** Whether an earlier attempt submitted it. */
+  readonly isTaken: boolean;
 }
 
 /** One attempt of a step at one job. */
@@ -107,13 +111,29 @@ class Run {
   async run(circuit: Circuit, shots: number, wanted: string | undefined): Promise<HardwareOutcome> {
     try {
       const device = wanted ?? (await this.#noDevice());
-      const { id, transpiled } = await this.#job(circuit, shots, device);
-      await this.#wait(id);
+      const { id, transpiled } = await this.#finished(circuit, shots, device);
       const measured = await this.#steadily((signal) => this.#provider.result(id, circuit, shots, signal));
       return { ...measured, job: { id, provider: this.#provider.name, device }, transpiled };
     } catch (thrown) {
       if (this.#context.signal.aborted && this.#id !== undefined) await this.#cancel(this.#id);
       throw thrown;
+    }
+  }
+
+  /**
+   * A job that is done. One that was taken up and is cancelled then may have been cancelled with the attempt that submitted it, such as by
+   * a node that shut down: it is submitted again.
+   */
+  async #finished(circuit: Circuit, shots: number, device: string): Promise<OwnJob> {
+    for (let taken = 1; ; taken += 1) {
+      const job = await this.#job(circuit, shots, device);
+      const { state, reason = '', retryable = false } = await this.#end(job.id);
+      if (state === 'completed') return job;
+      const because = reason === '' ? '' : `: ${reason}`;
+      const which = `the job ${job.id} ${state === 'failed' ? 'failed' : 'was cancelled'} at ${this.#provider.name}`;
+      if (state === 'failed') throw new StepError('QUANTUM_JOB_FAILED', `${which}${because}`, { retryable });
+      if (!job.isTaken || taken >= takenMax)
+        throw new StepError('QUANTUM_JOB_CANCELLED', `${which}, not by this step${because}`);
     }
   }
 
@@ -130,16 +150,17 @@ class Run {
     const before = await this.#fromCheckpoint();
     if (before !== undefined) return before;
     const found = await this.#steadily((signal) => this.#provider.find(this.#jobName, signal));
-    if (found !== undefined) return this.#keep({ id: found, transpiled: undefined });
+    if (found !== undefined) return this.#keep({ id: found, transpiled: undefined, isTaken: true });
     const prepared = await this.#steadily((signal) => this.#provider.prepare(circuit, shots, device, signal));
     const id = await this.#submit(prepared);
     const { facts, layout } = prepared.transpiled;
-    return this.#keep({ id, transpiled: { facts, layout } });
+    return this.#keep({ id, transpiled: { facts, layout }, isTaken: false });
   }
 
   async #keep(job: OwnJob): Promise<OwnJob> {
     this.#id = job.id;
-    const saved = { quantum_job: { provider: this.#provider.name, name: this.#jobName, ...job } };
+    const { id, transpiled } = job;
+    const saved = { quantum_job: { provider: this.#provider.name, name: this.#jobName, id, transpiled } };
     await this.#context.checkpoint(JSON.parse(JSON.stringify(saved)) as JSONValue);
     return job;
   }
@@ -154,7 +175,7 @@ class Run {
     const status = await this.#steadily((signal) => this.#provider.status(id, signal));
     if (status === undefined || status.state === 'failed' || status.state === 'cancelled') return undefined;
     this.#id = id;
-    return { id, transpiled: job.transpiled as HardwareOutcome['transpiled'] };
+    return { id, transpiled: job.transpiled as HardwareOutcome['transpiled'], isTaken: true };
   }
 
   /** Where nobody knows whether a submission arrived, it is looked for before it is made again. */
@@ -174,16 +195,13 @@ class Run {
     }
   }
 
-  /** Until the job is done. */
-  async #wait(id: string): Promise<void> {
+  /** How the job ended. */
+  async #end(id: string): Promise<JobStatus> {
     const { pollMs = 1000, pollMaxMs = pollMaxMsDefault } = this.#options;
     for (let waitMs = pollMs; ; waitMs = Math.min(pollMaxMs, waitMs * 1.5)) {
       const status = await this.#steadily((signal) => this.#provider.status(id, signal));
-      if (status === undefined)
-        throw new StepError('QUANTUM_JOB_FAILED', `${this.#provider.name} no longer knows the job ${id}`);
-      if (status.state === 'completed') return;
-      const ended = endOf(status, this.#provider.name, id);
-      if (ended !== undefined) throw ended;
+      if (status === undefined) return { state: 'failed', reason: 'it is no longer known there' };
+      if (status.state !== 'queued' && status.state !== 'running') return status;
       this.#context.progress(null, noteOf(status, this.#provider.name, id));
       await this.#sleep(waitMs);
     }
@@ -223,22 +241,6 @@ class Run {
 
 const mayFollow = (thrown: unknown, { aborted }: AbortSignal): boolean =>
   !aborted && thrown instanceof StepError && thrown.retryable;
-
-function endOf(
-  { state, reason = '', retryable = false }: JobStatus,
-  provider: string,
-  id: string,
-): StepError | undefined {
-  const because = reason === '' ? '' : `: ${reason}`;
-  if (state === 'failed')
-    return new StepError('QUANTUM_JOB_FAILED', `the job ${id} failed at ${provider}${because}`, { retryable });
-  if (state === 'cancelled')
-    return new StepError(
-      'QUANTUM_JOB_CANCELLED',
-      `the job ${id} was cancelled at ${provider}, not by this step${because}`,
-    );
-  return undefined;
-}
 
 function noteOf({ state, queuePosition, waitMs }: JobStatus, provider: string, id: string): string {
   const job = `job ${id} at ${provider}`;

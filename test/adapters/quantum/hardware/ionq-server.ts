@@ -169,8 +169,11 @@ function list({ query }: Request, server: ContractServer): Answer {
     'limit',
     'next',
   ]);
+  const limit = Number(query.get('limit') ?? 25);
+  if (!(limit >= 1 && limit <= 25)) throw breach(`limit ${limit}`);
   const from = Number(query.get('next') ?? 0);
-  const to = from + Math.min(Number(query.get('limit') ?? 10), 2);
+  // Short pages, so that there are several.
+  const to = from + Math.min(limit, 2);
   const jobs = server.jobs.toReversed();
   return { status: 200, body: { jobs: jobs.slice(from, to).map(jobJSON), next: to < jobs.length ? String(to) : null } };
 }

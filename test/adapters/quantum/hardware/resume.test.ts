@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { bell } from '../../../../src/adapters/quantum/circuit/library.ts';
+import { StepError } from '../../../../src/lib/errors.ts';
 import type { JSONValue } from '../../../../src/lib/json.ts';
 import { failsWith } from '../../network/support.ts';
 import { contracts, runStep, submissions } from './support.ts';
@@ -50,6 +51,27 @@ for (const { name, open, config } of contracts) {
     const { job } = await runStep(config(server), bell()).outcome;
     assert.equal(job.id, server.jobs[1]?.id);
     assert.equal(submissions(server), before);
+  });
+
+  test(`${name}: a job that is cancelled with the attempt that submitted it is submitted again`, async () => {
+    await using server = await open();
+    server.plan = { ahead: 1_000_000, left: 0, ends: 'completed' };
+    const stop = new AbortController();
+    const first = runStep(config(server), bell(), { signal: stop.signal });
+    while (first.saved.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const next = runStep(config(server), bell(), { last: first.saved[0] });
+    while (next.notes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    server.plan = { ahead: 0, left: 0, ends: 'completed' };
+    stop.abort(new StepError('STEP_CANCELLED', 'the node shuts down'));
+    await failsWith('STEP_CANCELLED', first.outcome);
+    const { job } = await next.outcome;
+    assert.deepEqual(
+      server.jobs.map(({ id, state }) => [id === job.id, state]),
+      [
+        [false, 'cancelled'],
+        [true, 'completed'],
+      ],
+    );
   });
 
   test(`${name}: a job that failed is not taken up again, nor one of another step`, async () => {
