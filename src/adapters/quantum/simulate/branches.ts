@@ -11,7 +11,7 @@ export interface MixedState extends State {
   mix(step: NoiseStep | { readonly kind: 'reset'; readonly qubit: number }): void;
 }
 
-export const isMixed = (state: State): state is MixedState => 'mix' in state;
+const isMixed = (state: State): state is MixedState => 'mix' in state;
 
 export interface BranchJob {
   readonly steps: readonly Step[];

@@ -39,7 +39,7 @@ export interface NoiseStep {
   readonly qubits: readonly number[];
 }
 
-export interface BranchStep {
+interface BranchStep {
   readonly kind: 'branch';
   readonly condition: Expression;
   readonly body: readonly Step[];

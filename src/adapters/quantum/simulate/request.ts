@@ -36,7 +36,7 @@ export interface SimulationRequest {
   readonly wants: Wants;
 }
 
-export interface MpsOptions {
+interface MpsOptions {
   readonly bondMax: number;
   /** Squared singular values below this share of the whole are dropped. */
   readonly threshold: number;
@@ -79,7 +79,7 @@ export interface Expectation {
   readonly variance: number;
 }
 
-export interface PartFacts {
+interface PartFacts {
   readonly qubits: readonly number[];
   readonly method: Method;
   /** How the state was kept; shots on a pure one are what trajectories are. */

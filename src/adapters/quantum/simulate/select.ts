@@ -133,7 +133,7 @@ function runsOf(form: StateForm, { measuredWays, ways, errorsMean }: Profile, re
 }
 
 /** Runs that an estimate takes where no shots were asked for. */
-export const trialsDefault = 1_024;
+const trialsDefault = 1_024;
 
 export const trialsOf = ({ shots }: Pick<SimulationRequest, 'shots'>): number => (shots > 0 ? shots : trialsDefault);
 
