@@ -55,3 +55,20 @@ it('a batch ends at its messages, at its bytes, or at its time, even where more 
   counted.took(1);
   assert.equal(counted.satisfied, true);
 });
+
+it('waits longer for the first message while some are known to be there, and not for ever', (context) => {
+  let nowMs = 0;
+  context.mock.method(performance, 'now', () => nowMs);
+  const gathering = new Gathering({ max: 10, bytesMax: 1_000, waitMs: 500 });
+  nowMs = 400;
+  gathering.delayed();
+  assert.equal(gathering.leftMs, 2_000);
+  nowMs = 20_400;
+  gathering.delayed();
+  assert.equal(gathering.leftMs, 100);
+  gathering.took(1);
+  assert.equal(gathering.leftMs, 50);
+  nowMs = 20_420;
+  gathering.delayed();
+  assert.equal(gathering.leftMs, 30, 'once one has come, the moment that the next may take stays as it is');
+});

@@ -5,6 +5,9 @@ import type { Delivery } from './broker.ts';
 const lingerMs = 50;
 /** How long a batch goes on taking though more keeps coming, beyond the wait for the first. Ms. */
 const gatherMsMax = 1_000;
+/** How much longer to wait for the first message each time that one is known to be there, and in all. Ms; below what taking a batch may take. */
+const delayMs = 2_000;
+const delayMsMax = 20_000;
 /** Messages that are asked for before anything is known about their size, and how much more each time. */
 const firstPortion = 32;
 const growth = 8;
@@ -55,8 +58,9 @@ export class Gathering {
   readonly #max: number;
   readonly #bytesMax: number;
   readonly #waitMs: number;
-  readonly #endMs: number;
+  readonly #latestMs: number;
   #untilMs: number;
+  #endMs: number;
   count = 0;
   bytes = 0;
 
@@ -65,6 +69,14 @@ export class Gathering {
     this.#bytesMax = bytesMax;
     this.#waitMs = waitMs;
     this.#untilMs = performance.now() + waitMs;
+    this.#endMs = this.#untilMs + gatherMsMax;
+    this.#latestMs = this.#untilMs + delayMsMax;
+  }
+
+  /** A message is there that comes later, such as one that went to the end of its queue: none must not be said of such a queue. */
+  delayed(): void {
+    if (this.count > 0) return;
+    this.#untilMs = Math.max(this.#untilMs, Math.min(this.#latestMs, performance.now() + delayMs));
     this.#endMs = this.#untilMs + gatherMsMax;
   }
 

@@ -89,7 +89,9 @@ async function takeRound(
   const onMessage = (message: ConsumeMessage | null): void => {
     if (message === null) return watch.cancelled();
     if (!isUncounted(message)) return take(message);
-    swaps.push(swap(channel, aside, message).then((gone) => void (gone || take(message))));
+    gathering.delayed();
+    const swapping = swap(channel, aside, message);
+    swaps.push(swapping.then((gone) => (gone ? gathering.delayed() : take(message))));
   };
   try {
     await channel.prefetch(size);
