@@ -162,7 +162,8 @@ class Encoder {
       this.#words[word + 8] = selects.units;
       this.#words[word + 9] = flipped ? 1 : 0;
       this.#words[word + 10] = flipped ? 0 : 1;
-      this.#doubles.set([tangent, ...phases], word / 2 + 8);
+      this.#doubles[word / 2 + 8] = tangent;
+      for (let at = 0; at < 4; at += 1) this.#doubles[word / 2 + 9 + at] = phases[at] ?? 0;
     }
     if (isSmall) {
       const factor = this.#scale;

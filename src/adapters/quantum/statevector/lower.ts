@@ -146,7 +146,15 @@ export class Lowering {
   }
 
   #one(target: number, mask: number, value: number, { data }: Matrix): void {
-    const [aRe = 0, aIm = 0, bRe = 0, bIm = 0, cRe = 0, cIm = 0, dRe = 0, dIm = 0] = data;
+    // Destructuring would go through an iterator, which takes longer than all else here.
+    const aRe = data[0] ?? 0;
+    const aIm = data[1] ?? 0;
+    const bRe = data[2] ?? 0;
+    const bIm = data[3] ?? 0;
+    const cRe = data[4] ?? 0;
+    const cIm = data[5] ?? 0;
+    const dRe = data[6] ?? 0;
+    const dIm = data[7] ?? 0;
     const isUnitary =
       Math.abs(aRe * aRe + aIm * aIm + cRe * cRe + cIm * cIm - 1) < 1e-13 &&
       Math.abs(bRe * bRe + bIm * bIm + dRe * dRe + dIm * dIm - 1) < 1e-13 &&
@@ -280,9 +288,19 @@ export class Lowering {
   #turn(qubit: number, matrix: ArrayLike<number>): void {
     const m = this.#matrix;
     const at = 8 * qubit;
-    const [aRe = 0, aIm = 0, bRe = 0, bIm = 0, cRe = 0, cIm = 0, dRe = 0, dIm = 0] = matrix as number[];
+    const aRe = matrix[0] ?? 0;
+    const aIm = matrix[1] ?? 0;
+    const bRe = matrix[2] ?? 0;
+    const bIm = matrix[3] ?? 0;
+    const cRe = matrix[4] ?? 0;
+    const cIm = matrix[5] ?? 0;
+    const dRe = matrix[6] ?? 0;
+    const dIm = matrix[7] ?? 0;
     for (let column = at; column < at + 4; column += 2) {
-      const [xRe, xIm, yRe, yIm] = [m[column] ?? 0, m[column + 1] ?? 0, m[column + 4] ?? 0, m[column + 5] ?? 0];
+      const xRe = m[column] ?? 0;
+      const xIm = m[column + 1] ?? 0;
+      const yRe = m[column + 4] ?? 0;
+      const yIm = m[column + 5] ?? 0;
       m[column] = aRe * xRe - aIm * xIm + bRe * yRe - bIm * yIm;
       m[column + 1] = aRe * xIm + aIm * xRe + bRe * yIm + bIm * yRe;
       m[column + 4] = cRe * xRe - cIm * xIm + dRe * yRe - dIm * yIm;
@@ -291,9 +309,7 @@ export class Lowering {
   }
 
   #reset(qubit: number): void {
-    this.#matrix.fill(0, 8 * qubit, 8 * qubit + 8);
-    this.#matrix[8 * qubit] = 1;
-    this.#matrix[8 * qubit + 6] = 1;
+    for (let entry = 0; entry < 8; entry += 1) this.#matrix[8 * qubit + entry] = entry === 0 || entry === 6 ? 1 : 0;
   }
 
   #scale(re: number, im: number): void {
@@ -309,9 +325,14 @@ export class Lowering {
   }
 
   #isDiagonal(qubit: number): boolean {
-    const re = this.#get(this.#matrix, 8 * qubit + 2);
-    const im = this.#get(this.#matrix, 8 * qubit + 3);
-    return re * re + im * im < zeroSquared;
+    return this.#lengthSquared(8 * qubit + 2) < zeroSquared;
+  }
+
+  /** Of the number at an index of what waits. */
+  #lengthSquared(at: number): number {
+    const re = this.#get(this.#matrix, at);
+    const im = this.#get(this.#matrix, at + 1);
+    return re * re + im * im;
   }
 
   /** Of a diagonal that waits, what |1⟩ is multiplied by; |0⟩'s factor goes to the whole. Nothing waits then. */
@@ -363,10 +384,16 @@ export class Lowering {
 
   /** A unitary matrix is `a · diag(1, β) · [1 -t; t 1] · X^f · diag(1, γ)` with t ≤ 1. */
   #factorize(qubit: number, select: number): void {
-    const m = this.#matrix.subarray(8 * qubit, 8 * qubit + 8);
-    const [m0 = 0, m1 = 0, m2 = 0, m3 = 0, m4 = 0, m5 = 0, m6 = 0, m7 = 0] = m;
-    const isFlipped = m0 * m0 + m1 * m1 < m2 * m2 + m3 * m3;
-    const [aRe, aIm, bRe, bIm, dRe, dIm] = isFlipped ? [m2, m3, m0, m1, m4, m5] : [m0, m1, m2, m3, m6, m7];
+    const m = this.#matrix;
+    const at = 8 * qubit;
+    const isFlipped = this.#lengthSquared(at) < this.#lengthSquared(at + 2);
+    const [a, b, d] = isFlipped ? [at + 2, at, at + 4] : [at, at + 2, at + 6];
+    const aRe = m[a] ?? 0;
+    const aIm = m[a + 1] ?? 0;
+    const bRe = m[b] ?? 0;
+    const bIm = m[b + 1] ?? 0;
+    const dRe = m[d] ?? 0;
+    const dIm = m[d + 1] ?? 0;
     const norm = aRe * aRe + aIm * aIm;
     const scale = Math.sqrt(norm);
     // b / a = -t γ, d / a = β γ
@@ -377,7 +404,9 @@ export class Lowering {
     const [uRe, uIm] = [(dRe * aRe + dIm * aIm) / norm, (dIm * aRe - dRe * aIm) / norm];
     const [betaRe, betaIm] = [uRe * gRe + uIm * gIm, uIm * gRe - uRe * gIm];
     const betaLength = Math.sqrt(betaRe * betaRe + betaIm * betaIm);
-    m.set([1, 0, 0, 0, 0, 0, betaRe / betaLength, betaIm / betaLength]);
+    this.#reset(qubit);
+    m[at + 6] = betaRe / betaLength;
+    m[at + 7] = betaIm / betaLength;
     this.#scale(aRe / scale, aIm / scale);
     // diag(1, γ) X = γ X diag(1, 1/γ)
     if (isFlipped) this.#scale(gRe, gIm);
