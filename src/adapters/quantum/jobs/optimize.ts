@@ -9,6 +9,9 @@ import type { Problem } from '../variational/problem.ts';
 import { requirementsOf } from '../variational/requirements.ts';
 import { checkQubits, seedOf } from './request.ts';
 
+/** Less time between two states is not worth keeping one: thousands of short iterations would do little else. */
+const checkpointMs = 100;
+
 /** The problem that params state; where it runs is no part of it. */
 export function problemOf({ backend: _, ...params }: JSONObject, seed: string): Problem {
   return parseProblem(params, seed);
@@ -26,9 +29,13 @@ export function runOptimization(job: Job, hooks: JobHooks): JSONObject {
     );
   const from = job.checkpoint as unknown as Checkpoint | undefined;
   const most = problem.optimizer.iterationsMax * problem.starts;
+  let savedAt = Number.NEGATIVE_INFINITY;
   const result = optimize(problem, {
     ...(from === undefined ? {} : { from }),
     onIteration: (checkpoint) => {
+      const now = performance.now();
+      if (now - savedAt < checkpointMs) return;
+      savedAt = now;
       hooks.checkpoint(checkpoint as unknown as JSONValue);
       const { iteration, energies, best } = checkpoint;
       hooks.progress(
