@@ -10,6 +10,8 @@ export interface ChannelForm {
   readonly isMixture: boolean;
   /** Whether each case is a product of Pauli matrices. */
   readonly isPauli: boolean;
+  /** Where it mixes its qubits evenly: with which probability. */
+  readonly depolarizes?: number;
 }
 
 export interface Case {
@@ -32,7 +34,8 @@ export function formOf(channel: Channel, qubits: number): ChannelForm {
   const cases = [{ letters: 'I'.repeat(qubits), probability: rest }, ...terms]
     .filter(({ probability }) => probability > 0)
     .map(pauliCase);
-  return { cases, isMixture: true, isPauli: true };
+  const even = channel.kind === 'depolarizing' ? { depolarizes: channel.probability } : {};
+  return { cases, isMixture: true, isPauli: true, ...even };
 }
 
 /** `(1 − p) ρ + p · 1/2^k`: every product of Pauli matrices, the identity among them, has an equal share of p. */

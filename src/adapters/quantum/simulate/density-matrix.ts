@@ -1,6 +1,6 @@
 import { type GateOperation, gateOn } from '../circuit/circuit.ts';
 import { matrix } from '../circuit/complex.ts';
-import { matrixOf, unitary } from '../circuit/gates.ts';
+import { gateNamed, matrixOf, unitary } from '../circuit/gates.ts';
 import { letterAt } from '../circuit/pauli.ts';
 import { multinomial } from './binomial.ts';
 import type { MixedState } from './branches.ts';
@@ -41,8 +41,11 @@ export class DensityMatrix implements MixedState {
 
   mix(step: NoiseStep | { readonly kind: 'reset'; readonly qubit: number }): void {
     const qubits = step.kind === 'reset' ? [step.qubit] : step.qubits;
+    const columns = qubits.map((qubit) => qubit + this.qubits);
+    const depolarizes = step.kind === 'noise' && qubits.length > 1 ? step.form.depolarizes : undefined;
+    if (depolarizes !== undefined && depolarizes < 0.9) return this.act(depolarize(qubits, columns, depolarizes));
     const operator = step.kind === 'reset' ? resetOperator : operatorOf(step.form);
-    this.act([gateOn(operator, [...qubits, ...qubits.map((qubit) => qubit + this.qubits)])]);
+    this.act([gateOn(operator, [...qubits, ...columns])]);
   }
 
   probabilityOfOne(qubit: number): number {
@@ -52,20 +55,7 @@ export class DensityMatrix implements MixedState {
   collapse(qubit: number, bit: 0 | 1): void {
     const one = this.probabilityOfOne(qubit);
     const scale = 1 / (bit === 1 ? one : 1 - one);
-    const project = (by: number) =>
-      unitary(
-        matrix(
-          bit === 1
-            ? [
-                [0, 0],
-                [0, by],
-              ]
-            : [
-                [by, 0],
-                [0, 0],
-              ],
-        ),
-      ); // prettier
+    const project = (by: number) => (bit === 1 ? diagonal(0, by) : diagonal(by, 0));
     this.act([gateOn(project(scale), [qubit]), gateOn(project(1), [qubit + this.qubits])]);
   }
 
@@ -142,6 +132,28 @@ export class DensityMatrix implements MixedState {
 }
 
 const waitingMax = 64;
+
+/**
+ * An even mixture by cheaper gates than its superoperator of 16 rows. With rows ^ columns for the columns, and a Hadamard on the rows, each entry
+ * is a sum that the mixture shrinks by `1 − p`, but for the first, which is the trace over these qubits and stays.
+ */
+function depolarize(rows: readonly number[], columns: readonly number[], p: number): GateOperation[] {
+  const [first = 0, ...others] = rows;
+  const differences = rows.map((row, at) => gateOn(gateNamed('x'), [columns[at] ?? 0], [{ qubit: row, value: 1 }]));
+  const sums = rows.map((row) => gateOn(gateNamed('h'), [row]));
+  const zero = [...others, ...columns].map((qubit) => ({ qubit, value: 0 }) as const);
+  const shrink = gateOn(diagonal(1 - p, 1 - p), [first]);
+  const keep = gateOn(diagonal(1 / (1 - p), 1), [first], zero);
+  return [...differences, ...sums, keep, shrink, ...sums, ...differences];
+}
+
+const diagonal = (zero: number, one: number) =>
+  unitary(
+    matrix([
+      [zero, 0],
+      [0, one],
+    ]),
+  );
 
 const operators = new WeakMap<ChannelForm, ReturnType<typeof unitary>>();
 

@@ -15,6 +15,8 @@ export interface Profile {
   readonly measuredWays: number;
   /** The same with the errors of noise. */
   readonly ways: number;
+  /** Places where an error may come; those of bodies count once. */
+  readonly noises: number;
   /** Mean number of errors of one run. */
   readonly errorsMean: number;
   /** No more than 2 to the power of this many amplitudes differ from 0. */
@@ -29,6 +31,7 @@ interface Sums {
   noise: Profile['noise'];
   measuredWays: number;
   errorWays: number;
+  noises: number;
   errorsMean: number;
   sparseBits: number;
   /** Bits of bond that begin and end at each cut. */
@@ -42,6 +45,7 @@ export function profileOf({ qubits, steps }: Program): Profile {
     noise: 'none',
     measuredWays: 1,
     errorWays: 1,
+    noises: 0,
     errorsMean: 0,
     sparseBits: 0,
     bonds: new Float64Array(qubits + 1),
@@ -74,6 +78,7 @@ function look(steps: readonly Step[], sums: Sums): void {
         const { cases, isMixture, isPauli } = step.form;
         const noise = isPauli ? 'pauli' : isMixture ? 'mixture' : 'kraus';
         if (noiseOrder.indexOf(noise) > noiseOrder.indexOf(sums.noise)) sums.noise = noise;
+        sums.noises += 1;
         sums.errorWays *= cases.length;
         const likeliest = cases.reduce((most, { weight }) => Math.max(most, weight[0]?.coefficient ?? 0), 0);
         sums.errorsMean += 1 - likeliest;

@@ -29,6 +29,8 @@ export interface Choice extends Estimate {
 const costs = {
   /** Per amplitude and gate, in double precision. */
   amplitudeNs: 0.5,
+  /** Per entry of a density matrix and channel. */
+  channelNs: 4,
   /** Per word of 32 qubits, row and gate. */
   tableauNs: 3,
   /** Per cube of the qubits over 32, to eliminate before shots are drawn. */
@@ -75,7 +77,7 @@ export function estimatesOf(profile: Profile, request: SelectionRequest): Estima
 /** Bytes of a state, and the time of a gate on it besides the fixed cost. */
 function sizeOf(
   form: StateForm,
-  { qubits, sparseBits, bondBits }: Profile,
+  { qubits, noises, sparseBits, bondBits }: Profile,
   { precision, mps, wants }: SelectionRequest,
 ): { bytes: number; unitsNs: number; onceNs?: number } {
   const half = precision === 'single' ? 0.5 : 1;
@@ -85,7 +87,11 @@ function sizeOf(
       return { bytes: 16 * half * 2 ** qubits + copies, unitsNs: costs.amplitudeNs * half * 2 ** qubits };
     case 'density_matrix':
       // Both sides of the matrix, and the copy that probabilities are read from.
-      return { bytes: (16 * half + 16) * 4 ** qubits, unitsNs: 2 * costs.amplitudeNs * half * 4 ** qubits };
+      return {
+        bytes: (16 * half + 16) * 4 ** qubits,
+        unitsNs: 2 * costs.amplitudeNs * half * 4 ** qubits,
+        onceNs: noises * costs.channelNs * half * 4 ** qubits,
+      };
     case 'stabilizer':
       return {
         bytes: 4 * qubits * qubits,
