@@ -1,3 +1,4 @@
+import { StepError } from '../../../../lib/errors.ts';
 import { type Control, type GateOperation, gateOn } from '../../circuit/circuit.ts';
 import { type Matrix, unitarityError } from '../../circuit/complex.ts';
 import { type Gate, gateNamed, type NamedGate, powerOf, unitary } from '../../circuit/gates.ts';
@@ -5,7 +6,8 @@ import { type Node, unsupported } from './node.ts';
 import { complexOf, nestingMax, numberOf, type Parameters } from './numbers.ts';
 
 const unitaryQubitsMax = 6;
-const combinationsMax = 1024;
+export const qubitsMax = 4096;
+const entriesMax = 1_000_000;
 const unitarityTolerance = 1e-8;
 const noise = /Channel$|^(AmplitudeDamp|AsymmetricDepolariz|BitFlip|Depolariz|PhaseDamp|PhaseFlip|Kraus|MixedUnitary)/;
 
@@ -246,34 +248,44 @@ function phasedFSim(number: (name: string) => number, qubits: readonly number[])
   ];
 }
 
-/** Each of the lists that turn a controlled operation on; no two of them at once. */
-export function controlValues(of: Node, count: number | undefined): (readonly (0 | 1)[])[] {
+/** Values of the controls that turn an operation on, undefined where either does. */
+type Row = readonly (0 | 1 | undefined)[];
+
+/** Each of the rows that turn a controlled operation on, no two of them at once. @param count of controls, where it is known elsewhere */
+export function controlValues(of: Node, count: number | undefined): Row[] {
   const given = of.find('control_values');
   if (given === undefined || given.value === null) return [Array<1>(count ?? 1).fill(1)];
-  const bit = (node: Node): 0 | 1 => {
-    const value = node.whole();
-    if (value !== 0 && value !== 1) throw node.refuse('must be 0 or 1: qubits have two levels');
-    return value;
-  };
-  const rows = (given.type === undefined ? given : given.get('data')).items().map((row) => row.items().map(bit));
-  if (given.type === 'SumOfProducts') return rows;
-  return rows.reduce<(readonly (0 | 1)[])[]>(
-    (before, row) => {
-      if (before.length * row.length > combinationsMax) throw given.refuse('has too many values');
-      return before.flatMap((values) => [...new Set(row)].map((value) => [...values, value]));
-    },
-    [[]],
-  );
+  const lists = (given.type === undefined ? given : given.get('data')).items().map((list) => list.items().map(bitOf));
+  const rows: Row[] =
+    given.type === 'SumOfProducts'
+      ? [...new Map(lists.map((row) => [row.join(), row])).values()]
+      : [lists.map((values) => (values.includes(0) && values.includes(1) ? undefined : values[0]))];
+  const size = count ?? rows[0]?.length ?? 0;
+  if (size < 1 || size > qubitsMax || rows.length === 0 || rows.some((row) => row.length !== size))
+    throw given.refuse(`must have a value for each of the ${size} controls`);
+  if (given.type !== 'SumOfProducts' && lists.some((values) => values.length === 0))
+    throw given.refuse('has no value for a control');
+  return rows;
 }
 
-export const withControls = (
+function bitOf(node: Node): 0 | 1 {
+  const value = node.whole();
+  if (value !== 0 && value !== 1) throw node.refuse('must be 0 or 1: qubits have two levels');
+  return value;
+}
+
+/** @throws StepError CIRCUIT_TOO_LARGE */
+export function withControls(
   operations: readonly GateOperation[],
   qubits: readonly number[],
-  values: readonly (readonly (0 | 1)[])[],
-): GateOperation[] =>
-  values.flatMap((row) =>
-    operations.map((operation) => ({
-      ...operation,
-      controls: [...row.map((value, at): Control => ({ qubit: qubits[at] ?? 0, value })), ...operation.controls],
-    })),
-  );
+  rows: readonly Row[],
+): GateOperation[] {
+  if (operations.length * rows.length * qubits.length > entriesMax)
+    throw new StepError('CIRCUIT_TOO_LARGE', 'cirq: a controlled operation is too large');
+  return rows.flatMap((row) => {
+    const controls = row.flatMap((value, at): Control[] =>
+      value === undefined ? [] : [{ qubit: qubits[at] ?? 0, value }],
+    );
+    return operations.map((operation) => ({ ...operation, controls: [...controls, ...operation.controls] }));
+  });
+}

@@ -10,14 +10,13 @@ import {
 } from '../../circuit/circuit.ts';
 import { gateNamed } from '../../circuit/gates.ts';
 import { conditionOf, keyOf } from './conditions.ts';
-import { controlValues, GateReader, withControls } from './gates.ts';
+import { controlValues, GateReader, qubitsMax, withControls } from './gates.ts';
 import { Node, unsupported } from './node.ts';
 import { nestingMax, Parameters } from './numbers.ts';
 import { type CirqQubit, compareQubits, qubitOf } from './qubits.ts';
 
 const textLengthMax = 64 * 1024 * 1024;
 const operationsMax = 2_000_000;
-const qubitsMax = 4096;
 const bitsMax = 65_536;
 
 export interface CirqOptions {

@@ -263,7 +263,7 @@ export class Builder {
     }
     for (const operand of statement.operands)
       if (operand.kind === 'physical') this.#physical(operand.qubit, operand.at);
-    for (const operation of this.#gates.unroll(statement, scope)) this.#output.add(operation);
+    this.#gates.unroll(statement, scope, this.#output.gates);
   }
 
   #measure(of: Expr, into: Expr | undefined, scope: Scope, at: number): void {
@@ -289,6 +289,7 @@ export class Builder {
   #barrier({ of, at }: StatementOf<'barrier'>, scope: Scope): void {
     const all = Array.from({ length: this.#output.qubits }, (_, qubit) => qubit);
     const qubits = of.length === 0 ? all : [...new Set(of.flatMap((one) => this.#qubits(one, scope).of))];
+    this.#output.weigh(at, qubits.length);
     this.#output.put({ kind: 'barrier', qubits }, at);
   }
 

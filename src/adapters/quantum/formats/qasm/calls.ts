@@ -24,6 +24,9 @@ interface Controlled {
   readonly count: number;
 }
 
+/** Puts the gates of a call without its modifiers. */
+type Plain = (qubits: readonly number[], isExact: boolean, into: GateOperation[]) => void;
+
 /** Calls of gates, unrolled to those that a circuit knows. */
 export class GateCalls {
   readonly #source: Source;
@@ -95,12 +98,9 @@ export class GateCalls {
       meaning.kind === 'gate'
         ? [meaning.definition.params.length, meaning.definition.qubits.length]
         : [meaning.gate.params, meaning.gate.qubits];
-    const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
     if (call.args.length !== params)
       throw this.#source.syntax(call.at, `${call.name} takes ${counted(params, 'parameter')}, not ${call.args.length}`);
-    const stated = call.modifiers.filter((modifier) => modifier.kind === 'ctrl');
-    if (controls === undefined && stated.some(({ count }) => count !== undefined)) return;
-    const wanted = qubits + (controls ?? stated.length);
+    const wanted = qubits + (controls ?? statedControls(call.modifiers) ?? call.operands.length - qubits);
     if (call.operands.length !== wanted)
       throw this.#source.syntax(
         call.at,
@@ -109,10 +109,17 @@ export class GateCalls {
   }
 
   /**
+   * @param into gets the gates
    * @param known what names of gates mean within the body of a gate
    * @param isExact whether phases matter, as they do where the gates get controls
    */
-  unroll(call: Call, scope: Scope, known?: ReadonlyMap<string, GateMeaning>, isExact = false): GateOperation[] {
+  unroll(
+    call: Call,
+    scope: Scope,
+    into: GateOperation[],
+    known?: ReadonlyMap<string, GateMeaning>,
+    isExact = false,
+  ): void {
     this.#output.step(call.at);
     const meaning = known?.get(call.name) ?? this.#find(call, scope);
     const modifiers = call.modifiers.map((modifier) => this.#modifier(modifier, scope));
@@ -121,13 +128,13 @@ export class GateCalls {
     const params = call.args.map((arg) => this.#evaluator.number(arg, scope));
     const groups = broadcast(call.operands.map((operand) => this.#evaluator.place(operand, scope, 'qubits')));
     if (groups === undefined) throw this.#source.syntax(call.at, 'the registers differ in size');
-    return groups.flatMap((qubits) => {
-      if (new Set(qubits).size !== qubits.length)
+    for (const qubits of groups) {
+      if (qubits.length > 1 && new Set(qubits).size !== qubits.length)
         throw this.#source.syntax(call.at, `${call.name} has the same qubit twice`);
-      return this.#modified(call.at, modifiers, qubits, (rest, isExactThere) =>
-        this.#plain(call.at, meaning, params, rest, isExactThere || isExact),
-      );
-    });
+      const plain: Plain = (rest, exact, to) => this.#plain(call.at, meaning, params, rest, exact || isExact, to);
+      if (modifiers.length === 0) plain(qubits, false, into);
+      else for (const operation of this.#modified(call.at, modifiers, qubits, plain)) into.push(operation);
+    }
   }
 
   #modifier(modifier: Modifier, scope: Scope): Modified {
@@ -139,17 +146,16 @@ export class GateCalls {
   }
 
   /** The first modifier is the outermost, and its controls are the first qubits. */
-  #modified(
-    at: number,
-    modifiers: readonly Modified[],
-    qubits: readonly number[],
-    plain: (qubits: readonly number[], isExact: boolean) => GateOperation[],
-  ): GateOperation[] {
+  #modified(at: number, modifiers: readonly Modified[], qubits: readonly number[], plain: Plain): GateOperation[] {
     const [outer, ...inner] = modifiers;
-    if (outer === undefined) return plain(qubits, false);
+    if (outer === undefined) {
+      const operations: GateOperation[] = [];
+      plain(qubits, false, operations);
+      return operations;
+    }
     const taken = outer.kind === 'ctrl' ? outer.count : 0;
-    const within = this.#modified(at, inner, qubits.slice(taken), (rest, isExact) =>
-      plain(rest, isExact || outer.kind !== 'inv'),
+    const within = this.#modified(at, inner, qubits.slice(taken), (rest, isExact, into) =>
+      plain(rest, isExact || outer.kind !== 'inv', into),
     );
     switch (outer.kind) {
       case 'inv':
@@ -158,6 +164,7 @@ export class GateCalls {
         return this.#power(at, within, outer.exponent);
       case 'ctrl': {
         const controls = qubits.slice(0, taken).map((qubit): Control => ({ qubit, value: outer.value }));
+        this.#output.weigh(at, taken * within.length);
         return within.map((operation) => ({ ...operation, controls: [...controls, ...operation.controls] }));
       }
     }
@@ -169,21 +176,22 @@ export class GateCalls {
     params: readonly number[],
     qubits: readonly number[],
     isExact: boolean,
-  ): GateOperation[] {
+    into: GateOperation[],
+  ): void {
     if (meaning.kind === 'standard') {
-      const operations = meaning.gate.on(params, qubits, isExact);
-      for (const _ of operations) this.#output.count(at);
-      return operations;
+      for (const operation of meaning.gate.on(params, qubits, isExact)) {
+        this.#output.count(at);
+        into.push(operation);
+      }
+      return;
     }
     const { definition, calls } = meaning;
     if (definition.body === undefined)
       throw this.#unknown(at, `${definition.name} is opaque: the program does not say what it does`);
     this.#depth += 1;
     if (this.#depth > nestingMax) throw this.#source.tooLarge(at, `gates are nested more than ${nestingMax} deep`);
-    const scope = this.#scopeOf(definition, params, qubits);
-    const operations = this.#body(definition.body, scope, calls, isExact);
+    this.#body(definition.body, this.#scopeOf(definition, params, qubits), calls, isExact, into);
     this.#depth -= 1;
-    return operations;
   }
 
   #scopeOf(definition: GateDefinition, params: readonly number[], qubits: readonly number[]): Scope {
@@ -204,24 +212,26 @@ export class GateCalls {
     scope: Scope,
     calls: ReadonlyMap<string, GateMeaning>,
     isExact: boolean,
-  ): GateOperation[] {
-    return body.flatMap((statement) => {
+    into: GateOperation[],
+  ): void {
+    for (const statement of body)
       switch (statement.kind) {
         case 'call':
-          return this.unroll(statement, scope, calls, isExact);
+          this.unroll(statement, scope, into, calls, isExact);
+          break;
         case 'block':
-          return this.#body(statement.body, new Scope(scope), calls, isExact);
+          this.#body(statement.body, new Scope(scope), calls, isExact, into);
+          break;
         case 'for':
-          return this.#evaluator.sequence(statement.over, scope).flatMap((value) => {
+          for (const value of this.#evaluator.sequence(statement.over, scope)) {
             this.#output.step(statement.at);
             const inner = new Scope(scope);
             inner.declare(statement.name, constant(statement.type, value));
-            return this.#body(statement.body, inner, calls, isExact);
-          });
+            this.#body(statement.body, inner, calls, isExact, into);
+          }
+          break;
         default:
-          return [];
       }
-    });
   }
 
   #power(at: number, operations: readonly GateOperation[], exponent: number): GateOperation[] {
@@ -247,6 +257,14 @@ export class GateCalls {
       );
     return [{ ...one, gate }];
   }
+}
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+/** @returns undefined where a count has to be computed */
+function statedControls(modifiers: readonly Modifier[]): number | undefined {
+  const controls = modifiers.filter((modifier) => modifier.kind === 'ctrl');
+  return controls.some(({ count }) => count !== undefined) ? undefined : controls.length;
 }
 
 const inverse = (operations: readonly GateOperation[]): GateOperation[] =>

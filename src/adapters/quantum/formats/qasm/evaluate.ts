@@ -194,6 +194,7 @@ export class Evaluator {
     const [from, to] = [end(expr.from, step > 0 ? 0 : size - 1), end(expr.to, step > 0 ? size - 1 : 0)];
     const count = Math.max(0, Math.floor((to - from) / step) + 1);
     if (count > indicesMax * 32) throw this.#source.tooLarge(expr.at, `a range has at most ${indicesMax * 32} numbers`);
+    this.#output.weigh(expr.at, count);
     return Array.from({ length: count }, (_, at) => from + at * step);
   }
 
@@ -222,6 +223,7 @@ export class Evaluator {
       const [left, right] = [this.#placeIfAny(expr.left, scope), this.#placeIfAny(expr.right, scope)];
       if (left === undefined || left.kind !== right?.kind)
         throw this.#source.syntax(expr.at, '"++" joins registers of one kind');
+      this.#output.weigh(expr.at, left.of.length + right.of.length);
       return { kind: left.kind, of: [...left.of, ...right.of], isSingle: false };
     }
     const of = expr.kind === 'index' ? this.#placeIfAny(expr.of, scope) : undefined;

@@ -4,7 +4,8 @@ import type { Source } from './source.ts';
 
 const operationsMax = 2_000_000;
 /** Statements that run before the circuit is known, whether or not anything comes of them. */
-const stepsMax = 8_000_000;
+const stepsMax = 4_000_000;
+const entriesMax = 32_000_000;
 const qubitsMax = 4096;
 const bitsMax = 65_536;
 
@@ -20,6 +21,7 @@ export class Output {
   #operations: Operation[] = [];
   #count = 0;
   #steps = 0;
+  #entries = 0;
   readonly #measuredAt = new Map<number, number>();
 
   constructor(source: Source) {
@@ -55,9 +57,17 @@ export class Output {
     this.#operations.push(operation);
   }
 
-  /** A gate that is counted already. */
-  add(gate: GateOperation): void {
-    this.#operations.push(gate);
+  /** Where gates go that are counted already. */
+  get gates(): GateOperation[] {
+    // Each gate is an operation, and they are only added here.
+    return this.#operations as GateOperation[];
+  }
+
+  /** Lists of qubits and bits that an operation has besides its few. */
+  weigh(at: number, entries: number): void {
+    this.#entries += entries;
+    if (this.#entries > entriesMax)
+      throw this.#source.tooLarge(at, `the operations name more than ${entriesMax} qubits and bits in all`);
   }
 
   /** An operation that is about to be. */
@@ -101,6 +111,7 @@ export class Output {
 
 /** Each with each other, registers qubit by qubit. @returns undefined where the sizes do not go together */
 export function broadcast(places: readonly Place[]): number[][] | undefined {
+  if (places.every(({ isSingle }) => isSingle)) return [places.map(({ of }) => of[0] ?? 0)];
   const sizes = new Set(places.filter(({ isSingle }) => !isSingle).map(({ of }) => of.length));
   if (sizes.size > 1) return undefined;
   const [size = 1] = sizes;

@@ -1,4 +1,4 @@
-import { ExpressionParser } from './parse-expression.ts';
+import { ExpressionParser, nestingMax } from './parse-expression.ts';
 import type { Case, Expr, GateDefinition, Modifier, Statement, Subroutine, Type } from './syntax.ts';
 import { shown, type Token } from './tokens.ts';
 
@@ -247,6 +247,7 @@ export class Parser extends ExpressionParser {
     const modifiers: Modifier[] = [];
     while (this.version === 3 && ['inv', 'pow', 'ctrl', 'negctrl'].includes(this.tokens.peek().text))
       modifiers.push(this.#modifier(this.tokens.next()));
+    if (modifiers.length > nestingMax) throw this.source.tooLarge(at, `a gate has at most ${nestingMax} modifiers`);
     const { text: name } = this.name('the name of a gate');
     const args = this.tokens.peek().text === '(' ? this.args() : [];
     if (this.tokens.peek().text === '[')
