@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
+import { fromBase64 } from '../../kit/named-bytes.ts';
 import { limits } from '../../protocol/limits.ts';
-import { callInput, fromBase64 } from './call-input.ts';
+import { callInput } from './call-input.ts';
 
 const half = new Uint8Array(limits.blobBytesMax / 2);
 let reads = 0;

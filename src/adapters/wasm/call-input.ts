@@ -1,3 +1,4 @@
+import { fromBase64 } from '../../kit/named-bytes.ts';
 import { isStoredData, readLines } from '../../kit/rows.ts';
 import { storedBytes } from '../../kit/stored-bytes.ts';
 import { StepError } from '../../lib/errors.ts';
@@ -57,21 +58,6 @@ async function withBytes(value: JSONValue, path: string, read: Reading, depth = 
       (await withBytes(value[key] ?? null, `${path}.${key}`, read, depth + 1)) as JSONValue,
     );
   return copy;
-}
-
-/** @param path of the object, for the error @throws StepError INVALID_PARAMS */
-export function fromBase64(text: string, path: string): Uint8Array {
-  const bytes = Buffer.from(text, 'base64');
-  if (unpadded(bytes.toString('base64')) !== unpadded(text))
-    throw new StepError('INVALID_PARAMS', `${path}.base64 is not base64`);
-  return bytes;
-}
-
-/** No pattern: one tries again from each "=" of a text that holds many. */
-function unpadded(text: string): string {
-  let end = text.length;
-  while (end > 0 && text[end - 1] === '=') end -= 1;
-  return text.slice(0, end);
 }
 
 /** Standard input as bytes. */

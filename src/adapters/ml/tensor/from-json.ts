@@ -1,3 +1,4 @@
+import { fromBase64 } from '../../../kit/named-bytes.ts';
 import { isStoredData } from '../../../kit/rows.ts';
 import { storedBytes } from '../../../kit/stored-bytes.ts';
 import { StepError } from '../../../lib/errors.ts';
@@ -63,12 +64,7 @@ async function bytesOf(
     return storedBytes(value, context, tensorLimits.bytesMax, 'ML_TENSOR_TOO_LARGE');
   }
   if (typeof value.base64 !== 'string' || Object.keys(value).length !== 1) return undefined;
-  const text = value.base64.replace(/\s/g, '');
-  const bytes = Buffer.from(text, 'base64');
-  // The decoder leaves out what it can't read, without a word.
-  if (bytes.length !== Math.floor((text.replaceAll('=', '').length * 3) / 4))
-    throw refuse(`${path}.base64`, 'is not base64');
-  return bytes;
+  return fromBase64(value.base64, path);
 }
 
 function shapeFrom(value: JSONValue, path: string): number[] {
