@@ -2,11 +2,12 @@ import { createDatabaseAdapter } from '../adapters/database/adapter.ts';
 import { createMqAdapter } from '../adapters/mq/adapter.ts';
 import { createNetworkAdapter } from '../adapters/network/adapter.ts';
 import { createQuantumAdapter } from '../adapters/quantum/adapter.ts';
+import { needsOf as quantumNeeds } from '../adapters/quantum/needs.ts';
 import { createTransformAdapter } from '../adapters/transform/adapter.ts';
 import { createWasmAdapter } from '../adapters/wasm/adapter.ts';
 import { createEgress } from '../egress/egress.ts';
 import { JSONFlowError } from '../lib/errors.ts';
-import type { Adapter } from '../ports/adapter.ts';
+import type { Adapter, AdapterStep } from '../ports/adapter.ts';
 import type { Assets } from '../ports/assets.ts';
 import type { Egress } from '../ports/egress.ts';
 
@@ -15,6 +16,8 @@ export interface AdapterDeps {
   egress: Egress;
   /** Files of this node. */
   assets?: Assets;
+  /** What the node is said to offer. */
+  resources?: Readonly<Record<string, number>> | undefined;
 }
 
 /** The adapters that come with JSONFlow, by id. What each needs to do its work, such as drivers, it loads when a step first asks for it. */
@@ -24,8 +27,20 @@ const builtIn: Readonly<Record<string, (deps: AdapterDeps) => Adapter>> = {
   mq: createMqAdapter,
   network: createNetworkAdapter,
   wasm: createWasmAdapter,
-  quantum: createQuantumAdapter,
+  // What the node offers is what its circuits may have.
+  quantum: ({ egress, resources }) =>
+    createQuantumAdapter({ egress }, resources?.qubits === undefined ? {} : { max_qubits: resources.qubits }),
 };
+
+/** What a step of a built-in adapter needs of a node, also where this one does not offer the adapter. */
+export function builtInRequirements(step: AdapterStep): Readonly<Record<string, number>> {
+  try {
+    return step.type.startsWith('quantum_') ? quantumNeeds(step) : {};
+  } catch {
+    // The step will fail with what is wrong with it, where that can be told in full.
+    return {};
+  }
+}
 
 /** @param ids `all`, or ids of built-in adapters; default all @throws JSONFlowError INVALID_CONFIG */
 export function chosenAdapters(

@@ -313,7 +313,9 @@ it('status, statistics and what comes later', async () => {
   await Promise.all([engine.start(), engine.start()]);
   const { nodes, coordinator } = engine.getNetworkStatus();
   assert.equal(coordinator, 'coordinator');
-  assert.deepEqual(nodes[0]?.resources, { total: { ram_mb: 100 }, free: { ram_mb: 100 } });
+  // The simulator's qubits are its adapter's to offer.
+  const resources = { ram_mb: 100, qubits: 32 };
+  assert.deepEqual(nodes[0]?.resources, { total: resources, free: resources });
   assert.deepEqual(nodes[0]?.labels, { a: 'b' });
   await engine.execute(hello);
   assert.equal(engine.getStats().runs.completed + engine.getStats().runs.failed, 1);

@@ -29,7 +29,7 @@ import { wsTransport } from '../transport/ws/ws-transport.ts';
 import { AdapterRegistry, type AdapterSource } from '../worker/registry.ts';
 import { Uplink, type UplinkState } from '../worker/uplink.ts';
 import { Worker } from '../worker/worker.ts';
-import { chosenAdapters } from './adapters.ts';
+import { builtInRequirements, chosenAdapters } from './adapters.ts';
 import { AssetFolders, ownModules } from './asset-folders.ts';
 import { type EngineConfig, type NodeSettings, settingsOf, workerName } from './config.ts';
 import { ReceiptStore } from './receipt-store.ts';
@@ -110,7 +110,11 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     this.#settings = settingsOf(config);
     this.#egress = createEgress(config.egress);
     this.#assets = new AssetFolders([...(config.assets ?? []), ownModules]);
-    for (const adapter of chosenAdapters(config.capabilities?.adapters, { egress: this.#egress, assets: this.#assets }))
+    for (const adapter of chosenAdapters(config.capabilities?.adapters, {
+      egress: this.#egress,
+      assets: this.#assets,
+      resources: config.capabilities?.resources,
+    }))
       this.#registry.register(adapter, { builtIn: true });
     for (const adapter of config.adapters ?? []) this.#registry.register(adapter);
     this.#catalogue = this.#registry.stepTypes();
@@ -329,8 +333,12 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       random: systemRandom,
       joinTokens: settings.token === undefined ? [] : [settings.token],
       catalogue: () => this.#catalogue,
-      requirements: ({ id, type, params = {} }) =>
-        this.#registry.requirements({ id, type, params: params as JSONObject }),
+      requirements: ({ id, type, params = {} }) => {
+        const step = { id, type, params: params as JSONObject };
+        return this.#registry.lookup(type) === undefined
+          ? builtInRequirements(step)
+          : this.#registry.requirements(step);
+      },
       assets: this.#assets,
       sources: sourcesFor(settings.capabilities?.adapters, { egress: this.#egress, vault: running.vault }),
     });

@@ -3,7 +3,7 @@ import { StepError } from '../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../lib/json.ts';
 import type { Adapter, AdapterContext, AdapterStep, AdapterVerdict } from '../../ports/adapter.ts';
 import type { Egress } from '../../ports/egress.ts';
-import { type Backend, backendOf } from './backends.ts';
+import { type Backend, backendOf, backendUsual } from './backends.ts';
 import type { Circuit } from './circuit/circuit.ts';
 import { circuitOf, circuitTypeOf } from './circuit-source.ts';
 import { compileQsharp } from './formats/qsharp/compile.ts';
@@ -41,7 +41,7 @@ export interface QuantumDeps {
 
 /** The adapter `quantum`: `quantum_circuit`, `quantum_sample` and `quantum_optimize`. Params: docs/adapters/quantum.md. */
 export function createQuantumAdapter(deps: QuantumDeps, options: QuantumOptions = {}): Required<Omit<Adapter, 'lint'>> {
-  const { backend: usual = 'qasm_simulator', max_qubits: qubitsMax = qubitsMaxDefault } = options;
+  const { backend: usual = backendUsual, max_qubits: qubitsMax = qubitsMaxDefault } = options;
   backendOf({}, usual);
   const onHardware = async (step: AdapterStep, context: AdapterContext, name: string): Promise<JSONValue> => {
     const { type, params } = step;

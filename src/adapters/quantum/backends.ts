@@ -13,6 +13,8 @@ const simulators: Readonly<Record<string, MethodName>> = {
   qasm_simulator: 'automatic',
   statevector_simulator: 'statevector',
 };
+/** Where neither the step nor its node says. */
+export const backendUsual = 'qasm_simulator';
 const hardware = ['real_quantum_hardware', 'ionq', 'ibm'];
 
 /**

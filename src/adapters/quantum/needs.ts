@@ -1,6 +1,6 @@
 import { isObject, type JSONObject, type JSONValue } from '../../lib/json.ts';
 import type { AdapterStep } from '../../ports/adapter.ts';
-import { backendOf } from './backends.ts';
+import { backendOf, backendUsual } from './backends.ts';
 import type { Circuit } from './circuit/circuit.ts';
 import { circuitOf } from './circuit-source.ts';
 import type { Job } from './job.ts';
@@ -21,7 +21,7 @@ const textMax = 64 * 1024;
  * Qubits, and memory in MiB where it is much, that a step needs on a node: what can be told while its params may still hold references.
  * @param usual the back end where the step names none
  */
-export function needsOf({ type, params }: AdapterStep, usual: string): Record<string, number> {
+export function needsOf({ type, params }: AdapterStep, usual = backendUsual): Record<string, number> {
   const backend = backendOf(params, usual);
   if (type === 'quantum_optimize') return hasReferences(params) ? {} : optimizationNeeds(params);
   if (backend.kind === 'hardware' || hasReferences(params) || isLong(params) || params.qsharp !== undefined)
