@@ -175,15 +175,14 @@ const resetOperator = unitary(
 
 /** Sums of probabilities by the bits of some qubits; outcomes of probability 0 are left out. */
 export function marginals(probabilities: Float64Array, qubits: readonly number[]): Map<string, number> {
-  const sums = new Map<number, number>();
+  const sums = new Float64Array(2 ** qubits.length);
   for (let index = 0; index < probabilities.length; index += 1) {
-    const p = probabilities[index] ?? 0;
-    if (p === 0) continue;
-    const key = qubits.reduce((sum, qubit, at) => (isOne(index, qubit) ? sum + 2 ** at : sum), 0);
-    sums.set(key, (sums.get(key) ?? 0) + p);
+    let key = 0;
+    for (let at = 0; at < qubits.length; at += 1) key |= ((index >>> (qubits[at] ?? 0)) & 1) << at;
+    sums[key] = (sums[key] ?? 0) + (probabilities[index] ?? 0);
   }
   const text = (key: number): string => (qubits.length === 0 ? '' : key.toString(2).padStart(qubits.length, '0'));
-  return new Map([...sums].map(([key, p]) => [text(key), p]));
+  return new Map([...sums].flatMap((p, key) => (p > 0 ? [[text(key), p] as const] : [])));
 }
 
 const isOne = (index: number, qubit: number): boolean => Math.floor(index / 2 ** qubit) % 2 === 1;

@@ -228,6 +228,35 @@ test('32 qubits run where a method allows it, 1,000 as well', () => {
     );
 });
 
+test('shots of noisy Clifford circuits, measured on the way, are taken together as Pauli frames', () => {
+  const noise = {
+    rules: [{ after: 'gate', channel: { kind: 'depolarizing', probability: 0.1 } }],
+    readout: [],
+  } as const;
+  const operations: Operation[] = [
+    gate('h', 0),
+    gateOn(gateNamed('x'), [1], [{ qubit: 0, value: 1 }]),
+    { kind: 'measure', qubit: 1, bit: 1 },
+    { kind: 'branch', condition: { kind: 'bits', bits: [1] }, body: [gate('x', 1)], otherwise: [] },
+    { kind: 'reset', qubit: 0 },
+    gate('sx', 0),
+    { kind: 'measure', qubit: 0, bit: 0 },
+    { kind: 'measure', qubit: 1, bit: 2 },
+  ];
+  // Noise after the gate of a branch would depend on what was measured.
+  const plain = { ...noise, rules: [{ ...noise.rules[0], gates: ['h', 'cx', 'sx'] }] };
+  const circuit: Circuit = { qubits: 2, registers: [{ name: 'c', size: 3 }], operations };
+  const options = { method: 'stabilizer', shots: 20_000, wants: { ...wants, probabilities: false } } as const;
+  for (const [model, branches] of [
+    [plain, (count: number) => count === 0],
+    [noise, (count: number) => count > 1],
+  ] as const) {
+    const outcome = run(circuit, { ...options, noise: model });
+    assert.ok(branches(outcome.parts[0]?.branches ?? Number.NaN), JSON.stringify(outcome.parts));
+    assert.ok(deviation(joined(outcome.counts), goAllWays(circuit, model).probabilities) < 4.5);
+  }
+});
+
 test('truncation is told: an MPS with too small a bond is an approximation, and says how much it gave up', () => {
   const operations = randomCircuit(createRandom('entangled'), 8, 'all', 60);
   const circuit: Circuit = { qubits: 8, registers: [], operations };

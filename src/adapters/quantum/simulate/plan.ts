@@ -127,6 +127,11 @@ function nearest(profile: Profile, request: PlanRequest): string {
     const single = choose(profile, { ...request, precision: 'single' });
     if (single !== undefined) return `Single precision would fit, in ${inBytes(single.bytes)}`;
   }
+  if (request.wants.probabilities || request.wants.statevector) {
+    const wants = { ...request.wants, probabilities: false, statevector: false };
+    const counts = choose(profile, { ...request, wants });
+    if (counts !== undefined) return `Counts alone would fit, in ${inBytes(counts.bytes)}: ask for shots`;
+  }
   const fits = Math.min(
     Math.max(1, Math.floor(Math.log2(memoryBytesMax / (precision === 'single' ? 8 : 16)))),
     stateVectorQubitsMax[precision],

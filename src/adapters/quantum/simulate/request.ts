@@ -85,7 +85,7 @@ interface PartFacts {
   /** How the state was kept; shots on a pure one are what trajectories are. */
   readonly state: Exclude<Method, 'trajectories'>;
   readonly gates: number;
-  /** Runs of the circuit, or of what is left of it, that differ in what was measured or which errors came. */
+  /** Runs of the circuit, or of what is left of it, that differ in what was measured or which errors came; 0 where Pauli frames took all shots together. */
   readonly branches: number;
 }
 

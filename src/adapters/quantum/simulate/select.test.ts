@@ -115,6 +115,13 @@ for (const [what, circuit, others, code, told] of [
     /1\.0 GiB.*Single precision would fit, in 512 MiB/,
   ],
   [
+    'exact probabilities, whose copy of the vector does not fit',
+    brickwork(26, 40),
+    { wants: exact, precision: 'single', memoryBytesMax: 2 ** 30 },
+    'CIRCUIT_TOO_LARGE',
+    /1\.5 GiB.*Counts alone would fit, in 512 MiB/,
+  ],
+  [
     'a vector by name where another method would do',
     ghz(40),
     { method: 'statevector' },

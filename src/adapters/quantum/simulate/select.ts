@@ -53,8 +53,9 @@ const qubitsMaxOf = (form: StateForm, precision: SimulationRequest['precision'])
       ? Math.floor(stateVectorQubitsMax[precision] / 2)
       : stabilizerQubitsMax;
 
-/** `automatic` prefers exact noise up to so many qubits. */
+/** `automatic` prefers exact noise up to so many qubits, unless it would take long. */
 const densityQubits = 12;
+const densitySecondsMax = 30;
 
 export type SelectionRequest = Pick<
   SimulationRequest,
@@ -84,7 +85,10 @@ function sizeOf(
   const copies = wants.statevector ? 16 * 2 ** qubits : 0;
   switch (form) {
     case 'statevector':
-      return { bytes: 16 * half * 2 ** qubits + copies, unitsNs: costs.amplitudeNs * half * 2 ** qubits };
+      return {
+        bytes: 16 * half * 2 ** qubits + (wants.probabilities ? 16 * 2 ** qubits : copies),
+        unitsNs: costs.amplitudeNs * half * 2 ** qubits,
+      };
     case 'density_matrix':
       // Both sides of the matrix, and the copy that probabilities are read from.
       return {
@@ -170,10 +174,13 @@ export function choose(profile: Profile, request: SelectionRequest): Choice | un
   const pure = exact.find(({ form }) => form !== 'density_matrix');
   if (method === 'trajectories') return pure && made(pure, `it was asked for; ${reasonOf(pure, profile)}`);
   const wantsExact = request.wants.probabilities || request.wants.observables.length > 0;
-  const prefersDensity = wantsExact && request.wants.expectations === 'exact' && profile.qubits <= densityQubits;
-  const best = hasNoise && density !== undefined && (prefersDensity || pure === undefined) ? density : pure;
-  if (best !== undefined) return made(best, reasonOf(best, profile));
-  return density && made(density, reasonOf(density, profile));
+  const prefersDensity =
+    wantsExact &&
+    request.wants.expectations === 'exact' &&
+    profile.qubits <= densityQubits &&
+    (density?.seconds ?? 0) <= densitySecondsMax;
+  const best = hasNoise && prefersDensity ? (density ?? pure) : (pure ?? density);
+  return best && made(best, reasonOf(best, profile));
 }
 
 function reasonOf({ form }: Estimate, { qubits, sparseBits, bondBits }: Profile): string {

@@ -1,3 +1,4 @@
+import { StateVector } from '../statevector/state-vector.ts';
 import { DensityMatrix, marginals } from './density-matrix.ts';
 import { basisChange, type Group, groupsOf, type LocalTerm, supportOf, undo } from './observables.ts';
 import type { MeasureStep, Misread } from './program.ts';
@@ -100,8 +101,9 @@ function distributionOf(state: State, qubits: readonly number[]): Map<string, nu
   return byCollapse(state, qubits);
 }
 
-/** Forms that have an `amplitudes` for few qubits only are asked no more than that. */
-const isPure = (state: State): state is PureState => 'amplitudes' in state && state.qubits <= 20;
+/** Forms that keep no vector write one out for few qubits alone. */
+const isPure = (state: State): state is PureState =>
+  'amplitudes' in state && (state.qubits <= 16 || state instanceof StateVector);
 
 /** One qubit after the other, for forms of a state that tell no amplitudes. */
 function byCollapse(state: State, qubits: readonly number[]): Map<string, number> {
