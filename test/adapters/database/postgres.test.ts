@@ -1,6 +1,9 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { sqlCompliance } from '../../compliance/database.ts';
 import { freshDatabase } from '../../support/fresh-database.ts';
 import { describeWith } from '../../support/services.ts';
+import { fails, Harness } from './harness.ts';
 
 describeWith('postgres', 'PostgreSQL', () => {
   sqlCompliance({
@@ -70,5 +73,32 @@ describeWith('postgres', 'PostgreSQL', () => {
       ['point', '(1,2)'],
       ['bit(3)', '101'],
     ],
+  });
+
+  // What gave few rows the last time is read with its end sent along; more than a batch must not be lost, or come twice.
+  test('the same statement with few rows, with many, and with one that fails', async () => {
+    const { url, drop } = await freshDatabase('postgres');
+    const harness = new Harness(url);
+    const query = 'SELECT i, 100 / (i - $2::int) AS q FROM generate_series(1, $1::int) AS i';
+    const read = async (count: number, wrong: number) => {
+      const rows = await harness.rows({
+        query,
+        params: [count, wrong],
+        options: { batch_size: 100, retry_attempts: 0 },
+      });
+      assert.deepEqual(
+        rows.map(({ i }) => i),
+        Array.from({ length: count }, (_, index) => index + 1),
+      );
+    };
+    try {
+      for (const count of [3, 0, 100, 101, 2_500, 2_500, 7, 7, 100, 100, 250, 1]) await read(count, -1);
+      for (const count of [5, 5, 250, 5]) await assert.rejects(read(count, 3), fails('QUERY_FAILED'));
+      await read(5, -1);
+      assert.deepEqual(await harness.rows({ query: 'SELECT pg_backend_pid() IS NULL AS lost' }), [{ lost: false }]);
+    } finally {
+      await harness.close();
+      await drop();
+    }
   });
 });

@@ -1,17 +1,16 @@
-import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { connect as connectTls } from 'node:tls';
 import type { Client, Submittable } from 'pg';
 import { sha256 } from '../../../lib/hash.ts';
-import { type JSONObject, type JSONValue, setOwn } from '../../../lib/json.ts';
-import { type Endpoint, GuardedSocket } from '../endpoint.ts';
+import type { JSONObject, JSONValue } from '../../../lib/json.ts';
+import type { Endpoint } from '../endpoint.ts';
 import { wrongCount } from '../errors.ts';
 import type { Field } from '../sql/session.ts';
 import type { Statement } from '../sql/statement.ts';
-import { rowKeys } from '../sql/values.ts';
+import { cancelRequest } from './cancel.ts';
 import { placeholders } from './dialect.ts';
-import { Exchange, type ExchangeHandlers, type FieldDescription, type Prepared, type Wire } from './exchange.ts';
+import { Exchange, type ExchangeHandlers, type Prepared, type Wire } from './exchange.ts';
 import { pgFailure } from './failure.ts';
+import { rowMaker } from './rows.ts';
 import { encode, needsType, type TypeCatalogue } from './types.ts';
 
 const preparedMax = 100;
@@ -181,7 +180,9 @@ export class PgConnection {
     batch: number,
     take: (rows: JSONObject[]) => Promise<void>,
   ): Promise<void> {
+    if (main.prepared.brief === true && (await this.#readAtOnce(before, main, after, batch, take))) return;
     let position = 0;
+    let batches = 0;
     let rows: JSONObject[] = [];
     let next = Promise.withResolvers<{ rows: JSONObject[]; more: Wire | undefined }>();
     const ended = this.#exchange(
@@ -208,6 +209,8 @@ export class PgConnection {
     ended.catch((thrown) => next.reject(thrown));
     for (;;) {
       const { rows: taken, more } = await next.promise;
+      main.prepared.brief = more === undefined && batches === 0;
+      batches += 1;
       rows = [];
       next = Promise.withResolvers();
       next.promise.catch(() => undefined);
@@ -226,32 +229,48 @@ export class PgConnection {
     await ended;
   }
 
+  /**
+   * The same with `after` sent along, which spares a round trip.
+   * @returns false where there are more rows than a batch: nothing was taken then, and it has to be read again
+   */
+  async #readAtOnce(
+    before: readonly Run[],
+    main: Run,
+    after: readonly Run[],
+    batch: number,
+    take: (rows: JSONObject[]) => Promise<void>,
+  ): Promise<boolean> {
+    let position = 0;
+    const rows: JSONObject[] = [];
+    await this.#exchange(
+      (wire, sync) => {
+        for (const one of [...before, main, ...after]) {
+          wire.bind({ statement: one.prepared.name, values: one.values });
+          wire.execute(one === main ? { rows: batch } : {});
+        }
+        sync();
+      },
+      {
+        row: (cells) => {
+          if (position === before.length) rows.push(main.prepared.row(cells));
+        },
+        suspended: () => {
+          main.prepared.brief = false;
+          position += 1;
+        },
+        complete: () => {
+          position += 1;
+        },
+      },
+    );
+    if (main.prepared.brief !== true) return false;
+    await take(rows);
+    return true;
+  }
+
   /** Tells the server, on another connection, to stop what runs on this one. Does not reject. */
   async cancel(): Promise<void> {
-    const { processID, secretKey } = this.#inner;
-    const { endpoint, path, tls } = this.#parts;
-    const message = Buffer.alloc(16);
-    message.writeInt32BE(16, 0);
-    message.writeInt32BE(cancelCode, 4);
-    message.writeInt32BE(processID, 8);
-    message.writeInt32BE(secretKey, 12);
-    const socket = new GuardedSocket(endpoint, path);
-    socket.setTimeout(5_000, () => socket.destroy());
-    await new Promise<void>((resolve) => {
-      socket.once('close', () => resolve());
-      socket.on('error', () => socket.destroy());
-      socket.connect(() => {
-        if (tls === undefined) socket.end(message);
-        else socket.write(sslRequest);
-      });
-      socket.once('data', (answer) => {
-        if (tls === undefined || answer.toString() !== 'S') return void socket.destroy();
-        // As pg does: an address is no name to ask for.
-        const name = isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {};
-        const secure = connectTls({ ...tls, socket, host: endpoint.host, ...name }, () => secure.end(message));
-        secure.on('error', () => socket.destroy());
-      });
-    });
+    await cancelRequest(this.#inner, this.#parts);
   }
 
   #finish(wire: Wire, after: readonly Run[]): void {
@@ -361,9 +380,6 @@ export class PgConnection {
   }
 }
 
-const cancelCode = 80877102;
-const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
-
 /** The types with these numbers, and those of the elements of arrays among them. */
 const typeQuery =
   "SELECT oid::int8 AS oid, format_type(oid, NULL) AS name, CASE WHEN typinput = 'array_in'::regproc AND typdelim = ',' THEN typelem::int8 END AS element " +
@@ -373,23 +389,4 @@ const typeQuery =
 function unprepared(text: string, reuse: boolean): Prepared {
   const name = reuse && text.length <= preparedTextMax ? `jf_${sha256(text).slice(0, 32)}` : '';
   return { name, text, parameters: [], fields: [], row: () => ({}) };
-}
-
-function rowMaker(fields: readonly FieldDescription[], types: TypeCatalogue): (cells: (string | null)[]) => JSONObject {
-  const keys = rowKeys(fields.map(({ name }) => name));
-  const decoders = fields.map(({ dataTypeID }) => types.get(dataTypeID).decode);
-  const put: (row: JSONObject, key: string, value: JSONValue) => void = keys.includes('__proto__')
-    ? setOwn
-    : (row, key, value) => {
-        row[key] = value;
-      };
-  return (cells) => {
-    const row: JSONObject = {};
-    for (let index = 0; index < keys.length; index += 1) {
-      const cell = cells[index] ?? null;
-      const decode = decoders[index];
-      put(row, keys[index] ?? '', cell === null || decode === undefined ? cell : decode(cell));
-    }
-    return row;
-  };
 }

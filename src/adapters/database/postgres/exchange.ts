@@ -25,6 +25,8 @@ export interface Prepared {
   text: string;
   parameters: number[];
   fields: FieldDescription[];
+  /** Whether it gave no more than one batch of rows when it was read last. */
+  brief?: boolean;
   /** Makes a row of the texts of its cells. */
   row: (cells: (string | null)[]) => JSONObject;
 }
