@@ -350,7 +350,8 @@ function powerOfTwo(u: Matrix, exponent: number): Matrix {
   const beta = Math.acos(cos);
   const sin = Math.sin(beta);
   // The eigenvalues are e^{i(α±β)}: each is raised by its own angle in (-π, π], as the principal power says.
-  const wrap = (angle: number): number => angle - 2 * Math.PI * Math.ceil((angle - Math.PI) / (2 * Math.PI));
+  // Rounding must not make an eigenvalue of -1 one whose angle is -π.
+  const wrap = (angle: number): number => angle - 2 * Math.PI * Math.ceil((angle - Math.PI - 1e-12) / (2 * Math.PI));
   if (Math.abs(sin) < 1e-15) {
     const [pRe, pIm] = polar(exponent * wrap(alpha + beta));
     return combine([pRe, pIm], identity(2), [0, 0], u);

@@ -10,28 +10,23 @@ export interface Token {
 
 const digits = '[0-9][0-9_]*';
 const exponent = `[eE][+-]?${digits}`;
-const float = `(?:(?:${digits}\\.(?:${digits})?|\\.${digits})(?:${exponent})?|${digits}${exponent})`;
-const noLetter = '(?![\\p{L}\\p{N}_])';
-const kinds = {
-  duration: `(?:${float}|${digits})[ \\t]*(?:dt|ns|us|µs|μs|ms|s)${noLetter}`,
-  imaginary: `(?:${float}|${digits})[ \\t]*im${noLetter}`,
-  float,
-  integer: `0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|${digits}`,
-  name: '[\\p{L}_][\\p{L}\\p{N}_]*',
-  physical: '\\$[0-9]+',
-  string: `"[^"\\r\\n]*"|'[^'\\r\\n]*'`,
-  symbol: '\\*\\*=|<<=|>>=|->|==|!=|<=|>=|&&|\\|\\||<<|>>|\\+\\+|\\*\\*|[-+*/%&|^]=|[-+*/%&|^~!<>=()[\\]{},;:@]',
-} as const;
-type Kind = keyof typeof kinds;
-const token = new RegExp(
-  Object.entries(kinds)
-    .map(([kind, pattern]) => `(?<${kind}>${pattern})`)
-    .join('|'),
-  'uy',
-);
+const float = new RegExp(`(?:${digits}\\.(?:${digits})?|\\.${digits})(?:${exponent})?|${digits}${exponent}`, 'y');
+const integer = new RegExp(`0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|${digits}`, 'y');
+/** What makes a number a duration or an imaginary one. */
+const unit = /[ \t]*(?:dt|ns|us|µs|μs|ms|s|im)(?![\p{L}\p{N}_])/uy;
+const name = /[\p{L}_][\p{L}\p{N}_]*/uy;
+const physical = /\$[0-9]+/y;
+const string = /"[^"\r\n]*"|'[^'\r\n]*'/y;
+const symbol = /\*\*=|<<=|>>=|->|==|!=|<=|>=|&&|\|\||<<|>>|\+\+|\*\*|[-+*/%&|^]=|[-+*/%&|^~!<>=()[\]{},;:@]/y;
 /** Annotations and pragmas take the rest of their line, and none has a meaning here. */
 const skipped =
   /\s+|\/\/[^\r\n]*|\/\*[\s\S]*?\*\/|@(?<=^[ \t]*@)[\p{L}_][^\r\n]*|#?pragma(?<=^[ \t]*#?pragma)\b[^\r\n]*/muy;
+
+/** Where the pattern ends that begins at a place, or that place. */
+function end(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : at;
+}
 
 /** Tokens one after another, read when they are asked for, so that a long program is never held as a list of them. */
 export class Tokens {
@@ -55,18 +50,33 @@ export class Tokens {
 
   #read(): Token {
     const { text } = this.source;
-    for (skipped.lastIndex = this.#at; skipped.test(text); skipped.lastIndex = this.#at) this.#at = skipped.lastIndex;
-    const at = this.#at;
+    let at = this.#at;
+    for (let next = end(skipped, text, at); next > at; next = end(skipped, text, at)) at = next;
     if (at >= text.length) return { kind: 'end', text: '', at };
     if (text.startsWith('/*', at)) throw this.source.syntax(at, 'this comment has no end: close it with */');
-    token.lastIndex = at;
-    const groups = token.exec(text)?.groups;
-    if (groups === undefined)
+    const [kind, to] = kindAt(text, at);
+    if (to === at)
       throw this.source.syntax(at, `${JSON.stringify(clip(text.slice(at), 1))} has no meaning in OpenQASM`);
-    const [kind, found] = Object.entries(groups).find(([, value]) => value !== undefined) as [Kind, string];
-    this.#at = at + found.length;
-    return { kind, text: found, at };
+    this.#at = to;
+    return { kind, text: text.slice(at, to), at };
   }
+}
+
+/** The kind of the token that begins there, and where it ends. */
+function kindAt(text: string, at: number): [Token['kind'], number] {
+  const symbolEnd = end(symbol, text, at);
+  if (symbolEnd > at) return ['symbol', symbolEnd];
+  const nameEnd = end(name, text, at);
+  if (nameEnd > at) return ['name', nameEnd];
+  const floatEnd = end(float, text, at);
+  const numberEnd = floatEnd > at ? floatEnd : end(integer, text, at);
+  if (numberEnd > at) {
+    const unitEnd = end(unit, text, numberEnd);
+    if (unitEnd > numberEnd) return [text.startsWith('im', unitEnd - 2) ? 'imaginary' : 'duration', unitEnd];
+    return [floatEnd > at ? 'float' : 'integer', numberEnd];
+  }
+  const physicalEnd = end(physical, text, at);
+  return physicalEnd > at ? ['physical', physicalEnd] : ['string', end(string, text, at)];
 }
 
 /** As an error says it. */
