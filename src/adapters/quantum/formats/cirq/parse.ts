@@ -76,6 +76,7 @@ function qubitNumbers(operations: readonly Node[]): ReadonlyMap<string, number> 
 
 function qubitsIn(operation: Node, depth: number): Node[] {
   if (depth > nestingMax) throw operation.refuse(`is nested more than ${nestingMax} deep`);
+  if (operation.type === undefined) throw operation.refuse('must be an operation of Cirq');
   const inner = operation.find('sub_operation');
   const single = operation.find('qubit');
   return [

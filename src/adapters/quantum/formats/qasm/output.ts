@@ -5,7 +5,7 @@ import type { Source } from './source.ts';
 const operationsMax = 2_000_000;
 /** Statements that run before the circuit is known, whether or not anything comes of them. */
 const stepsMax = 4_000_000;
-const entriesMax = 32_000_000;
+const entriesMax = 8_000_000;
 const qubitsMax = 4096;
 const bitsMax = 65_536;
 
