@@ -15,6 +15,8 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(locked).mti
   const install = ['install', '--no-save', '--loglevel=error', '--no-fund', '--no-audit'];
   const { status } = spawnSync(npm, install, {
     cwd: root,
+    // ONNX Runtime would download its CUDA libraries from elsewhere, and fail without; an npm that knows `allowScripts` runs no such script.
+    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
     // Standard output belongs to the command that asked for the set-up.
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
