@@ -203,7 +203,9 @@ else {
     Object.fromEntries(
       Object.entries(rows).map(([name, row]) => [
         name,
-        Object.fromEntries(Object.entries(row).map(([peer, value]) => [peer, rounded(value)])),
+        Object.fromEntries(
+          Object.entries(row).flatMap(([peer, value]) => (value === undefined ? [] : [[peer, rounded(value)]])),
+        ),
       ]),
     ),
   );

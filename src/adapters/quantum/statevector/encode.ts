@@ -1,6 +1,6 @@
 import type { Layout } from './layout.ts';
 import { operationBytes, operationsMax, unitShift } from './layout.ts';
-import type { Dense, Exchange, Flip, Lowered, MatrixOperation, Phase, Rotate } from './lower.ts';
+import type { Dense, Exchange, Flip, Lowered, MatrixOperation, Phase, Rotate } from './operations.ts';
 import type { Pass } from './plan.ts';
 
 /** Operations as the kernel reads them (kernel/kernel.as), with the matrices they point to. */

@@ -1,4 +1,4 @@
-import type { Lowered } from './lower.ts';
+import { type Lowered, readBy, writtenBy } from './operations.ts';
 
 /** Operations that are done on one block of amplitudes after another, each block small enough for the cache. */
 export interface Pass {
@@ -111,32 +111,6 @@ function walk(
     if ((block & ~written) === 0) break;
   }
   return count;
-}
-
-function writtenBy(operation: Lowered): number {
-  switch (operation.kind) {
-    case 'rotate':
-    case 'dense':
-    case 'flip':
-      return 1 << operation.target;
-    case 'phase':
-      return 0;
-    case 'exchange':
-      return (1 << operation.first) | (1 << operation.second);
-    case 'matrix':
-      return operation.targets.reduce((bits, target) => bits | (1 << target), 0);
-  }
-}
-
-function readBy(operation: Lowered): number {
-  switch (operation.kind) {
-    case 'rotate':
-      return operation.select < 0 ? 0 : 1 << operation.select;
-    case 'exchange':
-      return 0;
-    default:
-      return operation.mask;
-  }
 }
 
 function bitsOf(bits: number): number[] {

@@ -1,17 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { StepError } from '../../../lib/errors.ts';
 import type { GateOperation } from '../circuit/circuit.ts';
-import { targetsOf } from '../circuit/gates.ts';
 import type { PauliSum } from '../circuit/pauli.ts';
 import type { Random } from '../simulate/random.ts';
 import type { PureState } from '../simulate/state.ts';
+import { compile } from './compile.ts';
 import { encodePasses, type Program } from './encode.ts';
 import type { Precision } from './kernel.ts';
-import { type Layout, layoutOf, targetsMax } from './layout.ts';
-import { Lowering } from './lower.ts';
+import { type Layout, layoutOf } from './layout.ts';
 import { type StateMemory, stateMemory } from './memory.ts';
 import { encodeTerms, type Terms } from './paulis.ts';
-import { planPasses } from './plan.ts';
 import { drawSorted, outcomes } from './sample.ts';
 
 export interface StateVectorOptions {
@@ -78,14 +76,6 @@ interface Settings {
   readonly progress: ((fraction: number) => void) | undefined;
 }
 
-interface Compiled {
-  readonly gates: readonly GateOperation[];
-  readonly layout: string;
-  readonly programs: readonly Program[];
-}
-
-/** By the very array of gates; a copy tells whether it still holds the same. */
-const compiled = new WeakMap<readonly GateOperation[], Compiled>();
 const compiledTerms = new WeakMap<PauliSum, Map<string, Terms>>();
 
 export class StateVector implements PureState {
@@ -109,27 +99,11 @@ export class StateVector implements PureState {
 
   apply(gates: readonly GateOperation[]): void {
     if (gates.length === 0) return;
-    for (const gate of gates) assertPossible(gate);
-    const programs = this.#compile(gates);
+    const programs = compile(gates, this.qubits, this.#layout);
     programs.forEach((program, at) => {
       this.#run(program);
       this.#settings.progress?.((at + 1) / programs.length);
     });
-  }
-
-  #compile(gates: readonly GateOperation[]): readonly Program[] {
-    const layout = this.#layout;
-    const key = `${this.qubits} ${layout.precision} ${layout.blockQubits} ${layout.pool}`;
-    const known = compiled.get(gates);
-    if (known?.layout === key && isSame(known.gates, gates)) return known.programs;
-    const lowering = new Lowering(this.qubits);
-    for (const gate of gates) lowering.add(gate);
-    lowering.finish();
-    const passes = planPasses(lowering.operations, this.qubits, layout.blockQubits, layout.lowQubits);
-    const programs = encodePasses(passes, layout, lowering.factor);
-    // An array of one gate is made for one call.
-    if (gates.length > 1) compiled.set(gates, { gates: gates.slice(), layout: key, programs });
-    return programs;
   }
 
   #run({ qubits, lowQubits, count, operations, pool }: Program): void {
@@ -344,17 +318,6 @@ export class StateVector implements PureState {
     this.#memory.release();
   }
 }
-
-function assertPossible({ gate }: GateOperation): void {
-  if (gate.name !== 'unitary' || targetsOf(gate) <= targetsMax) return;
-  throw new StepError(
-    'CIRCUIT_TOO_LARGE',
-    `a matrix over ${targetsOf(gate)} qubits is more than the state vector applies at once: at most ${targetsMax}`,
-  );
-}
-
-const isSame = (left: readonly unknown[], right: readonly unknown[]): boolean =>
-  left.length === right.length && left.every((value, at) => value === right[at]);
 
 function sumOf(values: Float64Array): number {
   let sum = 0;
