@@ -135,7 +135,7 @@ test('mistakes name their place and what is meant', () => {
     [[{ type: 'Unitary', qubit: 0, matrix: [[1, 0, 0]] }], /must be a matrix of 2, 4/],
     [[{ type: 'X', qubit: 0, condition: { bit: 0, equals: -1 } }], /condition\.equals must be/],
     [[{ type: 'X', qubit: 0, condition: { register: 'd' } }], /condition\.register is no register/],
-    [[{ type: 'ISWAP', qubits: [0, 1], power: 0.5 }], /power can't be 0\.5/],
+    [[{ type: 'DCX', qubits: [0, 1], power: 0.5 }], /power can't be 0\.5/],
     [[{ type: 'X', qubit: 0, qubits: [1] }], /has both qubit and qubits/],
   ];
   for (const [gates, message] of cases) refused(gates, message);
