@@ -1,0 +1,314 @@
+import { StepError } from '../../../../lib/errors.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../../../lib/json.ts';
+import type { Window } from '../../onnx/graph.ts';
+import { elementsOf } from '../../onnx/graph.ts';
+import { type Activation, activation, activations } from './activation.ts';
+import { batchNorm } from './batch-norm.ts';
+import { conv2d } from './conv2d.ts';
+import { dense } from './dense.ts';
+import type { Initial, Layer } from './layer.ts';
+import { averagePool2d, globalAveragePool2d, maxPool2d } from './pool2d.ts';
+import { dropout, flatten, reshape } from './shape-layers.ts';
+
+const layersMax = 100;
+/** Numbers that one sample may have in any layer. */
+const elementsMax = 16 * 1024 * 1024;
+const parametersMax = 50_000_000;
+
+/** What a net is, as the model keeps it. */
+export interface NetSpec {
+  /** Of one sample: `[features]`, or `[channels, height, width]`. */
+  input: number[];
+  layers: JSONObject[];
+  /** Outputs: classes, or numbers that are predicted. */
+  outputs: number;
+  loss: LossKind;
+}
+
+export const lossKinds = ['cross_entropy', 'binary_cross_entropy', 'mse'] as const;
+export type LossKind = (typeof lossKinds)[number];
+
+/** The last activation that a loss asks for; any where there is none. */
+const endings: Record<LossKind, Activation | undefined> = {
+  cross_entropy: 'softmax',
+  binary_cross_entropy: 'sigmoid',
+  mse: undefined,
+};
+
+export interface Net {
+  readonly input: readonly number[];
+  readonly layers: readonly Layer[];
+  readonly outputs: number;
+  readonly loss: LossKind;
+}
+
+export const layerTypes = [
+  'dense',
+  'conv2d',
+  'max_pool2d',
+  'avg_pool2d',
+  'global_avg_pool2d',
+  'flatten',
+  'reshape',
+  'activation',
+  'dropout',
+  'batch_norm',
+] as const;
+type LayerType = (typeof layerTypes)[number];
+
+/** @throws StepError INVALID_PARAMS, with the layer's path and the shapes that do not fit; ML_NET_TOO_LARGE */
+export function parseNet({ input, layers: specs, outputs, loss }: NetSpec): Net {
+  if (specs.length === 0 || specs.length > layersMax)
+    throw refuse('layers', `must be 1 to ${layersMax} layers, not ${specs.length}`);
+  const layers: Layer[] = [];
+  let shape: readonly number[] = input;
+  for (const [index, spec] of specs.entries()) {
+    const isLast = index === specs.length - 1;
+    const fields = new Fields(spec, `layers[${index}]`, shape);
+    for (const layer of parseLayer(fields, isLast ? { outputs, loss } : undefined)) {
+      layers.push(layer);
+      shape = layer.shape;
+      checkSize(layer, fields.path);
+    }
+    fields.end();
+  }
+  const net: Net = { input, layers, outputs, loss };
+  checkEnd(net);
+  return net;
+}
+
+/** Parameters of a net, those of running statistics too. */
+export const countParameters = ({ layers }: Net): number =>
+  layers.flatMap(({ parameters }) => parameters).reduce((sum, parameter) => sum + elementsOf(parameter.shape), 0);
+
+function checkSize({ shape, parameters }: Layer, path: string): void {
+  const size = parameters.reduce((sum, parameter) => sum + elementsOf(parameter.shape), 0);
+  if (elementsOf(shape) > elementsMax || size > parametersMax)
+    throw new StepError(
+      'ML_NET_TOO_LARGE',
+      `params.${path} has ${size} parameters and gives ${elementsOf(shape)} numbers a sample; at most ${parametersMax} and ${elementsMax} are allowed`,
+    );
+}
+
+function checkEnd(net: Net): void {
+  const { layers, outputs, loss } = net;
+  const last = layers.at(-1);
+  const shape = last?.shape ?? [];
+  if (shape.length !== 1 || shape[0] !== outputs)
+    throw refuse(
+      'layers',
+      `end with the shape [${shape.join(', ')}], but the labels need [${outputs}]: end with { "type": "dense" }, whose units follow from the labels`,
+    );
+  const ending = endings[loss];
+  if (ending !== undefined && last?.kind !== ending)
+    throw refuse('layers', `must end with the activation ${ending} for the loss ${loss}, not with ${last?.kind}`);
+  const size = countParameters(net);
+  if (size > parametersMax)
+    throw new StepError('ML_NET_TOO_LARGE', `the net has ${size} parameters; at most ${parametersMax} are allowed`);
+  if (!layers.some(({ parameters }) => parameters.some(({ trained }) => trained)))
+    throw refuse('layers', 'have no parameters to train: add a dense or conv2d layer');
+}
+
+interface End {
+  outputs: number;
+  loss: LossKind;
+}
+
+const parsers: Record<LayerType, (fields: Fields, end: End | undefined) => Layer[]> = {
+  dense(fields, end) {
+    const [inputs] = fields.shaped(1, '{ "type": "flatten" }');
+    const units = fields.whole('units', 1, 1_000_000, end?.outputs);
+    const hasBias = fields.flag('bias', true);
+    const [name, after] = fields.activation([units], end);
+    return [dense(inputs ?? 1, units, hasBias, initialOf(name, inputs ?? 1, units)), ...after];
+  },
+  conv2d(fields, end) {
+    const [channels = 1, height = 1, width = 1] = fields.shaped(3, '"input_shape": [channels, height, width]');
+    const filters = fields.whole('filters', 1, 65_536);
+    const kernel = fields.pair('kernel_size', 3);
+    const { window, size } = windowOf(fields, kernel, [1, 1], [height, width]);
+    const hasBias = fields.flag('bias', true);
+    const shape = [filters, ...size] as const;
+    const [name, after] = fields.activation(shape, end);
+    const area = kernel[0] * kernel[1];
+    return [conv2d(channels, shape, window, hasBias, initialOf(name, channels * area, filters * area)), ...after];
+  },
+  max_pool2d: (fields) => {
+    const { shape, window } = poolOf(fields);
+    return [maxPool2d(shape, window)];
+  },
+  avg_pool2d: (fields) => {
+    const { shape, window } = poolOf(fields);
+    return [averagePool2d(shape, window)];
+  },
+  global_avg_pool2d: (fields) => [globalAveragePool2d(fields.shaped(3, 'images'))],
+  flatten: ({ shape }) => [flatten(shape)],
+  reshape(fields) {
+    const to = fields.lengths('shape');
+    if (elementsOf(to) !== elementsOf(fields.shape))
+      throw refuse(
+        `${fields.path}.shape`,
+        `has ${elementsOf(to)} numbers, but [${fields.shape.join(', ')}] has ${elementsOf(fields.shape)}`,
+      );
+    return [reshape('reshape', fields.shape, to)];
+  },
+  activation: (fields) => [activation(fields.choice('activation', activations, undefined), fields.shape)],
+  dropout: (fields) => [dropout(fields.shape, fields.number('rate', 0, 0.99, 0.5))],
+  batch_norm(fields) {
+    if (fields.shape.length !== 1 && fields.shape.length !== 3)
+      throw refuse(fields.path, `normalizes rows or images, not [${fields.shape.join(', ')}]`);
+    return [batchNorm(fields.shape, fields.number('momentum', 0, 1, 0.9), fields.number('epsilon', 1e-8, 1, 1e-5))];
+  },
+};
+
+function parseLayer(fields: Fields, end: End | undefined): Layer[] {
+  const type = fields.choice('type', layerTypes, undefined);
+  return parsers[type](fields, end);
+}
+
+/** He's for what a rectifier follows (arXiv:1502.01852), Glorot's otherwise (proceedings.mlr.press/v9/glorot10a). */
+const initialOf = (after: Activation, inputs: number, outputs: number): Initial =>
+  after === 'relu' || after === 'gelu'
+    ? { kind: 'normal', deviation: Math.sqrt(2 / inputs) }
+    : { kind: 'uniform', limit: Math.sqrt(6 / (inputs + outputs)) };
+
+function poolOf(fields: Fields): { shape: number[]; window: Window } {
+  const [channels = 1, height = 1, width = 1] = fields.shaped(3, '"input_shape": [channels, height, width]');
+  const kernel = fields.pair('pool_size', 2);
+  const { window, size } = windowOf(fields, kernel, kernel, [height, width]);
+  return { shape: [channels, ...size], window };
+}
+
+/** A window, and how often it fits. `same`: padded so that there are as many as strides fit, the odd one at the end. */
+function windowOf(
+  fields: Fields,
+  kernel: readonly [number, number],
+  stridesDefault: readonly [number, number],
+  image: readonly [number, number],
+): { window: Window; size: readonly [number, number] } {
+  const strides = fields.pair('strides', stridesDefault);
+  const isSame = fields.choice('padding', ['valid', 'same'] as const, 'valid') === 'same';
+  const along = (axis: 0 | 1): { size: number; before: number; after: number } => {
+    const [length, window, stride] = [image[axis], kernel[axis], strides[axis]];
+    if (isSame) {
+      const size = Math.ceil(length / stride);
+      const padding = Math.max(0, (size - 1) * stride + window - length);
+      return { size, before: Math.floor(padding / 2), after: Math.ceil(padding / 2) };
+    }
+    if (window > length)
+      throw refuse(
+        fields.path,
+        `slides a window of ${kernel.join(' × ')} over images of ${image.join(' × ')}: make it smaller, or set "padding": "same"`,
+      );
+    return { size: Math.floor((length - window) / stride) + 1, before: 0, after: 0 };
+  };
+  const [vertical, horizontal] = [along(0), along(1)];
+  const pads = [vertical.before, horizontal.before, vertical.after, horizontal.after] as const;
+  return { window: { kernel, strides, pads }, size: [vertical.size, horizontal.size] };
+}
+
+const refuse = (path: string, why: string): StepError => new StepError('INVALID_PARAMS', `params.${path} ${why}`);
+
+/** The settings of one layer, read one by one; what nobody asked for is refused. */
+class Fields {
+  readonly path: string;
+  /** Of what comes into the layer. */
+  readonly shape: readonly number[];
+  readonly #rest: Map<string, JSONValue>;
+
+  constructor(spec: JSONValue, path: string, shape: readonly number[]) {
+    if (!isObject(spec)) throw refuse(path, 'must be an object, such as { "type": "dense", "units": 32 }');
+    this.path = path;
+    this.shape = shape;
+    this.#rest = new Map(Object.entries(spec as JSONObject));
+  }
+
+  end(): void {
+    const [name] = this.#rest.keys();
+    if (name !== undefined) throw refuse(`${this.path}.${name}`, 'is no setting of this type of layer');
+  }
+
+  /** The input's shape, which must have so many axes. */
+  shaped(rank: number, advice: string): readonly number[] {
+    if (this.shape.length === rank) return this.shape;
+    const wanted = rank === 1 ? 'rows' : 'images [channels, height, width]';
+    throw refuse(this.path, `takes ${wanted}, and gets the shape [${this.shape.join(', ')}]: put ${advice} before it`);
+  }
+
+  whole(name: string, minimum: number, maximum: number, usual?: number): number {
+    const value = this.#take(name) ?? usual;
+    if (!Number.isInteger(value) || Number(value) < minimum || Number(value) > maximum)
+      throw refuse(`${this.path}.${name}`, `must be a whole number from ${minimum} to ${maximum}${found(value)}`);
+    return Number(value);
+  }
+
+  number(name: string, minimum: number, maximum: number, usual: number): number {
+    const value = this.#take(name) ?? usual;
+    if (typeof value !== 'number' || !(value >= minimum && value <= maximum))
+      throw refuse(`${this.path}.${name}`, `must be a number from ${minimum} to ${maximum}${found(value)}`);
+    return value;
+  }
+
+  flag(name: string, usual: boolean): boolean {
+    const value = this.#take(name) ?? usual;
+    if (typeof value !== 'boolean') throw refuse(`${this.path}.${name}`, `must be true or false${found(value)}`);
+    return value;
+  }
+
+  choice<T extends string>(name: string, names: readonly T[], usual: T | undefined): T {
+    const value = this.#take(name) ?? usual;
+    const known = names.find((candidate) => candidate === value);
+    if (known === undefined) throw refuse(`${this.path}.${name}`, `must be one of ${names.join(', ')}${found(value)}`);
+    return known;
+  }
+
+  /** A whole number for both axes, or one for each. */
+  pair(name: string, usual: number | readonly [number, number]): readonly [number, number] {
+    const value = this.#take(name) ?? usual;
+    const [height, width, ...others] = Array.isArray(value) ? value : [value, value];
+    const fits = [height, width].every(
+      (length) => Number.isInteger(length) && Number(length) >= 1 && Number(length) <= 4096,
+    );
+    if (!fits || others.length > 0)
+      throw refuse(
+        `${this.path}.${name}`,
+        `must be a whole number from 1 to 4096, or two of them${found(value as JSONValue)}`,
+      );
+    return [Number(height), Number(width)];
+  }
+
+  lengths(name: string): number[] {
+    const value = this.#take(name);
+    return lengthsOf(value, `${this.path}.${name}`);
+  }
+
+  /** The activation's name, and the layer for it: none where it is linear. The last one follows from the loss. */
+  activation(shape: readonly number[], end: End | undefined): [Activation, Layer[]] {
+    const usual = (end === undefined ? undefined : endings[end.loss]) ?? 'linear';
+    const name = this.choice('activation', activations, usual);
+    return [name, name === 'linear' ? [] : [activation(name, shape)]];
+  }
+
+  #take(name: string): JSONValue | undefined {
+    const value = this.#rest.get(name);
+    this.#rest.delete(name);
+    return value;
+  }
+}
+
+/** Lengths of axes. @throws StepError INVALID_PARAMS */
+export function lengthsOf(value: JSONValue | undefined, path: string): number[] {
+  const fits =
+    Array.isArray(value) &&
+    value.length >= 1 &&
+    value.length <= 4 &&
+    value.every((length) => Number.isInteger(length) && Number(length) >= 1 && Number(length) <= elementsMax);
+  if (!fits) throw refuse(path, `must be a list of 1 to 4 lengths${found(value)}`);
+  const lengths = value.map(Number);
+  if (elementsOf(lengths) > elementsMax)
+    throw new StepError('ML_NET_TOO_LARGE', `params.${path} has more than ${elementsMax} numbers a sample`);
+  return lengths;
+}
+
+const found = (value: JSONValue | undefined): string =>
+  value === undefined ? '; it is missing' : `, not ${JSON.stringify(value).slice(0, 100)}`;
