@@ -17,7 +17,7 @@ const documents = [
 ];
 
 for (const name of documents) {
-  it(`the examples of ${name} work`, { timeout: 60_000 }, async () => {
+  it(`the examples of ${name} work`, { timeout: 180_000 }, async () => {
     const blocks = await blocksOf(new URL(`../../${name}`, import.meta.url));
     const sandbox = await Sandbox.create();
     try {

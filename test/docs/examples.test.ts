@@ -24,6 +24,7 @@ const runs: Record<string, [command: string, code: number, output: RegExp]> = {
     /"country": "Japan",\s+"orders": 2,\s+"revenue": 157.48/,
   ],
   'wasm.json': ['jsonflow run FILE', 0, /digest: \{"result":"[0-9a-f]{64}"/],
+  'quantum.json': ['jsonflow run FILE', 0, /hydrogen: \{"algorithm":"vqe","qubits":2,"best_energy":-1\.13730603/],
   'embed.mjs': ['node FILE', 0, /France.*160\.4[\s\S]*replayed: 4 of 4/],
   'embed.cjs': ['node FILE', 0, /^Hello, Ada! Hello, Ada!$/m],
   // Its process has nothing to do but to wait for the second attempt: it must not end meanwhile.

@@ -5,7 +5,7 @@ import type { Adapter, AdapterContext, AdapterStep, AdapterVerdict } from '../..
 import type { Egress } from '../../ports/egress.ts';
 import { type Backend, backendOf, backendUsual } from './backends.ts';
 import type { Circuit } from './circuit/circuit.ts';
-import { circuitOf, circuitTypeOf } from './circuit-source.ts';
+import { circuitOf, circuitTypeOf, isPlain } from './circuit-source.ts';
 import { compileQsharp } from './formats/qsharp/compile.ts';
 import type { Job } from './job.ts';
 import { runOnDevice } from './jobs/hardware.ts';
@@ -119,7 +119,7 @@ async function withCircuit(job: Job, { signal }: AdapterContext): Promise<Job> {
   const { params, type } = job;
   if (type === 'quantum_optimize' || params.circuit_type === 'feature_map') return job;
   if (params.qsharp !== undefined) return { ...job, circuit: circuitOf(params, await compiled(params, signal)) };
-  return isShortText(params) ? { ...job, circuit: circuitOf(params) } : job;
+  return isPlain(params) ? { ...job, circuit: circuitOf(params) } : job;
 }
 
 /** The circuit of a Q# program; nothing where it is in another language. */
@@ -127,17 +127,6 @@ async function compiled({ qsharp, qsharp_operation }: JSONObject, signal: AbortS
   if (typeof qsharp !== 'string') return undefined;
   const operation = typeof qsharp_operation === 'string' ? { operation: qsharp_operation } : {};
   return compileQsharp(qsharp, { ...operation, signal });
-}
-
-const shortTextMax = 16 * 1024;
-const shortGatesMax = 500;
-
-/** Whether reading the circuit takes no time to speak of. */
-function isShortText({ gates, qasm, cirq, circuit_type, qubits }: JSONObject): boolean {
-  if (Array.isArray(gates)) return gates.length <= shortGatesMax;
-  if (typeof qasm === 'string') return qasm.length <= shortTextMax;
-  if (typeof cirq === 'string') return cirq.length <= shortTextMax;
-  return circuit_type !== undefined && circuit_type !== 'random' && typeof qubits === 'number' && qubits <= 32;
 }
 
 const isShort = (job: Job): boolean => job.circuit !== undefined && secondsOf(job, job.circuit) < atOnceSeconds;

@@ -144,3 +144,18 @@ function markedOf(given: JSONValue | undefined, qubits: number): number[] {
 
 const wholeOf = (params: JSONObject, name: string): number | undefined =>
   typeof params[name] === 'number' ? params[name] : undefined;
+
+const plainTextMax = 4 * 1024;
+const plainGatesMax = 500;
+const plainQubitsMax = 64;
+
+/** Whether reading the circuit takes no time to speak of: a short program may stand for millions of gates. */
+export function isPlain({ gates, qasm, cirq, circuit_type: type, qubits, depth }: JSONObject): boolean {
+  if (Array.isArray(gates)) return gates.length <= plainGatesMax;
+  if (typeof qasm === 'string')
+    return qasm.length <= plainTextMax && !/\b(for|while|gate|def|pow|ctrl|negctrl)\b|\[\s*[\d_]{3,}/.test(qasm);
+  if (cirq !== undefined) return typeof cirq === 'string' && cirq.length <= plainTextMax;
+  if (typeof qubits !== 'number' || qubits > plainQubitsMax) return type === 'bell';
+  if (type === 'grover') return qubits <= 8;
+  return type !== 'random' || (typeof depth === 'number' ? depth : 20) * qubits <= 1000;
+}

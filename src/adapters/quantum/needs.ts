@@ -2,7 +2,7 @@ import { isObject, type JSONObject, type JSONValue } from '../../lib/json.ts';
 import type { AdapterStep } from '../../ports/adapter.ts';
 import { backendOf, backendUsual } from './backends.ts';
 import type { Circuit } from './circuit/circuit.ts';
-import { circuitOf } from './circuit-source.ts';
+import { circuitOf, isPlain } from './circuit-source.ts';
 import type { Job } from './job.ts';
 import { problemOf } from './jobs/optimize.ts';
 import { requestOf } from './jobs/request.ts';
@@ -14,8 +14,6 @@ const memoryMbWorthIt = 64;
 const mebibyte = 1024 * 1024;
 /** What a circuit is given without being asked, so that a step does not take all of a node by mistake. */
 const memoryBytesUnasked = 8 * 1024 * mebibyte;
-/** Reading a longer circuit, only to place its step, would hold up the coordinator. */
-const textMax = 64 * 1024;
 
 /**
  * Qubits, and memory in MiB where it is much, that a step needs on a node: what can be told while its params may still hold references.
@@ -24,7 +22,7 @@ const textMax = 64 * 1024;
 export function needsOf({ type, params }: AdapterStep, usual = backendUsual): Record<string, number> {
   const backend = backendOf(params, usual);
   if (type === 'quantum_optimize') return hasReferences(params) ? {} : optimizationNeeds(params);
-  if (backend.kind === 'hardware' || hasReferences(params) || isLong(params) || params.qsharp !== undefined)
+  if (backend.kind === 'hardware' || hasReferences(params) || !isPlain(params))
     return typeof params.qubits === 'number' && backend.kind === 'simulator' ? { qubits: params.qubits } : {};
   if (params.circuit_type === 'feature_map') return typeof params.qubits === 'number' ? { qubits: params.qubits } : {};
   const circuit = circuitOf(params);
@@ -65,8 +63,3 @@ function hasReferences(value: JSONValue): boolean {
   if (Array.isArray(value)) return value.some(hasReferences);
   return isObject(value) && Object.values(value as JSONObject).some(hasReferences);
 }
-
-const isLong = ({ gates, qasm, cirq }: JSONObject): boolean =>
-  (Array.isArray(gates) && gates.length > textMax / 32) ||
-  (typeof qasm === 'string' && qasm.length > textMax) ||
-  (cirq !== undefined && JSON.stringify(cirq).length > textMax);

@@ -4,10 +4,10 @@ import { noiseSchema } from './simulate/parse-noise.ts';
 import { methodNames } from './simulate/request.ts';
 
 export const shotsDefault = 1024;
-export const shotsMax = 10_000_000;
+const shotsMax = 10_000_000;
 /** Samples that a step gives one by one. */
 export const samplesMax = 1_000_000;
-export const circuitTypes = ['custom', 'bell', 'ghz', 'qft', 'grover', 'qpe', 'feature_map', 'random'] as const;
+const circuitTypes = ['custom', 'bell', 'ghz', 'qft', 'grover', 'qpe', 'feature_map', 'random'] as const;
 export const exportForms = ['qasm2', 'qasm3', 'gates'] as const;
 const textMax = 4 * 1024 * 1024;
 

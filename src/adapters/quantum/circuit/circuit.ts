@@ -46,13 +46,13 @@ export interface ResetOperation {
 }
 
 /** Nothing is reordered or merged across it. */
-export interface BarrierOperation {
+interface BarrierOperation {
   readonly kind: 'barrier';
   readonly qubits: readonly number[];
 }
 
 /** The condition is looked at once, before the operations. */
-export interface Branch {
+interface Branch {
   readonly kind: 'branch';
   readonly condition: Expression;
   readonly body: readonly Operation[];
@@ -60,7 +60,7 @@ export interface Branch {
 }
 
 /** As long as the condition holds; it is looked at before each round, of which there are `roundsMax` at most. */
-export interface Loop {
+interface Loop {
   readonly kind: 'loop';
   readonly condition: Expression;
   readonly body: readonly Operation[];

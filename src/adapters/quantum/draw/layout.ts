@@ -92,7 +92,7 @@ function targetMark(gate: Gate, index: number, count: number, controls: number):
 const shown: Readonly<Record<string, string>> = { sdg: 'S†', tdg: 'T†', sx: '√X', sxdg: '√X†', unitary: 'U', id: 'I' };
 
 /** Such as `RX(π/2)`. */
-export function gateText(gate: Gate): string {
+function gateText(gate: Gate): string {
   const name = shown[gate.name] ?? gate.name.toUpperCase();
   return gate.params.length === 0 ? name : `${name}(${gate.params.map(angleText).join(',')})`;
 }
