@@ -49,6 +49,18 @@ it('the packed package works in an empty folder: require, import, npx, types', {
           console.log(isValid && right ? 42 : JSON.stringify(result));
           await engine.close();
         });`,
+      // Large enough for a thread and the kernel, which lies beside the code.
+      'quantum.cjs': `const { QuantumAdapter } = require('jsonflow/quantum-adapter.js');
+        const { DistributedEngine } = require('jsonflow/distributed-engine.js');
+        const engine = new DistributedEngine({ dataDir: false });
+        engine.registerAdapter(new QuantumAdapter({ backend: 'qasm_simulator', max_qubits: 18 }));
+        const params = { circuit_type: 'random', qubits: 18, depth: 3, shots: 7 };
+        engine.execute({ workflow: 'w', steps: [{ id: 'a', type: 'quantum_circuit', params }] }).then(async (result) => {
+          const { counts, backend_info } = result.outputs.a;
+          const shots = Object.values(counts).reduce((sum, count) => sum + count, 0);
+          console.log(shots === 7 && backend_info.qubits === 18 ? 42 : JSON.stringify(result));
+          await engine.close();
+        });`,
       'import.mjs': `import { DistributedEngine } from 'jsonflow';${useEngine}`,
     };
     for (const [name, text] of Object.entries(files)) {
