@@ -1,0 +1,231 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { clip } from '../../../lib/clip.ts';
+import { messageOf, StepError } from '../../../lib/errors.ts';
+import type { FromChild, ToChild } from './messages.ts';
+
+/** Programs in `children/`. */
+export type ChildKind = 'onnx' | 'opencl' | 'cuda' | 'webgpu' | 'tfjs' | 'probe';
+
+export interface ChildRequest {
+  method: string;
+  /** Whatever structured clone takes. */
+  args: unknown;
+}
+
+export interface ChildHooks {
+  /** When it is aborted the process is killed, and the call fails with its reason. */
+  signal: AbortSignal;
+  /** MiB that the process may have beyond what an empty one has. */
+  memoryMb?: number;
+  onEvent?: (event: unknown) => void;
+  /** What the call has in common with others, such as the digest of a model: it goes to a process that did the like before, where one is free. */
+  affinity?: string;
+}
+
+/** Of the environment, what tells native libraries where things are, and nothing else: there may be secrets. */
+const variables =
+  /^(PATH|HOME|TMPDIR|TEMP|TMP|LANG|LC_\w+|XDG_CACHE_HOME|XDG_RUNTIME_DIR|SystemRoot|windir|LOCALAPPDATA|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|CUDA_\w+|NVIDIA_\w+|OCL_ICD_\w+|OPENCL_\w+|POCL_\w+|VK_\w+|MESA_\w+|LIBGL_\w+|JSONFLOW_ML_\w+)$/;
+const environment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => variables.test(name)));
+
+const stderrMax = 4096;
+const watchMs = 50;
+const mib = 1024 * 1024;
+/** How long the last words of a process are waited for. */
+const wordsMs = 250;
+
+interface Call {
+  id: number;
+  hooks: ChildHooks & { memoryMb: number };
+  resolve(value: unknown): void;
+  reject(reason: unknown): void;
+}
+
+/** One process. Its life: taken, called, at rest, taken again …, gone. */
+export class Child {
+  /** Kind and device. */
+  readonly key: string;
+  affinity: string | undefined;
+  /** Whether it ends, or has ended, by our will. */
+  wasKilled = false;
+  isGone = false;
+  #isTaken = false;
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<void>;
+  #stderr = '';
+  #calls = 0;
+  #call: Call | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #baseBytes: number | undefined;
+  /** Why it was killed. */
+  #reason: unknown;
+
+  /** @param onExit called once the process is no more */
+  constructor(key: string, programs: URL, onExit: () => void) {
+    this.key = key;
+    const [kind = '', device = ''] = key.split(' ', 2);
+    const program = fileURLToPath(new URL(`${kind}${extname(import.meta.filename)}`, programs));
+    this.#process = fork(program, [device, kind], {
+      serialization: 'advanced',
+      execArgv: ['--no-warnings'],
+      env: environment(),
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.#exited = new Promise((resolve) => {
+      const end = (how: string): void => {
+        this.#end(how);
+        onExit();
+        resolve();
+      };
+      this.#process.once('exit', (code, signal) => {
+        this.isGone = true;
+        const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+        const timer = setTimeout(() => end(how), wordsMs);
+        this.#process.once('close', () => {
+          clearTimeout(timer);
+          end(how);
+        });
+      });
+      this.#process.once('error', (error) => {
+        // One that never started doesn't exit.
+        if (this.#process.pid === undefined) end(`before it began: ${messageOf(error)}`);
+      });
+    });
+    this.#process.on('message', (message: FromChild) => this.#take(message));
+    this.#process.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-stderrMax);
+    });
+  }
+
+  get isBusy(): boolean {
+    return this.#isTaken;
+  }
+
+  get isFree(): boolean {
+    return !this.#isTaken && !this.isGone;
+  }
+
+  /** Reserves it for a call. */
+  take(affinity: string | undefined): this {
+    clearTimeout(this.#idle);
+    this.#isTaken = true;
+    this.affinity = affinity ?? this.affinity;
+    this.#process.ref();
+    this.#process.channel?.ref();
+    return this;
+  }
+
+  /** Lets the process of the node end while this one waits, and ends this one after a while. */
+  rest(idleMs: number): void {
+    this.#isTaken = false;
+    this.#process.unref();
+    this.#process.channel?.unref();
+    (this.#process.stderr as { unref?(): void } | null)?.unref?.();
+    this.#idle = setTimeout(() => void this.kill(), idleMs);
+    this.#idle.unref();
+  }
+
+  async call({ method, args }: ChildRequest, hooks: ChildHooks & { memoryMb: number }): Promise<unknown> {
+    const { signal, memoryMb } = hooks;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const stop = (): void => void this.kill(signal.reason);
+    const watch = setInterval(() => this.#watch(memoryMb), watchMs);
+    this.#calls += 1;
+    const id = this.#calls;
+    this.#call = { id, hooks, resolve, reject };
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal.aborted) stop();
+      else if (this.isGone) reject(this.#reason ?? this.#lost('before the call'));
+      else this.#send({ id, method, args, memoryMb });
+      return await promise;
+    } finally {
+      clearInterval(watch);
+      signal.removeEventListener('abort', stop);
+      this.#call = undefined;
+    }
+  }
+
+  /** @param reason what the call under way fails with */
+  async kill(reason?: unknown): Promise<void> {
+    clearTimeout(this.#idle);
+    this.wasKilled = true;
+    this.#reason = reason;
+    this.isGone = true;
+    this.#process.ref();
+    this.#process.kill('SIGKILL');
+    if (reason !== undefined) this.#call?.reject(reason);
+    await this.#exited;
+  }
+
+  #send(message: ToChild): void {
+    try {
+      this.#process.send(message, (error) => {
+        // Its end says more, and comes at once.
+        if (error !== null && this.#process.exitCode === null && this.#process.signalCode === null)
+          void this.kill(this.#lost(`and took no call: ${messageOf(error)}`));
+      });
+    } catch (thrown) {
+      this.#call?.reject(thrown);
+    }
+  }
+
+  #take(message: FromChild): void {
+    const call = this.#call;
+    if (call === undefined || message.id !== call.id) return;
+    switch (message.kind) {
+      case 'event':
+        return call.hooks.onEvent?.(message.value);
+      case 'done':
+        return call.resolve(message.value);
+      case 'failed':
+        return call.reject(new StepError(message.code, message.message, { retryable: message.retryable }));
+    }
+  }
+
+  /** The limit that the process sets for itself may be missing, and does not count everything. Only Linux says what there is. */
+  #watch(memoryMb: number): void {
+    const bytes = residentBytes(this.#process.pid);
+    if (bytes === undefined) return;
+    this.#baseBytes ??= Math.min(bytes, 128 * mib);
+    if (bytes - this.#baseBytes > memoryMb * mib) void this.kill(outOfMemory(memoryMb));
+  }
+
+  #end(how: string): void {
+    this.isGone = true;
+    clearTimeout(this.#idle);
+    this.#call?.reject(this.#lost(how));
+  }
+
+  #lost(how: string): StepError {
+    const [kind] = this.key.split(' ', 1);
+    const limitMb = this.#call?.hooks.memoryMb ?? 0;
+    const tail = clip(this.#stderr.trim().split('\n').slice(-3).join(' '), 400);
+    if (/out of memory|bad_alloc|cannot allocate|allocation failed/i.test(this.#stderr))
+      return outOfMemory(limitMb, tail);
+    return new StepError(
+      'ML_PROCESS_CRASHED',
+      `the ${kind} process ended ${how}${tail === '' ? '' : `; it wrote last: ${tail}`}`,
+      { retryable: true },
+    );
+  }
+}
+
+const outOfMemory = (memoryMb: number, tail = ''): StepError =>
+  new StepError(
+    'ML_OUT_OF_MEMORY',
+    `the process needed more than the ${memoryMb} MiB that it may have: give the step more ram_mb, or less to do${tail === '' ? '' : ` (${tail})`}`,
+  );
+
+function residentBytes(pid: number | undefined): number | undefined {
+  if (process.platform !== 'linux' || pid === undefined) return undefined;
+  try {
+    const kib = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+    return kib === undefined ? undefined : Number(kib) * 1024;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,77 @@
+// What a child program does to itself before it runs native code, through FFI where the package koffi is there.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+
+/** Of Linux: sys/resource.h, sys/prctl.h. */
+const RLIMIT_DATA = 2;
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+
+const mib = 1024 * 1024;
+
+interface Libc {
+  setrlimit(resource: number, limit: { soft: bigint; hard: bigint }): number;
+  prctl(option: number, value: number): number;
+}
+
+const libc = loadLibc();
+/** Data that the process had when it began: V8's own, mostly. */
+const baseBytes = dataBytes();
+let limitMb = 0;
+
+function loadLibc(): Libc | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    // Within the process already, whatever the name of its file.
+    const lib = koffi.load(null);
+    const limit = koffi.struct('jsonflow_rlimit', { soft: 'uint64_t', hard: 'uint64_t' });
+    return {
+      setrlimit: lib.func('setrlimit', 'int', ['int', koffi.pointer(limit)]) as Libc['setrlimit'],
+      prctl: lib.func('prctl', 'int', ['int', 'ulong']) as Libc['prctl'],
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function dataBytes(): number {
+  if (process.platform !== 'linux') return 0;
+  const kib = /^VmData:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+  return Number(kib ?? 0) * 1024;
+}
+
+/** The most that the process may have, in MiB beyond what it began with: more is refused by the system. The parent watches, too. */
+export function limitMemory(memoryMb: number): void {
+  if (memoryMb === limitMb || libc === undefined) return;
+  // CUDA and Vulkan map far more than they use; of them only what they use is counted, by the parent.
+  if (!isCounted(process.argv[3])) return;
+  const soft = BigInt(baseBytes) + BigInt(Math.ceil(memoryMb)) * BigInt(mib);
+  if (libc.setrlimit(RLIMIT_DATA, { soft, hard: 2n ** 64n - 1n }) === 0) limitMb = memoryMb;
+}
+
+const isCounted = (kind: string | undefined): boolean => kind !== 'cuda' && kind !== 'webgpu';
+
+/** Ends the process when its parent ends, even while native code never returns: a closed channel would not be seen then. */
+export function dieWithParent(parent: number): void {
+  if (libc?.prctl(PR_SET_PDEATHSIG, SIGKILL) === 0) {
+    // It may have ended before.
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL');
+    return;
+  }
+  watchParent(parent);
+}
+
+/** A thread of its own runs while the main one does not. */
+function watchParent(parent: number): void {
+  const source = `
+    setInterval(() => {
+      try {
+        process.kill(${parent}, 0);
+        if (process.ppid === ${parent}) return;
+      } catch {}
+      process.kill(process.pid, 'SIGKILL');
+    }, 500);`;
+  new Worker(source, { eval: true, env: {}, argv: [], stdin: false }).unref();
+}

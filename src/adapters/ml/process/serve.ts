@@ -1,0 +1,43 @@
+import { clip } from '../../../lib/clip.ts';
+import { messageOf, StepError } from '../../../lib/errors.ts';
+import { dieWithParent, limitMemory } from './limits.ts';
+import type { FromChild, ToChild } from './messages.ts';
+
+export interface ServeHooks {
+  /** Tells whoever called, before the answer. */
+  emit(event: unknown): void;
+}
+
+/** Methods of a child program, by name. What they throw is told the caller: a StepError as it is, anything else as ML_RUNTIME_FAILED. */
+type Methods = Readonly<Record<string, (args: never, hooks: ServeHooks) => unknown>>;
+
+/** The main loop of a child program: answers what it is asked, and ends with its parent, whatever native code does then. */
+export function serve(methods: Methods): void {
+  dieWithParent(process.ppid);
+  process.on('disconnect', () => process.exit());
+  process.on('message', (message: ToChild) => void answer(methods, message));
+}
+
+async function answer(methods: Methods, { id, method, args, memoryMb }: ToChild): Promise<void> {
+  try {
+    limitMemory(memoryMb);
+    const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
+    if (run === undefined) throw new StepError('ML_RUNTIME_FAILED', `the process has no method "${method}"`);
+    const value = await run(args as never, { emit: (event) => tell({ kind: 'event', id, value: event }) });
+    tell({ kind: 'done', id, value });
+  } catch (thrown) {
+    tell({ kind: 'failed', id, ...failureOf(thrown) });
+  }
+}
+
+const tell = (message: FromChild): void => {
+  process.send?.(message);
+};
+
+const wantsMemory = /bad_alloc|out of memory|failed to allocate|allocation failed|cannot allocate/i;
+
+function failureOf(thrown: unknown): { code: string; message: string; retryable: boolean } {
+  if (thrown instanceof StepError) return { code: thrown.code, message: thrown.message, retryable: thrown.retryable };
+  const message = clip(messageOf(thrown), 1000);
+  return { code: wantsMemory.test(message) ? 'ML_OUT_OF_MEMORY' : 'ML_RUNTIME_FAILED', message, retryable: false };
+}

@@ -1,0 +1,202 @@
+// What native code does to its process costs its call, and nothing else.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Processes, type ProcessesOptions } from '../../../src/adapters/ml/process/processes.ts';
+import { StepError } from '../../../src/lib/errors.ts';
+
+const programs = new URL('./programs/', import.meta.url);
+const never = new AbortController().signal;
+const long = process.env.JSONFLOW_LONG === '1';
+
+async function withProcesses<T>(work: (pool: Processes) => Promise<T>, options: ProcessesOptions = {}): Promise<T> {
+  const pool = new Processes({ programs, ...options });
+  try {
+    return await work(pool);
+  } finally {
+    await pool.close();
+    assert.equal(pool.counts.children, 0);
+  }
+}
+
+const call = (pool: Processes, method: string, args: unknown = null, hooks = {}): Promise<unknown> =>
+  pool.call('probe', 'cpu', { method, args }, { signal: never, ...hooks });
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+async function isGone(pid: number): Promise<void> {
+  while (isAlive(pid)) await wait(20);
+}
+
+const code =
+  (expected: string, retryable = false, text = /./) =>
+  (thrown: unknown): boolean => {
+    assert.ok(thrown instanceof StepError, String(thrown));
+    assert.deepEqual([thrown.code, thrown.retryable], [expected, retryable], thrown.message);
+    assert.match(thrown.message, text);
+    return true;
+  };
+
+it('values cross as they are, events before the answer, errors with their codes; the process is used again', () =>
+  withProcesses(async (pool) => {
+    const value = {
+      data: Float32Array.of(1, 2.5),
+      big: BigInt64Array.of(-1n),
+      text: 'ü',
+      part: new Uint8Array(9).subarray(2, 4),
+    };
+    assert.deepEqual(await call(pool, 'echo', value), value);
+    const events: unknown[] = [];
+    assert.equal(await call(pool, 'events', 3, { onEvent: (event: unknown) => events.push(event) }), 3);
+    assert.deepEqual(events, [0, 1, 2]);
+    await assert.rejects(call(pool, 'refuse'), code('ML_INVALID_MODEL'));
+    await assert.rejects(call(pool, 'fail'), code('ML_RUNTIME_FAILED', false, /a defect/));
+    await assert.rejects(call(pool, 'toString'), code('ML_RUNTIME_FAILED', false, /no method/));
+    await assert.rejects(
+      call(pool, 'echo', () => 1),
+      /could not be cloned/,
+    );
+    assert.equal(await call(pool, 'echo', 1), 1);
+    assert.equal(pool.counts.started, 1);
+  }));
+
+it('a process has nothing of the environment but what libraries are found by', () => {
+  process.env.JSONFLOW_SECRET = 'secret';
+  process.env.POCL_CACHE_DIR ??= '/tmp/pocl-cache';
+  return withProcesses(async (pool) => {
+    const environment = (await call(pool, 'environment')) as NodeJS.ProcessEnv;
+    assert.equal(environment.JSONFLOW_SECRET, undefined);
+    assert.equal(environment.POCL_CACHE_DIR, process.env.POCL_CACHE_DIR);
+  });
+});
+
+it('a crash costs its call, and says how it was', () =>
+  withProcesses(async (pool) => {
+    await assert.rejects(call(pool, 'crash'), code('ML_PROCESS_CRASHED', true, /SIGABRT|SIGTRAP|exit code/));
+    await assert.rejects(call(pool, 'fault'), code('ML_PROCESS_CRASHED', true, /SIGSEGV/));
+    await assert.rejects(call(pool, 'end', 3), code('ML_PROCESS_CRASHED', true, /exit code 3/));
+    assert.equal(await call(pool, 'echo', 1), 1);
+    assert.equal(pool.counts.crashed, 3);
+  }));
+
+it('a call that never ends is killed when its time is over', () =>
+  withProcesses(async (pool) => {
+    const pid = (await call(pool, 'pid')) as number;
+    const reason = new StepError('STEP_TIMEOUT', 'too long');
+    const stop = new AbortController();
+    const hanging = call(pool, 'hang', null, { signal: stop.signal });
+    setTimeout(() => stop.abort(reason), 50);
+    await assert.rejects(hanging, (thrown) => thrown === reason);
+    await isGone(pid);
+    assert.notEqual(await call(pool, 'pid'), pid);
+    assert.equal(pool.counts.killed, 1);
+  }));
+
+it('memory beyond the limit is an error of its own, and within it there is room', () =>
+  withProcesses(async (pool) => {
+    assert.equal(await call(pool, 'allocate', 64, { memoryMb: 256 }), 64 * 1024 * 1024);
+    await assert.rejects(call(pool, 'allocate', 400, { memoryMb: 256 }), code('ML_OUT_OF_MEMORY'));
+    await assert.rejects(call(pool, 'bomb', null, { memoryMb: 200 }), code('ML_OUT_OF_MEMORY'));
+    assert.equal(await call(pool, 'allocate', 400, { memoryMb: 1024 }), 400 * 1024 * 1024);
+  }));
+
+it('calls wait for a free process in order, those who give up leave, and too many are refused', () =>
+  withProcesses(
+    async (pool) => {
+      const stop = new AbortController();
+      const hanging = call(pool, 'hang', null, { signal: stop.signal });
+      const gone = new AbortController();
+      const left = call(pool, 'echo', 1, { signal: gone.signal });
+      const stays = call(pool, 'echo', 2);
+      await assert.rejects(call(pool, 'echo', 3), code('OVERLOADED', true));
+      gone.abort(new StepError('STEP_CANCELLED', 'gone'));
+      await assert.rejects(left, code('STEP_CANCELLED'));
+      stop.abort(new StepError('STEP_CANCELLED', 'stopped'));
+      await assert.rejects(hanging, code('STEP_CANCELLED'));
+      assert.equal(await stays, 2);
+    },
+    { per_device: 1, queue: 2 },
+  ));
+
+it('an idle process makes room for one of another device, and ends after a while', () =>
+  withProcesses(
+    async (pool) => {
+      const pid = (await call(pool, 'pid')) as number;
+      const request = { method: 'pid', args: null };
+      const other = (await pool.call('probe', 'other', request, { signal: never })) as number;
+      assert.equal(isAlive(pid), false);
+      await isGone(other);
+    },
+    { total: 1, idle_ms: 100 },
+  ));
+
+it('what is under way when the pool is closed fails, and no process is left', async () => {
+  const pool = new Processes({ programs });
+  const pid = (await call(pool, 'pid')) as number;
+  const hanging = assert.rejects(call(pool, 'hang'), code('CLOSED', true));
+  await pool.close();
+  await hanging;
+  assert.equal(isAlive(pid), false);
+  await assert.rejects(call(pool, 'echo'), code('CLOSED', true));
+});
+
+it('a process that never returns ends with the node, and an idle one keeps no node alive', async () => {
+  const source = `
+    import { Processes } from ${JSON.stringify(new URL('../../../src/adapters/ml/process/processes.ts', import.meta.url).href)};
+    const pool = new Processes({ programs: new URL(${JSON.stringify(programs.href)}) });
+    const signal = new AbortController().signal;
+    console.log(await pool.call('probe', 'cpu', { method: 'pid', args: null }, { signal }));
+    if (process.argv[1] === 'hang') await pool.call('probe', 'cpu', { method: 'hang', args: null }, { signal });`;
+  for (const how of ['hang', 'idle']) {
+    const node = spawn(process.execPath, ['--input-type=module', '-e', source, how], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(node, 'exit');
+    const [line] = await once(node.stdout, 'data');
+    const pid = Number(line);
+    assert.ok(isAlive(pid) || how === 'idle');
+    if (how === 'hang') {
+      // Until it hangs indeed.
+      await wait(100);
+      node.kill('SIGKILL');
+    }
+    const [status] = await exited;
+    assert.equal(status, how === 'hang' ? null : 0);
+    await isGone(pid);
+  }
+});
+
+it(`${long ? 1000 : 30} crashes and hangs among sound calls`, () =>
+  withProcesses(async (pool) => {
+    const faults = ['crash', 'fault', 'end', 'hang', 'hang'] as const;
+    const pids = new Set<number>();
+    const round = async (index: number): Promise<void> => {
+      pids.add((await call(pool, 'pid')) as number);
+      const method = faults[index % faults.length] ?? 'crash';
+      if (method !== 'hang') return assert.rejects(call(pool, method, 1), code('ML_PROCESS_CRASHED', true));
+      const stop = new AbortController();
+      // A process that has begun and one that has not end alike.
+      setTimeout(() => stop.abort(new StepError('STEP_TIMEOUT', 'too long')), index % 60);
+      await assert.rejects(call(pool, method, 1, { signal: stop.signal }), code('STEP_TIMEOUT'));
+    };
+    const count = long ? 1000 : 30;
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      while (next < count) await round(next++);
+    };
+    await Promise.all([lane(), lane(), lane()]);
+    assert.equal(await call(pool, 'echo', 'sound'), 'sound');
+    await pool.close();
+    assert.deepEqual([...pids].filter(isAlive), []);
+    const { crashed, killed } = pool.counts;
+    assert.equal(crashed + killed <= count, true);
+  }));
