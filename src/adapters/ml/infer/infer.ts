@@ -1,0 +1,89 @@
+import { StepError } from '../../../lib/errors.ts';
+import type { JSONObject, JSONValue } from '../../../lib/json.ts';
+import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
+import { findModel, type ModelDeps } from '../model/source.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { tensorJSON } from '../tensor/to-json.ts';
+import { devicesOf } from './device.ts';
+import { type InferOptions, optionsOf } from './options.ts';
+import { activate, topK } from './postprocess.ts';
+import { inputsOf, type ReadyModel, type RunDeps, ready, runRows } from './run-model.ts';
+
+export interface InferDeps extends ModelDeps, RunDeps {}
+
+/**
+ * The step `ml_infer`: runs a model over `params.input`. Output: `result` (the main output, after postprocessing), `outputs` by name as the
+ * model gives them, `shapes`, `model_digest`, `device`, `runs`.
+ *
+ * @throws StepError with the codes of docs/adapters/ml.md
+ */
+export async function mlInfer({ params }: AdapterStep, context: AdapterContext, deps: InferDeps): Promise<JSONObject> {
+  const options = optionsOf(params);
+  const model = await prepare(params, options, context, deps);
+  const inputs = await inputsOf(params.input ?? null, options, model, context);
+  const { outputs, runs } = await runRows(model, inputs, options, deps, context);
+  return {
+    ...(await outputJSON(outputs, options, model, context)),
+    model_digest: model.model.digest,
+    device: model.device,
+    runs,
+  };
+}
+
+/** The step's model, loaded. */
+export async function prepare(
+  params: JSONObject,
+  { outputs }: InferOptions,
+  context: AdapterContext,
+  deps: InferDeps,
+): Promise<ReadyModel> {
+  const devices = devicesOf(params, context);
+  const model = await findModel(params, context, deps);
+  context.signal.throwIfAborted();
+  const found = await ready(model, devices, deps.runner, context.signal);
+  // Another GPU rounds otherwise.
+  if (found.device !== 'cpu') context.varies();
+  const names = found.info.outputs.map(({ name }) => name);
+  const unknown = outputs.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new StepError(
+      'INVALID_PARAMS',
+      `params.outputs names "${unknown}", which is no output of the model; its outputs are ${names.join(', ')}`,
+    );
+  return found;
+}
+
+async function outputJSON(
+  outputs: Readonly<Record<string, Tensor>>,
+  options: InferOptions,
+  ready: ReadyModel,
+  context: AdapterContext,
+): Promise<JSONObject> {
+  const byName: JSONObject = {};
+  const shapes: JSONObject = {};
+  for (const [name, tensor] of Object.entries(outputs)) {
+    byName[name] = await tensorJSON(tensor, context, options.form);
+    shapes[name] = { dtype: tensor.dtype, shape: [...tensor.shape] };
+  }
+  const main = mainOutput(options, ready);
+  const tensor = outputs[main];
+  const processed = tensor === undefined ? null : await resultOf(tensor, options, context);
+  return { result: processed ?? byName[main] ?? null, outputs: byName, shapes };
+}
+
+/** Name of the output that `result` is of. */
+export const mainOutput = ({ outputs }: Pick<InferOptions, 'outputs'>, { info }: Pick<ReadyModel, 'info'>): string =>
+  outputs[0] ?? info.outputs[0]?.name ?? '';
+
+/** The main output after postprocessing; null where there is none. */
+async function resultOf(
+  tensor: Tensor,
+  { postprocess, form }: InferOptions,
+  context: AdapterContext,
+): Promise<JSONValue> {
+  const { activation, top_k, labels } = postprocess;
+  if (activation === undefined && top_k === undefined && labels === undefined) return null;
+  const activated = activate(tensor, activation);
+  if (top_k === undefined && labels === undefined) return tensorJSON(activated, context, form);
+  return topK(activated, top_k ?? 1, labels);
+}

@@ -1,0 +1,153 @@
+import { StepError } from '../../../lib/errors.ts';
+import type { TensorInfo } from '../model/info.ts';
+import { cast } from '../tensor/cast.ts';
+import { checkSize, sizeOf, type Tensor } from '../tensor/tensor.ts';
+
+export const layouts = ['nhwc', 'nchw'] as const;
+export type Layout = (typeof layouts)[number];
+
+/** What is done to an input before the model gets it, in this order: resize, scale, subtract the mean, divide by the deviation, change the layout. */
+export interface Preprocess {
+  /** Of the images that are given; by default the model's. */
+  layout?: Layout;
+  /** By default what the lengths of its axes tell. */
+  model_layout?: Layout;
+  resize?: { width: number; height: number; method?: 'bilinear' | 'nearest' };
+  scale?: number;
+  /** One number, or one for each channel of images, for each element of a row else. */
+  mean?: number | number[];
+  std?: number | number[];
+}
+
+/** @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
+export function preprocess(tensor: Tensor, steps: Preprocess, info: TensorInfo, path: string): Tensor {
+  let result = cast(tensor, 'float32', path);
+  if (result.shape.length === 3 && info.shape?.length === 4) result = { ...result, shape: [1, ...result.shape] };
+  const isImages = result.shape.length === 4;
+  const modelLayout = steps.model_layout ?? layoutOf(info);
+  const layout = steps.layout ?? modelLayout ?? 'nhwc';
+  if (steps.resize !== undefined) {
+    if (!isImages)
+      throw new StepError('INVALID_PARAMS', `${path} must be images [count, height, width, channels] to be resized`);
+    result = resize(result, steps.resize, layout, path);
+  }
+  result = normalise(result, steps, isImages && layout === 'nchw' ? 1 : result.shape.length - 1, path);
+  return isImages && modelLayout !== undefined && modelLayout !== layout ? relayout(result, modelLayout) : result;
+}
+
+/** Images have few channels. */
+function layoutOf({ shape }: TensorInfo): Layout | undefined {
+  if (shape?.length !== 4) return undefined;
+  const few = (length: unknown): boolean => length === 1 || length === 3 || length === 4;
+  return few(shape[3]) && !few(shape[1]) ? 'nhwc' : few(shape[1]) && !few(shape[3]) ? 'nchw' : undefined;
+}
+
+/** Where the elements of images lie. */
+function imageAxes(shape: readonly number[], layout: Layout) {
+  const [count = 0, a = 0, b = 0, c = 0] = shape;
+  const [height, width, channels] = layout === 'nhwc' ? [a, b, c] : [b, c, a];
+  const strides =
+    layout === 'nhwc'
+      ? { image: height * width * channels, y: width * channels, x: channels, channel: 1 }
+      : { image: height * width * channels, y: width, x: 1, channel: height * width };
+  return { count, height, width, channels, ...strides };
+}
+
+const imageShape = (count: number, height: number, width: number, channels: number, layout: Layout): number[] =>
+  layout === 'nhwc' ? [count, height, width, channels] : [count, channels, height, width];
+
+/** The two elements that a place of the new image lies between, and how far it is towards the second. */
+interface Between {
+  low: number;
+  high: number;
+  weight: number;
+}
+
+/** Pixels' centres lie at half coordinates, as in PyTorch's and TensorFlow 2's resizing; nothing is smoothed before. */
+function places(from: number, to: number, nearest: boolean): Between[] {
+  return Array.from({ length: to }, (_, at) => {
+    const centre = ((at + 0.5) * from) / to - 0.5;
+    if (nearest) {
+      const place = Math.min(from - 1, Math.floor((at * from) / to));
+      return { low: place, high: place, weight: 0 };
+    }
+    const clamped = Math.min(Math.max(centre, 0), from - 1);
+    const low = Math.floor(clamped);
+    return { low, high: Math.min(low + 1, from - 1), weight: clamped - low };
+  });
+}
+
+function resize(
+  { shape, data }: Tensor,
+  { width, height, method = 'bilinear' }: NonNullable<Preprocess['resize']>,
+  layout: Layout,
+  path: string,
+): Tensor {
+  const from = imageAxes(shape, layout);
+  if (from.width * from.height === 0) throw new StepError('INVALID_PARAMS', `${path} has images without pixels`);
+  const newShape = imageShape(from.count, height, width, from.channels, layout);
+  checkSize('float32', newShape, path);
+  const to = imageAxes(newShape, layout);
+  const source = data as Float32Array;
+  const target = new Float32Array(sizeOf(newShape));
+  const rows = places(from.height, height, method === 'nearest');
+  const columns = places(from.width, width, method === 'nearest');
+  for (let image = 0; image < from.count; image += 1)
+    for (let channel = 0; channel < from.channels; channel += 1) {
+      const base = image * from.image + channel * from.channel;
+      const out = image * to.image + channel * to.channel;
+      const at = (y: number, x: number): number => source[base + y * from.y + x * from.x] as number;
+      for (const [y, row] of rows.entries())
+        for (const [x, column] of columns.entries()) {
+          const top = at(row.low, column.low) * (1 - column.weight) + at(row.low, column.high) * column.weight;
+          const bottom = at(row.high, column.low) * (1 - column.weight) + at(row.high, column.high) * column.weight;
+          target[out + y * to.y + x * to.x] = top * (1 - row.weight) + bottom * row.weight;
+        }
+    }
+  return { dtype: 'float32', shape: newShape, data: target };
+}
+
+/** @param axis which `mean` and `std` have a number for each element of */
+function normalise(tensor: Tensor, { scale = 1, mean = 0, std = 1 }: Preprocess, axis: number, path: string): Tensor {
+  if (scale === 1 && mean === 0 && std === 1) return tensor;
+  const { shape } = tensor;
+  const length = shape[axis] ?? 1;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const means = listFor(mean, length, 'mean', path);
+  const stds = listFor(std, length, 'std', path);
+  if (stds.includes(0)) throw new StepError('INVALID_PARAMS', 'params.preprocess.std must not be 0');
+  const source = tensor.data as Float32Array;
+  const data = new Float32Array(source.length);
+  for (let at = 0; at < data.length; at += 1) {
+    const channel = Math.floor(at / inner) % length;
+    data[at] = ((source[at] as number) * scale - (means[channel] as number)) / (stds[channel] as number);
+  }
+  return { ...tensor, data };
+}
+
+function listFor(value: number | number[], length: number, name: string, path: string): number[] {
+  if (typeof value === 'number') return new Array<number>(length).fill(value);
+  if (value.length !== length)
+    throw new StepError(
+      'INVALID_PARAMS',
+      `params.preprocess.${name} has ${value.length} numbers, and ${path} has ${length} channels`,
+    );
+  return value;
+}
+
+/** Images in the other layout. */
+function relayout({ shape, data }: Tensor, layout: Layout): Tensor {
+  const from = imageAxes(shape, layout === 'nhwc' ? 'nchw' : 'nhwc');
+  const newShape = imageShape(from.count, from.height, from.width, from.channels, layout);
+  const to = imageAxes(newShape, layout);
+  const source = data as Float32Array;
+  const target = new Float32Array(source.length);
+  for (let image = 0; image < from.count; image += 1)
+    for (let y = 0; y < from.height; y += 1)
+      for (let x = 0; x < from.width; x += 1)
+        for (let channel = 0; channel < from.channels; channel += 1)
+          target[image * to.image + y * to.y + x * to.x + channel * to.channel] = source[
+            image * from.image + y * from.y + x * from.x + channel * from.channel
+          ] as number;
+  return { dtype: 'float32', shape: newShape, data: target };
+}

@@ -1,0 +1,82 @@
+import { StepError } from '../../../lib/errors.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import type { AdapterContext } from '../../../ports/adapter.ts';
+import type { Axis, ModelInfo, TensorInfo } from '../model/info.ts';
+import { readTensor, type Wanted } from '../tensor/from-json.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/**
+ * A model's inputs out of `params.input`: an object by the inputs' names, or the one input itself.
+ * @param columns of rows that are objects: the elements of a row, in this order
+ * @param asIs types and shapes are the preprocessing's affair
+ * @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE
+ */
+export async function readInputs(
+  input: JSONValue,
+  columns: readonly string[] | undefined,
+  { inputs }: ModelInfo,
+  context: Pick<AdapterContext, 'blobs'>,
+  asIs: boolean,
+): Promise<Record<string, Tensor>> {
+  const byName = namedInputs(input, inputs);
+  const tensors: Record<string, Tensor> = {};
+  for (const { info, value, path } of byName) {
+    const rows = columns === undefined ? value : rowsByColumns(value, columns, path);
+    tensors[info.name] = await readTensor(rows, path, context, asIs ? {} : wantedOf(info));
+  }
+  return tensors;
+}
+
+/** Bytes without a shape fill the one axis that is open. */
+function wantedOf({ dtype, shape }: TensorInfo): Wanted {
+  const open = (length: Axis): boolean => typeof length === 'string' || length < 0;
+  if (shape === undefined || shape.filter(open).length > 1) return { dtype };
+  return { dtype, shape: shape.map((length) => (typeof length === 'number' ? length : -1)) };
+}
+
+interface NamedInput {
+  info: TensorInfo;
+  value: JSONValue;
+  path: string;
+}
+
+const tensorKeys = ['data', 'base64', 'stored'];
+
+function namedInputs(input: JSONValue, inputs: readonly TensorInfo[]): NamedInput[] {
+  const names = inputs.map(({ name }) => name);
+  const [only] = inputs;
+  const isNamed =
+    isObject(input) &&
+    (Object.keys(input).some((key) => names.includes(key)) || !tensorKeys.some((key) => Object.hasOwn(input, key)));
+  if (!isNamed) {
+    if (only !== undefined && inputs.length === 1) return [{ info: only, value: input, path: 'params.input' }];
+    throw new StepError(
+      'ML_INPUT_MISMATCH',
+      `the model has the inputs ${names.join(', ')}: give params.input as an object with a tensor for each`,
+    );
+  }
+  const object = input as JSONObject;
+  const unknown = Object.keys(object).find((key) => !names.includes(key));
+  const absent = names.find((name) => !Object.hasOwn(object, name));
+  if (unknown !== undefined || absent !== undefined)
+    throw new StepError(
+      'ML_INPUT_MISMATCH',
+      `${unknown === undefined ? `params.input.${absent} is missing` : `params.input.${unknown} is no input of the model`}; its inputs are ${names.join(', ')}`,
+    );
+  return inputs.map((info) => ({ info, value: object[info.name] ?? null, path: `params.input.${info.name}` }));
+}
+
+/** Objects, such as rows of a database, as lists of the columns' values. */
+export function rowsByColumns(value: JSONValue, columns: readonly string[], path: string): JSONValue {
+  if (!Array.isArray(value))
+    throw new StepError('INVALID_PARAMS', `${path} must be a list of objects, for params.columns is given`);
+  return value.map((row, index) => {
+    if (!isObject(row))
+      throw new StepError('INVALID_PARAMS', `${path}[${index}] must be an object, for params.columns is given`);
+    return columns.map((column) => {
+      if (!Object.hasOwn(row, column))
+        throw new StepError('INVALID_PARAMS', `${path}[${index}] has no "${column}", which params.columns names`);
+      return row[column] as JSONValue;
+    });
+  });
+}

@@ -1,0 +1,110 @@
+import { StepError } from '../../../lib/errors.ts';
+import type { JSONValue } from '../../../lib/json.ts';
+import type { AdapterContext } from '../../../ports/adapter.ts';
+import type { ModelInfo } from '../model/info.ts';
+import type { Model, Runner } from '../model/runner.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Batcher } from './batcher.ts';
+import { divide, fitTensor, join, partOf } from './fit.ts';
+import type { InferOptions } from './options.ts';
+import { preprocess } from './preprocess.ts';
+import { readInputs } from './read-inputs.ts';
+
+/** A model with what it takes, on the device it runs on. */
+export interface ReadyModel {
+  model: Model;
+  info: ModelInfo;
+  device: string;
+}
+
+export interface RunDeps {
+  runner: Runner;
+  batcher: Batcher;
+}
+
+/** Names of a first axis that stand for rows which have nothing to do with each other, as exporters write them. */
+const batchNames = /^(?:n|b|none|batch|batch_?size|batch_?dim|unk__\d+|dynamic_axes_\d+)$/i;
+
+/** @param devices that may be used, in this order @throws StepError ML_NO_GPU where none of them is there, and as `Runner.info` */
+export async function ready(
+  model: Model,
+  devices: readonly string[],
+  runner: Runner,
+  signal: AbortSignal,
+): Promise<ReadyModel> {
+  const reasons: string[] = [];
+  for (const device of devices)
+    try {
+      return { model, device, info: await runner.info(model, device, signal) };
+    } catch (thrown) {
+      if (!(thrown instanceof StepError) || thrown.code !== 'ML_NO_GPU') throw thrown;
+      reasons.push(thrown.message);
+    }
+  throw new StepError('ML_NO_GPU', reasons.join('; '));
+}
+
+/** The step's inputs in the types and shapes that the model takes. @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
+export async function inputsOf(
+  input: JSONValue,
+  { columns, preprocess: steps }: InferOptions,
+  { info }: ReadyModel,
+  context: Pick<AdapterContext, 'blobs'>,
+): Promise<Record<string, Tensor>> {
+  const read = await readInputs(input, columns, info, context, steps !== undefined);
+  // Rows go one by one through a model that takes one at a time.
+  const rowsMay = info.inputs.every(({ shape }) => shape?.[0] === 1);
+  const inputs: Record<string, Tensor> = {};
+  for (const [index, wanted] of info.inputs.entries()) {
+    const path = info.inputs.length === 1 ? 'params.input' : `params.input.${wanted.name}`;
+    const given = read[wanted.name];
+    if (given === undefined) continue;
+    const prepared = steps === undefined || index > 0 ? given : preprocess(given, steps, wanted, path);
+    inputs[wanted.name] = fitTensor(prepared, wanted, path, rowsMay);
+  }
+  return inputs;
+}
+
+/** Runs the model over all rows, in as many runs as the options and the model ask for. @returns the outputs, and how many runs it took */
+export async function runRows(
+  ready: ReadyModel,
+  inputs: Record<string, Tensor>,
+  options: Pick<InferOptions, 'batchSize' | 'outputs' | 'dynamicBatching'>,
+  { runner, batcher }: RunDeps,
+  context: Pick<AdapterContext, 'signal' | 'progress'>,
+): Promise<{ outputs: Record<string, Tensor>; runs: number }> {
+  const { model, device, info } = ready;
+  const { signal } = context;
+  const division = divide(inputs, info, options.batchSize);
+  if (division === undefined) {
+    const rows = sharedRows(info, inputs, options.dynamicBatching);
+    const outputs =
+      rows === undefined
+        ? await runner.run(model, device, inputs, options.outputs, signal)
+        : await batcher.run(model, device, inputs, rows, options.outputs, signal);
+    return { outputs, runs: 1 };
+  }
+  const parts: Record<string, Tensor>[] = [];
+  const counts: number[] = [];
+  for (let from = 0; from < division.rows; from += division.chunk) {
+    const to = Math.min(division.rows, from + division.chunk);
+    parts.push(await runner.run(model, device, partOf(inputs, from, to), options.outputs, signal));
+    counts.push(to - from);
+    context.progress(to / division.rows, `${to} rows`);
+  }
+  return { outputs: join(parts, counts), runs: parts.length };
+}
+
+/** Rows of a call that may be run together with those of other steps; undefined where it must run alone. */
+function sharedRows(
+  { inputs: wanted, outputs }: ModelInfo,
+  inputs: Readonly<Record<string, Tensor>>,
+  allowed: boolean | undefined,
+): number | undefined {
+  const axes = [...wanted, ...outputs].map(({ shape }) => shape?.[0]);
+  const isOpen = (axis: unknown): boolean => axis === -1 || typeof axis === 'string';
+  if (allowed === false || !axes.every((axis) => (allowed === true ? isOpen(axis) : batchNames.test(String(axis)))))
+    return undefined;
+  const lengths = wanted.map(({ name }) => inputs[name]?.shape[0]);
+  const [rows] = lengths;
+  return rows !== undefined && rows > 0 && lengths.every((length) => length === rows) ? rows : undefined;
+}

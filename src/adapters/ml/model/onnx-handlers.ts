@@ -1,0 +1,116 @@
+import { createRequire } from 'node:module';
+import type { InferenceSession, OnnxValue, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-node';
+import { messageOf, StepError } from '../../../lib/errors.ts';
+import { isDType, type TensorData } from '../tensor/dtype.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { BytesCache } from './cache.ts';
+import type { ModelInfo, TensorInfo } from './info.ts';
+import type { InfoAnswer, ModelRequest, RunAnswer, RunRequest } from './messages.ts';
+
+type Ort = typeof import('onnxruntime-node');
+
+/** What a session takes besides the bytes of its model: the weights once more, as its operators want them. */
+const memoryFactor = 2;
+
+const sessions = new BytesCache<InferenceSession>((session) => session.release());
+let loaded: Ort | undefined;
+
+function runtime(): Ort {
+  try {
+    loaded ??= createRequire(import.meta.url)('onnxruntime-node') as Ort;
+    return loaded;
+  } catch (cause) {
+    throw new StepError(
+      'ML_PACKAGE_MISSING',
+      'ONNX models need the package onnxruntime-node: install it with "ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node"',
+      { cause },
+    );
+  }
+}
+
+async function sessionOf({ key, payload, cacheBytesMax, device }: ModelRequest): Promise<InferenceSession | undefined> {
+  const known = sessions.get(key);
+  if (known !== undefined || !(payload instanceof Uint8Array)) return known;
+  const session = await create(payload, device);
+  await sessions.put(key, session, payload.length * memoryFactor, cacheBytesMax);
+  return session;
+}
+
+async function create(bytes: Uint8Array, device: string): Promise<InferenceSession> {
+  const { InferenceSession: Session } = runtime();
+  try {
+    return await Session.create(bytes, {
+      executionProviders: [device],
+      interOpNumThreads: 1,
+      logSeverityLevel: 4,
+    });
+  } catch (thrown) {
+    const message = messageOf(thrown);
+    if (device !== 'cpu' && /provider|adapter|cuda|webgpu/i.test(message))
+      throw new StepError('ML_NO_GPU', `ONNX Runtime has no ${device} device here: ${firstLine(message)}`);
+    throw failure('ML_INVALID_MODEL', 'the model can not be loaded', message);
+  }
+}
+
+const firstLine = (text: string): string => (text.trim().split('\n')[0] ?? '').slice(0, 500);
+
+function failure(code: string, what: string, message: string): StepError {
+  if (/bad_alloc|failed to allocate|out of memory/i.test(message))
+    return new StepError('ML_OUT_OF_MEMORY', `${what}: there is not enough memory: ${firstLine(message)}`);
+  return new StepError(code, `${what}: ${firstLine(message)}`);
+}
+
+const infoOf = ({ inputMetadata, outputMetadata }: InferenceSession): ModelInfo => ({
+  inputs: inputMetadata.map(tensorInfo),
+  outputs: outputMetadata.map(tensorInfo),
+});
+
+function tensorInfo(value: InferenceSession.ValueMetadata): TensorInfo {
+  if (!value.isTensor || !isDType(value.type))
+    throw new StepError(
+      'ML_UNSUPPORTED_MODEL',
+      `"${value.name}" of the model is ${value.isTensor ? `of type ${value.type}` : 'no tensor'}, which is not supported`,
+    );
+  return { name: value.name, dtype: value.type, shape: value.shape };
+}
+
+async function describe(request: ModelRequest): Promise<InfoAnswer> {
+  const session = await sessionOf(request);
+  return session === undefined ? { missing: true } : { info: infoOf(session) };
+}
+
+async function run(request: RunRequest): Promise<RunAnswer> {
+  const session = await sessionOf(request);
+  if (session === undefined) return { missing: true };
+  const feeds: Record<string, OnnxValue> = {};
+  for (const [name, tensor] of Object.entries(request.inputs)) feeds[name] = toOrt(tensor);
+  const { outputs } = request;
+  const fetched = await session
+    .run(feeds, outputs.length === 0 ? [...session.outputNames] : outputs)
+    .catch((thrown) => {
+      throw failure('ML_RUN_FAILED', 'the model failed', messageOf(thrown));
+    });
+  return { outputs: Object.fromEntries(Object.entries(fetched).map(([name, value]) => [name, fromOrt(name, value)])) };
+}
+
+function toOrt({ dtype, shape, data }: Tensor): OrtTensor {
+  const { Tensor: Value } = runtime();
+  return new Value(dtype as 'float32', data as Float32Array, shape);
+}
+
+function fromOrt(name: string, value: OnnxValue): Tensor {
+  const { type, dims, data } = value as TypedTensor<'float32' | 'float16'>;
+  if (!isDType(type))
+    throw new StepError('ML_UNSUPPORTED_MODEL', `"${name}" of the model is of type ${type}, which is not supported`);
+  return {
+    dtype: type,
+    shape: dims,
+    data: type === 'float16' ? bitsOf(data as ArrayBufferView & { length: number }) : (data as TensorData),
+  };
+}
+
+const bitsOf = ({ buffer, byteOffset, length }: ArrayBufferView & { length: number }): Uint16Array<ArrayBuffer> =>
+  new Uint16Array(buffer as ArrayBuffer, byteOffset, length);
+
+/** What a process that runs ONNX models answers: native code runs in these, and nowhere else. */
+export const onnxHandlers = { describe, run };
