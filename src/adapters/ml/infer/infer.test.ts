@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { contextFor } from '../../../../test/compliance/adapter.ts';
+import { readLines } from '../../../kit/rows.ts';
 import { sha256 } from '../../../lib/hash.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
+import type { StoredData } from '../../../protocol/stored-data.ts';
 import { Runner } from '../model/runner.ts';
 import { Graph, type Shape } from '../onnx/graph.ts';
 import { encodeModel } from '../onnx/model.ts';
 import { Processes } from '../process/processes.ts';
+import { mlBatch } from './batch.ts';
 import { Batcher } from './batcher.ts';
 import { type InferDeps, mlInfer } from './infer.ts';
 
@@ -211,7 +214,7 @@ test('images are resized, normalised and brought into the layout of the model', 
     ],
   ]);
   const nearest = { ...preprocess, resize: { width: 2, height: 2, method: 'nearest' }, mean: 0, std: 1, scale: 1 };
-  const [[places]] = (await resultOf({ model: 'image.onnx', input: image, preprocess: nearest })) as number[][][][];
+  const [[places]] = (await resultOf({ model: 'image.onnx', input: image, preprocess: nearest })) as [[number[][]]];
   assert.deepEqual(places, [
     [0, 2],
     [8, 10],
@@ -282,4 +285,87 @@ test('a cancelled step ends at once, and others go on', async () => {
   stop.abort(reason);
   await assert.rejects(stopped, reason);
   assert.deepEqual(await other, [[12, 24]]);
+});
+
+const batch = (params: JSONObject, context = contextOf()): Promise<JSONObject> =>
+  mlBatch({ id: 'batch', type: 'ml_batch', params }, context, deps);
+
+test('many rows go batch by batch; more results than fit are stored, and are rows for the next step', async () => {
+  const done: (number | null)[] = [];
+  const context = contextOf({ progress: (fraction) => void done.push(fraction) });
+  const input = Array.from({ length: 1000 }, (_, row) => [row, 0, 0]);
+  const params = { model: 'linear.onnx', batch_size: 128 };
+  const first = await batch({ ...params, input, max_rows_inline: 10 }, context);
+  assert.deepEqual([first.row_count, first.batches], [1000, 8]);
+  assert.deepEqual([done.length, done.at(-1)], [8, 1]);
+  const stored = first.result as unknown as StoredData;
+  const rows: JSONValue[] = [];
+  for await (const lines of readLines(stored, context)) rows.push(...lines);
+  assert.deepEqual(
+    rows,
+    input.map(([x = 0]) => [x + 10, 2 * x + 20]),
+  );
+
+  const again = { model: 'two.onnx', outputs: ['sum'] };
+  const next = await batch({ ...again, input: rows.map((row) => ({ a: row, b: [1, 1] })) }, context);
+  assert.deepEqual((next.result as JSONValue[])[999], [1010, 2019]);
+  const both = await batch({ model: 'two.onnx', input: [{ a: [1, 2], b: [3, 4] }] });
+  assert.deepEqual(both.result, [{ sum: [4, 6], product: [3, 8] }]);
+});
+
+test('rows are objects, stored, or the first axis of a tensor', async () => {
+  const context = contextOf();
+  const text = '{"a":1,"b":0,"c":0}\n{"a":0,"b":1,"c":1}\n';
+  const chunks = [text, text].map((part) => Buffer.from(part));
+  const stored = {
+    stored: 'ndjson',
+    bytes: 2 * text.length,
+    row_count: 4,
+    chunks: await Promise.all(
+      chunks.map(async (bytes) => ({ digest: await context.blobs.put(bytes), bytes: bytes.length })),
+    ),
+  };
+  const wanted = [
+    [11, 22],
+    [18, 30],
+    [11, 22],
+    [18, 30],
+  ];
+  const params = { model: 'linear.onnx', batch_size: 3 };
+  assert.deepEqual((await batch({ ...params, input: stored, columns: ['a', 'b', 'c'] }, context)).result, wanted);
+  const tensor = { shape: [4, 3], dtype: 'int8', data: [1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1] };
+  assert.deepEqual((await batch({ ...params, input: tensor })).result, wanted);
+  const top = await batch({ ...params, input: [[1, 0, 0]], postprocess: { labels: ['cat', 'dog'] } });
+  assert.deepEqual(top.result, [[{ index: 1, label: 'dog', score: 22 }]]);
+  assert.deepEqual(
+    (
+      await batch({
+        model: 'one.onnx',
+        input: [
+          [1, 0, 0],
+          [0, 1, 1],
+        ],
+      })
+    ).result,
+    wanted.slice(0, 2),
+  );
+  assert.deepEqual((await batch({ ...params, input: [] })).result, []);
+});
+
+test('a bad row is named, and a model without rows refused', async () => {
+  const input = [...Array.from({ length: 9 }, () => [1, 2, 3]), [1, 2, 'x']];
+  await assert.rejects(batch({ model: 'linear.onnx', input, batch_size: 4 }), {
+    code: 'INVALID_PARAMS',
+    message: /counted from row 8\)\[1\]\[2\]/,
+  });
+  await assert.rejects(
+    batch({
+      model: 'total.onnx',
+      input: [
+        [1, 2, 3],
+        [1, 2, 3],
+      ],
+    }),
+    { code: 'ML_NOT_BATCHED' },
+  );
 });

@@ -17,12 +17,13 @@ export async function readInputs(
   { inputs }: ModelInfo,
   context: Pick<AdapterContext, 'blobs'>,
   asIs: boolean,
+  path = 'params.input',
 ): Promise<Record<string, Tensor>> {
-  const byName = namedInputs(input, inputs);
+  const byName = namedInputs(input, inputs, path);
   const tensors: Record<string, Tensor> = {};
-  for (const { info, value, path } of byName) {
-    const rows = columns === undefined ? value : rowsByColumns(value, columns, path);
-    tensors[info.name] = await readTensor(rows, path, context, asIs ? {} : wantedOf(info));
+  for (const { info, value, path: place } of byName) {
+    const rows = columns === undefined ? value : rowsByColumns(value, columns, place);
+    tensors[info.name] = await readTensor(rows, place, context, asIs ? {} : wantedOf(info));
   }
   return tensors;
 }
@@ -42,17 +43,17 @@ interface NamedInput {
 
 const tensorKeys = ['data', 'base64', 'stored'];
 
-function namedInputs(input: JSONValue, inputs: readonly TensorInfo[]): NamedInput[] {
+function namedInputs(input: JSONValue, inputs: readonly TensorInfo[], path: string): NamedInput[] {
   const names = inputs.map(({ name }) => name);
   const [only] = inputs;
   const isNamed =
     isObject(input) &&
     (Object.keys(input).some((key) => names.includes(key)) || !tensorKeys.some((key) => Object.hasOwn(input, key)));
   if (!isNamed) {
-    if (only !== undefined && inputs.length === 1) return [{ info: only, value: input, path: 'params.input' }];
+    if (only !== undefined && inputs.length === 1) return [{ info: only, value: input, path }];
     throw new StepError(
       'ML_INPUT_MISMATCH',
-      `the model has the inputs ${names.join(', ')}: give params.input as an object with a tensor for each`,
+      `the model has the inputs ${names.join(', ')}: give ${path} as an object with a tensor for each`,
     );
   }
   const object = input as JSONObject;
@@ -61,13 +62,13 @@ function namedInputs(input: JSONValue, inputs: readonly TensorInfo[]): NamedInpu
   if (unknown !== undefined || absent !== undefined)
     throw new StepError(
       'ML_INPUT_MISMATCH',
-      `${unknown === undefined ? `params.input.${absent} is missing` : `params.input.${unknown} is no input of the model`}; its inputs are ${names.join(', ')}`,
+      `${unknown === undefined ? `${path}.${absent} is missing` : `${path}.${unknown} is no input of the model`}; its inputs are ${names.join(', ')}`,
     );
-  return inputs.map((info) => ({ info, value: object[info.name] ?? null, path: `params.input.${info.name}` }));
+  return inputs.map((info) => ({ info, value: object[info.name] ?? null, path: `${path}.${info.name}` }));
 }
 
 /** Objects, such as rows of a database, as lists of the columns' values. */
-export function rowsByColumns(value: JSONValue, columns: readonly string[], path: string): JSONValue {
+function rowsByColumns(value: JSONValue, columns: readonly string[], path: string): JSONValue {
   if (!Array.isArray(value))
     throw new StepError('INVALID_PARAMS', `${path} must be a list of objects, for params.columns is given`);
   return value.map((row, index) => {

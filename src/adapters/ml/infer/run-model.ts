@@ -49,13 +49,14 @@ export async function inputsOf(
   { columns, preprocess: steps }: InferOptions,
   { info }: ReadyModel,
   context: Pick<AdapterContext, 'blobs'>,
+  whole = 'params.input',
 ): Promise<Record<string, Tensor>> {
-  const read = await readInputs(input, columns, info, context, steps !== undefined);
+  const read = await readInputs(input, columns, info, context, steps !== undefined, whole);
   // Rows go one by one through a model that takes one at a time.
   const rowsMay = info.inputs.every(({ shape }) => shape?.[0] === 1);
   const inputs: Record<string, Tensor> = {};
   for (const [index, wanted] of info.inputs.entries()) {
-    const path = info.inputs.length === 1 ? 'params.input' : `params.input.${wanted.name}`;
+    const path = info.inputs.length === 1 ? whole : `${whole}.${wanted.name}`;
     const given = read[wanted.name];
     if (given === undefined) continue;
     const prepared = steps === undefined || index > 0 ? given : preprocess(given, steps, wanted, path);

@@ -27,7 +27,7 @@ export function parseModelJSON(bytes: Uint8Array, name: string): TfjsModel {
   const json = parsed(bytes, name);
   const { format, modelTopology, weightsManifest } = json;
   if (!isObject(modelTopology)) throw invalid('model.json has no modelTopology');
-  const groups: Record<string, unknown>[] = Array.isArray(weightsManifest) ? weightsManifest.filter(isObject) : [];
+  const groups = (Array.isArray(weightsManifest) ? (weightsManifest as unknown[]) : []).filter(isObject);
   const specs = groups.flatMap(({ weights }) => (Array.isArray(weights) ? weights.map(specOf) : []));
   const paths = groups.flatMap(({ paths: names }) => (Array.isArray(names) ? names.map(String) : []));
   const isGraph = format === 'graph-model' || Array.isArray(modelTopology.node);

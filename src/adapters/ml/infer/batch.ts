@@ -1,0 +1,167 @@
+import { isStoredData, RowSink, readLines } from '../../../kit/rows.ts';
+import { StepError } from '../../../lib/errors.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
+import { readTensor } from '../tensor/from-json.ts';
+import { rowsOf, type Tensor } from '../tensor/tensor.ts';
+import { listsOf } from '../tensor/to-json.ts';
+import { type InferDeps, mainOutput, prepare } from './infer.ts';
+import { type InferOptions, optionsOf } from './options.ts';
+import { activate, topK } from './postprocess.ts';
+import { inputsOf, type ReadyModel, runRows } from './run-model.ts';
+
+const batchSizeDefault = 32;
+/** Batches under way at once: while one is run, the next is read and the last is written. */
+const aheadMax = 2;
+
+/**
+ * The step `ml_batch`: runs a model over rows, batch by batch. Output: `result` (a list with what the model gave for each row, or stored rows
+ * where they are many), `row_count`, `batches`, `model_digest`, `device`.
+ *
+ * @throws StepError with the codes of docs/adapters/ml.md; what a row is refused for names the row
+ */
+export async function mlBatch({ params }: AdapterStep, context: AdapterContext, deps: InferDeps): Promise<JSONObject> {
+  const options = optionsOf(params);
+  const batchSize = options.batchSize ?? batchSizeDefault;
+  const model = await prepare(params, options, context, deps);
+  const { max_rows_inline: inlineMax } = params;
+  const sink = new RowSink<JSONValue>(context, typeof inlineMax === 'number' ? inlineMax : undefined);
+  const given = params.input ?? null;
+  const total = rowsGiven(given);
+  let batches = 0;
+  // What the step says of its progress is said of rows, not of the runs of a batch.
+  const quiet = { signal: context.signal, blobs: context.blobs, progress: () => undefined };
+  const run = async (batch: Batch): Promise<JSONValue[]> => {
+    const inputs = await inputsOf(batch.input, options, model, quiet, batch.path);
+    const { outputs } = await runRows(model, inputs, { ...options, batchSize, dynamicBatching: false }, deps, quiet);
+    return rowValues(outputs, batch.rows, options, model);
+  };
+  for await (const rows of ahead(batchesOf(given, batchSize, context), run)) {
+    await sink.add(rows);
+    batches += 1;
+    context.progress(total === undefined ? null : Math.min(1, sink.count / total), `${sink.count} rows`);
+    context.signal.throwIfAborted();
+  }
+  const gathered = await sink.end();
+  return {
+    result: 'stored' in gathered ? (gathered.stored as unknown as JSONValue) : gathered.rows,
+    row_count: gathered.row_count,
+    batches,
+    model_digest: model.model.digest,
+    device: model.device,
+  };
+}
+
+interface Batch {
+  input: JSONValue;
+  rows: number;
+  /** For errors: rows are counted from here. */
+  path: string;
+}
+
+/** Answers in the order of the questions, a few of which are under way at once. */
+async function* ahead<T, R>(items: AsyncIterable<T>, run: (item: T) => Promise<R>): AsyncGenerator<R> {
+  const underWay: Promise<R>[] = [];
+  for await (const item of items) {
+    const answer = run(item);
+    // It may fail before its turn, and after an earlier failure nobody asks.
+    answer.catch(() => undefined);
+    underWay.push(answer);
+    const [first] = underWay;
+    if (first === undefined || underWay.length < aheadMax) continue;
+    yield await first;
+    underWay.shift();
+  }
+  for (const answer of underWay) yield await answer;
+}
+
+function rowsGiven(input: JSONValue): number | undefined {
+  if (Array.isArray(input)) return input.length;
+  if (isStoredData(input)) return input.row_count;
+  return isObject(input) && Array.isArray(input.shape) ? Number(input.shape[0]) : undefined;
+}
+
+async function* batchesOf(input: JSONValue, size: number, context: AdapterContext): AsyncGenerator<Batch> {
+  if (isObject(input) && !(isStoredData(input) && input.stored === 'ndjson')) {
+    yield* tensorBatches(input as JSONObject, size, context);
+    return;
+  }
+  let waiting: JSONValue[] = [];
+  let from = 0;
+  const path = (): string => (from === 0 ? 'params.input' : `params.input (counted from row ${from})`);
+  for await (const rows of rowsOfInput(input, context)) {
+    waiting = waiting.length === 0 ? rows : [...waiting, ...rows];
+    let at = 0;
+    for (; at + size <= waiting.length; at += size) {
+      yield { input: gathered(waiting.slice(at, at + size)), rows: size, path: path() };
+      from += size;
+    }
+    waiting = waiting.slice(at);
+  }
+  if (waiting.length > 0) yield { input: gathered(waiting), rows: waiting.length, path: path() };
+}
+
+async function* rowsOfInput(input: JSONValue, context: AdapterContext): AsyncGenerator<JSONValue[]> {
+  if (isStoredData(input)) yield* readLines(input, context);
+  else if (Array.isArray(input)) yield input;
+  else throw new StepError('INVALID_PARAMS', 'params.input must be a list of rows, stored rows or a tensor');
+}
+
+async function* tensorBatches(input: JSONObject, size: number, context: AdapterContext): AsyncGenerator<Batch> {
+  const tensor = await readTensor(input, 'params.input', context);
+  const rows = tensor.shape[0] ?? 0;
+  for (let from = 0; from < rows; from += size) {
+    const to = Math.min(rows, from + size);
+    const part = rowsOf(tensor, from, to);
+    yield {
+      input: { dtype: part.dtype, shape: [...part.shape], ...bytesOrList(part) },
+      rows: to - from,
+      path: `params.input (counted from row ${from})`,
+    };
+  }
+}
+
+const bytesOrList = ({ data }: Tensor): JSONObject =>
+  Array.isArray(data)
+    ? { data }
+    : { base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') };
+
+/** Rows as the model's inputs: of objects, each name with its list. */
+function gathered(rows: JSONValue[]): JSONValue {
+  const [first] = rows;
+  if (!isObject(first) || !Object.values(first).some(Array.isArray)) return rows;
+  return Object.fromEntries(
+    Object.keys(first).map((name) => [
+      name,
+      rows.map((row) => (isObject(row) ? ((row[name] ?? null) as JSONValue) : null)),
+    ]),
+  );
+}
+
+/** What the model gave for each row: of one output its value, of several an object by their names. */
+function rowValues(
+  outputs: Readonly<Record<string, Tensor>>,
+  rows: number,
+  options: InferOptions,
+  ready: ReadyModel,
+): JSONValue[] {
+  const main = mainOutput(options, ready);
+  const columns = Object.entries(outputs).map(([name, tensor]) => {
+    if (tensor.shape[0] !== rows)
+      throw new StepError(
+        'ML_NOT_BATCHED',
+        `the output "${name}" has the shape [${tensor.shape.join(', ')}] for ${rows} rows: this model has no row for each row, use ml_infer`,
+      );
+    return { name, values: (name === main ? processed(tensor, options) : listsOf(tensor)) as JSONValue[] };
+  });
+  const [only] = columns;
+  if (columns.length === 1 && only !== undefined) return only.values;
+  return Array.from({ length: rows }, (_, row) =>
+    Object.fromEntries(columns.map(({ name, values }) => [name, values[row] ?? null])),
+  );
+}
+
+function processed(tensor: Tensor, { postprocess: { activation, top_k, labels } }: InferOptions): JSONValue {
+  const activated = activate(tensor, activation);
+  return top_k === undefined && labels === undefined ? listsOf(activated) : topK(activated, top_k ?? 1, labels);
+}
