@@ -4,10 +4,11 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { childEnvironment } from './environment.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
 /** Programs in `children/`. */
-export type ChildKind = 'onnx' | 'opencl' | 'cuda' | 'webgpu' | 'tfjs' | 'probe';
+export type ChildKind = 'onnx' | 'train' | 'opencl' | 'cuda' | 'webgpu' | 'tfjs' | 'train';
 
 export interface ChildRequest {
   method: string;
@@ -23,13 +24,9 @@ export interface ChildHooks {
   onEvent?: (event: unknown) => void;
   /** What the call has in common with others, such as the digest of a model: it goes to a process that did the like before, where one is free. */
   affinity?: string;
+  /** Whom the process serves alone, where its code could reach what others left in its memory. Default: anyone. */
+  owner?: string;
 }
-
-/** Of the environment, what tells native libraries where things are, and nothing else: there may be secrets. */
-const variables =
-  /^(PATH|HOME|TMPDIR|TEMP|TMP|LANG|LC_\w+|XDG_CACHE_HOME|XDG_RUNTIME_DIR|SystemRoot|windir|LOCALAPPDATA|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|CUDA_\w+|NVIDIA_\w+|OCL_ICD_\w+|OPENCL_\w+|POCL_\w+|VK_\w+|MESA_\w+|LIBGL_\w+|JSONFLOW_ML_\w+)$/;
-const environment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => variables.test(name)));
 
 const stderrMax = 4096;
 const watchMs = 50;
@@ -46,7 +43,7 @@ interface Call {
 
 /** One process. Its life: taken, called, at rest, taken again …, gone. */
 export class Child {
-  /** Kind and device. */
+  /** Kind, device and owner. */
   readonly key: string;
   affinity: string | undefined;
   /** Whether it ends, or has ended, by our will. */
@@ -71,7 +68,7 @@ export class Child {
     this.#process = fork(program, [device, kind], {
       serialization: 'advanced',
       execArgv: ['--no-warnings'],
-      env: environment(),
+      env: childEnvironment(),
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#exited = new Promise((resolve) => {

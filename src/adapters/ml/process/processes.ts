@@ -2,7 +2,7 @@ import { StepError } from '../../../lib/errors.ts';
 import { Child, type ChildHooks, type ChildKind, type ChildRequest } from './child.ts';
 
 export interface ProcessesOptions {
-  /** Processes of one kind and device at once. Default 2. */
+  /** Processes of one kind, device and owner at once. Default 2. */
   per_device?: number;
   /** All processes at once. Default 8. */
   total?: number;
@@ -91,9 +91,9 @@ export class Processes {
     await Promise.all([...this.#children].map((child) => child.kill(closed())));
   }
 
-  async #acquire(kind: ChildKind, device: string, { signal, affinity }: ChildHooks): Promise<Child> {
+  async #acquire(kind: ChildKind, device: string, { signal, affinity, owner = '' }: ChildHooks): Promise<Child> {
     if (this.#isClosed) throw closed();
-    const key = `${kind} ${device}`;
+    const key = `${kind} ${device} ${owner}`;
     const child = this.#find(key, affinity);
     if (child !== undefined) return child;
     if (this.#waiting.size >= this.#options.queue)
