@@ -35,6 +35,8 @@ export async function ready(
   const reasons: string[] = [];
   for (const device of devices)
     try {
+      if (model.kind === 'tfjs' && device !== 'cpu')
+        throw new StepError('ML_NO_GPU', `models that TensorFlow.js runs itself can't use ${device} here`);
       return { model, device, info: await runner.info(model, device, signal) };
     } catch (thrown) {
       if (!(thrown instanceof StepError) || thrown.code !== 'ML_NO_GPU') throw thrown;

@@ -6,7 +6,7 @@ import type { AdapterContext } from '../../../ports/adapter.ts';
 import { limits } from '../../../protocol/limits.ts';
 import type { TfjsParts } from './messages.ts';
 import type { Model } from './runner.ts';
-import { convertLayers } from './tfjs-layers.ts';
+import { convertLayers, whyNotConverted } from './tfjs-layers.ts';
 import { parseModelJSON, type TfjsModel, weightsOf } from './tfjs-weights.ts';
 
 const bytesMax = limits.blobBytesMax;
@@ -16,7 +16,8 @@ const shardsMax = 1000;
 
 /**
  * A TensorFlow.js model: `model.json` with the files that its manifest names beside it; or the value is `{ json, weights }`, both found as any
- * model is. Layers models become ONNX ones; graph models are run by TensorFlow.js.
+ * model is. Layers models become ONNX ones where every layer can; others, and graph models,
+ * are run by TensorFlow.js.
  *
  * @throws StepError as `findModel`
  */
@@ -37,7 +38,9 @@ export async function findTfjsModel(
   const key = sha256([found.digest, ...shards.map((shard) => shard.digest)].join());
   const { name } = found;
   const read = async (): Promise<TfjsParts> => ({ json, weights: await readShards(shards) });
-  if (model.format === 'graph') return { kind: 'tfjs', name, digest: found.digest, key: `tfjs:${key}`, read };
+  // What has no counterpart in ONNX is run by TensorFlow.js itself.
+  if (model.format === 'graph' || whyNotConverted(model.topology) !== undefined)
+    return { kind: 'tfjs', name, digest: found.digest, key: `tfjs:${key}`, read };
   return {
     kind: 'onnx',
     name,

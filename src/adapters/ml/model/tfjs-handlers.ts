@@ -1,0 +1,141 @@
+import { createRequire } from 'node:module';
+import type { GraphModel, InferenceModel, io, LayersModel, NamedTensorMap, Tensor as TfTensor } from '@tensorflow/tfjs';
+import { messageOf, StepError } from '../../../lib/errors.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { BytesCache } from './cache.ts';
+import type { ModelInfo, TensorInfo } from './info.ts';
+import type { InfoAnswer, ModelRequest, RunAnswer, RunRequest, TfjsParts } from './messages.ts';
+import { parseModelJSON } from './tfjs-weights.ts';
+
+type TfModel = GraphModel | LayersModel;
+type Tf = typeof import('@tensorflow/tfjs');
+
+const models = new BytesCache<TfModel>((model) => void model.dispose());
+let loaded: Promise<Tf> | undefined;
+
+/** WebAssembly where its package is there: several times as fast as plain JavaScript. */
+async function load(): Promise<Tf> {
+  const require = createRequire(import.meta.url);
+  let tf: Tf;
+  try {
+    tf = require('@tensorflow/tfjs') as Tf;
+  } catch (cause) {
+    throw new StepError(
+      'ML_PACKAGE_MISSING',
+      'this TensorFlow.js model needs the package @tensorflow/tfjs: install it with "npm install @tensorflow/tfjs @tensorflow/tfjs-backend-wasm"',
+      { cause },
+    );
+  }
+  tf.enableProdMode();
+  try {
+    require('@tensorflow/tfjs-backend-wasm');
+    await tf.setBackend('wasm');
+  } catch {
+    await tf.setBackend('cpu');
+  }
+  return tf;
+}
+
+async function runtime(): Promise<Tf> {
+  loaded ??= load();
+  return loaded;
+}
+
+async function modelOf({ key, payload, cacheBytesMax }: ModelRequest): Promise<TfModel | undefined> {
+  const known = models.get(key);
+  if (known !== undefined || payload === undefined || payload instanceof Uint8Array) return known;
+  const model = await create(payload);
+  await models.put(key, model, payload.json.length + payload.weights.length, cacheBytesMax);
+  return model;
+}
+
+async function create({ json, weights }: TfjsParts): Promise<TfModel> {
+  const tf = await runtime();
+  const { format, topology, specs } = parseModelJSON(json, 'model.json');
+  const { signature, userDefinedMetadata } = JSON.parse(Buffer.from(json).toString()) as Record<string, object>;
+  const artifacts = {
+    modelTopology: topology,
+    weightSpecs: specs as never,
+    weightData: new Uint8Array(weights).buffer,
+    ...(signature === undefined ? {} : { signature }),
+    ...(userDefinedMetadata === undefined ? {} : { userDefinedMetadata }),
+  };
+  const handler = { load: async () => artifacts as io.ModelArtifacts };
+  try {
+    return await (format === 'graph' ? tf.loadGraphModel(handler) : tf.loadLayersModel(handler));
+  } catch (thrown) {
+    throw new StepError('ML_INVALID_MODEL', `the model can not be loaded: ${messageOf(thrown).slice(0, 500)}`);
+  }
+}
+
+const infoOf = ({ inputs, outputs }: Pick<InferenceModel, 'inputs' | 'outputs'>): ModelInfo => ({
+  inputs: inputs.map(tensorInfo),
+  outputs: outputs.map(tensorInfo),
+});
+
+function tensorInfo({ name, dtype, shape }: { name: string; dtype: string; shape?: number[] }): TensorInfo {
+  return {
+    name: nameOf(name),
+    dtype: dtypeOf(dtype),
+    shape: shape?.map((length, axis) => (length === null || length < 0 ? (axis === 0 ? 'batch' : -1) : length)),
+  };
+}
+
+/** Without the number of a node's output, which is 0. */
+const nameOf = (name: string): string => name.replace(/:0$/, '');
+
+function dtypeOf(dtype: string): DType {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
+  throw new StepError('ML_UNSUPPORTED_MODEL', `the model has tensors of ${dtype}, which is not supported`);
+}
+
+async function describe(request: ModelRequest): Promise<InfoAnswer> {
+  const model = await modelOf(request);
+  return model === undefined ? { missing: true } : { info: infoOf(model as unknown as InferenceModel) };
+}
+
+async function run(request: RunRequest): Promise<RunAnswer> {
+  const model = await modelOf(request);
+  if (model === undefined) return { missing: true };
+  const tf = await runtime();
+  const given: NamedTensorMap = {};
+  for (const { name } of model.inputs) {
+    const tensor = request.inputs[nameOf(name)];
+    if (tensor !== undefined)
+      given[name] = tf.tensor(tensor.data as Float32Array, [...tensor.shape], tensor.dtype as 'float32');
+  }
+  const results: TfTensor[] = [];
+  try {
+    results.push(...(await predict(model, given)));
+    const outputs: Record<string, Tensor> = {};
+    for (const [index, { name }] of model.outputs.entries()) {
+      const result = results[index];
+      const plain = nameOf(name);
+      if (result === undefined || (request.outputs.length > 0 && !request.outputs.includes(plain))) continue;
+      const data = (await result.data()) as Float32Array<ArrayBuffer>;
+      outputs[plain] = { dtype: dtypeOf(result.dtype), shape: result.shape, data: data.slice() };
+    }
+    return { outputs };
+  } catch (thrown) {
+    if (thrown instanceof StepError) throw thrown;
+    throw new StepError('ML_RUN_FAILED', `the model failed: ${messageOf(thrown).slice(0, 500)}`);
+  } finally {
+    tf.dispose([...Object.values(given), ...results]);
+  }
+}
+
+/** In the order of the model's outputs. Models with control flow run asynchronously only. */
+async function predict(model: TfModel, given: NamedTensorMap): Promise<TfTensor[]> {
+  const found =
+    'executeAsync' in model
+      ? await model.executeAsync(
+          given,
+          model.outputs.map(({ name }) => name),
+        )
+      : model.predict(model.inputs.map(({ name }) => given[name] as TfTensor));
+  return Array.isArray(found) ? found : [found as TfTensor];
+}
+
+/** What a process that runs TensorFlow.js models answers. */
+export const tfjsHandlers = { describe, run };
