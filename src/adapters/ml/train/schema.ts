@@ -1,0 +1,153 @@
+import type { JSONObject } from '../../../lib/json.ts';
+import type { StepTypeManifest } from '../../../protocol/messages.ts';
+import { deviceNames } from '../infer/device.ts';
+import { layerTypes, lossKinds } from './net/parse.ts';
+import { batchSizeDefault, epochsDefault, threadsMax } from './settings.ts';
+
+const whole = (description: string, minimum: number, maximum: number): JSONObject => ({
+  type: 'integer',
+  minimum,
+  maximum,
+  description,
+});
+const number = (description: string, minimum: number, maximum: number): JSONObject => ({
+  type: 'number',
+  minimum,
+  maximum,
+  description,
+});
+const text = (description: string): JSONObject => ({ type: 'string', minLength: 1, maxLength: 256, description });
+const data = (description: string): JSONObject => ({ type: ['array', 'object'], description });
+
+const optimizer: JSONObject = {
+  description: 'sgd or adam, or an object with its settings. Default adam.',
+  anyOf: [
+    { enum: ['sgd', 'adam'] },
+    {
+      type: 'object',
+      properties: {
+        type: { enum: ['sgd', 'adam'], description: 'Default adam.' },
+        learning_rate: {
+          type: 'number',
+          exclusiveMinimum: 0,
+          maximum: 1e6,
+          description: 'Default 0.001 for adam, 0.01 for sgd.',
+        },
+        momentum: number('sgd: what of the last step goes on. Default 0.', 0, 0.9999),
+        beta1: number('adam: of the running mean. Default 0.9.', 0, 0.9999),
+        beta2: number('adam: of the running square. Default 0.999.', 0, 0.999999),
+        epsilon: { type: 'number', exclusiveMinimum: 0, maximum: 1, description: 'adam: Default 1e-7.' },
+      },
+      additionalProperties: false,
+    },
+  ],
+};
+
+const oneOrEach: JSONObject = {
+  anyOf: [{ type: 'number' }, { type: 'array', minItems: 1, maxItems: 1_000_000, items: { type: 'number' } }],
+};
+
+const normalize: JSONObject = {
+  description:
+    'How features are scaled within the model, (x - mean) / std, per feature or channel: standard, by the samples that are trained with; none; or numbers. Default none.',
+  anyOf: [
+    { enum: ['none', 'standard'] },
+    { type: 'object', properties: { mean: oneOrEach, std: oneOrEach }, additionalProperties: false },
+  ],
+};
+
+/** `ml_train`. Params: docs/adapters/ml.md. */
+export const trainStepType: StepTypeManifest = {
+  type: 'ml_train',
+  description:
+    'Trains a dense or convolutional net on data of earlier steps; the model comes out as ONNX. Or averages models that were trained (FedAvg).',
+  // Equal on one machine; another processor may round in another order.
+  deterministic: false,
+  asset_params: ['initial_model'],
+  params_schema: {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    type: 'object',
+    properties: {
+      data: data(
+        'Samples: { features, label } or { x, y } each, rows with the label last, rows with names, { x, y } with tensors, or stored rows. With average: what the mean is tried on.',
+      ),
+      validation_data: data('Samples that are not trained with, in the same forms.'),
+      validation_split: {
+        type: 'number',
+        minimum: 0,
+        exclusiveMaximum: 1,
+        description: 'Share of the samples that is drawn by chance and not trained with. Default 0.',
+      },
+      label_column: text('Of rows with names: which is the label. Default label.'),
+      feature_columns: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 100_000,
+        items: { type: 'string', maxLength: 256 },
+        description: 'Of rows with names: which are features, in this order. Default all others, by name.',
+      },
+      input_shape: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 4,
+        items: { type: 'integer', minimum: 1 },
+        description: 'Of one sample, such as [1, 28, 28] for images: channels, height, width. Default as the data are.',
+      },
+      classes: {
+        type: 'array',
+        minItems: 2,
+        maxItems: 100_000,
+        uniqueItems: true,
+        items: { type: ['string', 'number', 'boolean'] },
+        description: 'Labels in the order of the outputs. Default those that there are, sorted.',
+      },
+      layers: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 100,
+        items: { type: 'object', properties: { type: { enum: [...layerTypes] } }, required: ['type'] },
+        description:
+          'The net, such as [{ "type": "dense", "units": 32, "activation": "relu" }, { "type": "dense" }]. Units and activation of the last layer follow from labels and loss.',
+      },
+      loss: {
+        enum: [...lossKinds],
+        description: 'Default cross_entropy; binary_cross_entropy for two classes and one output, mse for numbers.',
+      },
+      optimizer,
+      l2: number('Regularization of weights: half of it times their squares is added to the loss. Default 0.', 0, 100),
+      epochs: whole(`How often all samples are trained with. Default ${epochsDefault}.`, 0, 10_000),
+      batch_size: whole(`Samples in one step. Default ${batchSizeDefault}.`, 1, 65_536),
+      shuffle: { type: 'boolean', description: 'Whether each epoch takes them in another order. Default true.' },
+      normalize,
+      early_stopping: {
+        type: 'object',
+        properties: {
+          patience: whole('Epochs without a better loss. Default 5.', 1, 10_000),
+          min_delta: number('By how much it must be better. Default 0.', 0, 1e6),
+        },
+        additionalProperties: false,
+        description:
+          'Ends the training when the loss of the validation (of the training, where there is none) becomes no better; the model is that of the best epoch.',
+      },
+      seed: {
+        anyOf: [{ type: 'string', maxLength: 256 }, { type: 'integer' }],
+        description: 'What chance follows from. Default the run and the step.',
+      },
+      threads: whole('Of the processor. Default the cpu_cores that the step reserves, or 1.', 1, threadsMax),
+      device: { enum: [...deviceNames], description: 'Default auto: a GPU where the step reserves one, or the CPU.' },
+      initial_model: {
+        type: ['string', 'object'],
+        description: 'A model of ml_train, or the output of its step, to train further.',
+      },
+      average: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 1000,
+        items: { type: ['string', 'object'] },
+        description:
+          'Models whose weights are averaged: outputs of ml_train, each by its number of samples, or { "model": …, "weight": … }.',
+      },
+    },
+    additionalProperties: false,
+  },
+};

@@ -1,0 +1,274 @@
+// Runs in a process of its own: the loop over epochs and batches around a generated graph.
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { StepError } from '../../../lib/errors.ts';
+import { Batches } from './batches.ts';
+import { buildEvaluation, buildTraining, parametersOf, type Scaling, type TrainingGraph } from './graphs.ts';
+import type {
+  EpochMetrics,
+  EvaluateAnswer,
+  EvaluateJob,
+  Samples,
+  TrainAnswer,
+  TrainEvent,
+  TrainJob,
+  TrainState,
+} from './job.ts';
+import type { Initial } from './net/layer.ts';
+import { type Net, parseNet } from './net/parse.ts';
+import { feedsOf } from './optimizers.ts';
+import { Random } from './random.ts';
+import { splitSamples, standardScaling } from './samples.ts';
+
+/** A session of ONNX Runtime, and its class of tensors. */
+export interface Runtime {
+  create(model: Uint8Array, threads: number): Promise<InferenceSession>;
+  tensor(data: Float32Array, shape: readonly number[]): Tensor;
+}
+
+/** States are sent no more often, so that small epochs are not held up by them. */
+const stateIntervalMs = 250;
+const evaluationBatch = 256;
+
+/** Trains a net. Equal jobs on equal machines give equal bits, also where they were interrupted and go on from a state. */
+export async function train(job: TrainJob, runtime: Runtime, emit: (event: TrainEvent) => void): Promise<TrainAnswer> {
+  const net = parseNet(job.net);
+  const [samples, validation] = splitSamples(job.samples, job.validation, net, job.seed);
+  const scaling = job.scaling === 'standard' ? standardScaling(samples, net) : job.scaling;
+  const graph = buildTraining(net, scaling, job.optimizer, job.l2);
+  const run = new TrainingRun(job, net, graph, runtime, await runtime.create(graph.model, job.threads));
+  const evaluate = validation && (await evaluatorOf(net, scaling, validation, runtime, job.threads));
+  try {
+    const stoppedEarly = await run.epochs(samples, evaluate?.measure, emit);
+    return {
+      ...run.result(),
+      scaling,
+      stoppedEarly,
+      samples: samples.count,
+      validationSamples: validation?.count ?? 0,
+    };
+  } finally {
+    await run.release();
+    await evaluate?.release();
+  }
+}
+
+/** Loss and metric of a net, over samples. */
+export async function evaluate(job: EvaluateJob, runtime: Runtime): Promise<EvaluateAnswer> {
+  const net = parseNet(job.net);
+  const { measure, release } = await evaluatorOf(net, job.scaling, job.samples, runtime, job.threads);
+  try {
+    return await measure((name) => job.parameters[name]);
+  } finally {
+    await release();
+  }
+}
+
+type Measure = (weightOf: (name: string) => Float32Array | undefined) => Promise<EvaluateAnswer>;
+
+async function evaluatorOf(
+  net: Net,
+  scaling: Scaling | undefined,
+  samples: Samples,
+  runtime: Runtime,
+  threads: number,
+): Promise<{ measure: Measure; release(): Promise<void> }> {
+  const session = await runtime.create(buildEvaluation(net, scaling), threads);
+  const batches = new Batches(samples, net, evaluationBatch, runtime);
+  const measure: Measure = async (weightOf) => {
+    const feeds: Record<string, Tensor> = {};
+    for (const { id, shape } of parametersOf(net))
+      feeds[id] = runtime.tensor(weightOf(id) ?? new Float32Array(), shape);
+    let [loss, metric] = [0, 0];
+    for (const batch of batches.inOrder()) {
+      const out = await session.run({ ...feeds, x: batch.x, t: batch.t });
+      loss += numberOf(out.loss);
+      metric += numberOf(out.metric);
+    }
+    return { loss: loss / samples.count, metric: metric / samples.count };
+  };
+  return { measure, release: () => session.release() };
+}
+
+class TrainingRun {
+  readonly #job: TrainJob;
+  readonly #net: Net;
+  readonly #graph: TrainingGraph;
+  readonly #runtime: Runtime;
+  readonly #session: InferenceSession;
+  #states = new Map<string, Tensor>();
+  #step: number;
+  #epoch: number;
+  #history: EpochMetrics[];
+  #best: TrainState['best'];
+  #stateAt = 0;
+
+  constructor(job: TrainJob, net: Net, graph: TrainingGraph, runtime: Runtime, session: InferenceSession) {
+    this.#job = job;
+    this.#net = net;
+    this.#graph = graph;
+    this.#runtime = runtime;
+    this.#session = session;
+    const { resume } = job;
+    this.#step = resume?.step ?? 0;
+    this.#epoch = resume?.epoch ?? 0;
+    this.#history = [...(resume?.history ?? [])];
+    this.#best = resume?.best;
+    this.#begin(resume);
+  }
+
+  /** @returns whether it ended because nothing became better */
+  async epochs(samples: Samples, measure: Measure | undefined, emit: (event: TrainEvent) => void): Promise<boolean> {
+    const { epochs, batchSize, patience } = this.#job;
+    const batches = new Batches(samples, this.#net, batchSize, this.#runtime);
+    while (this.#epoch < epochs) {
+      if (patience !== undefined && this.#best !== undefined && this.#epoch - this.#best.epoch >= patience) return true;
+      this.#epoch += 1;
+      const metrics = await this.#trainEpoch(batches, samples.count);
+      if (measure !== undefined) {
+        const { loss, metric } = await measure((name) => this.#weight(name));
+        this.#checkFinite(loss);
+        metrics.val_loss = loss;
+        metrics.val_metric = metric;
+      }
+      this.#history.push(metrics);
+      this.#compare(metrics);
+      emit({ kind: 'epoch', metrics, epochs });
+      const now = Date.now();
+      if (this.#epoch === epochs || now - this.#stateAt < stateIntervalMs) continue;
+      this.#stateAt = now;
+      emit({ kind: 'state', state: this.#state() });
+    }
+    return false;
+  }
+
+  result(): { parameters: Record<string, Float32Array>; history: EpochMetrics[]; epoch: number } {
+    const best = this.#job.patience === undefined ? undefined : this.#best;
+    if (best !== undefined) this.#readWeights(best.weights);
+    const parameters = Object.fromEntries(
+      parametersOf(this.#net).map(({ id }) => [id, this.#weight(id) ?? new Float32Array()]),
+    );
+    return { parameters, history: this.#history, epoch: best?.epoch ?? this.#epoch };
+  }
+
+  release(): Promise<void> {
+    return this.#session.release();
+  }
+
+  async #trainEpoch(batches: Batches, count: number): Promise<EpochMetrics> {
+    const { seed, optimizer, shuffles } = this.#job;
+    // Each epoch has generators of its own: nothing of them need be kept to go on.
+    const noise = new Random(`${seed}/dropout/${this.#epoch}`);
+    let [loss, metric] = [0, 0];
+    for (const batch of batches.shuffled(shuffles ? new Random(`${seed}/shuffle/${this.#epoch}`) : undefined)) {
+      this.#step += 1;
+      const feeds: Record<string, Tensor> = { x: batch.x, t: batch.t, inverse_batch: this.#number(1 / batch.count) };
+      for (const [name, value] of Object.entries(feedsOf(optimizer, this.#step))) feeds[name] = this.#number(value);
+      for (const mask of this.#graph.masks)
+        feeds[mask.name] = this.#runtime.tensor(maskOf(noise, batch.count * mask.size, mask.rate), [
+          batch.count,
+          ...mask.shape,
+        ]);
+      for (const [name, tensor] of this.#states) feeds[name] = tensor;
+      const out = await this.#session.run(feeds);
+      for (const { name } of this.#graph.states) {
+        const next = out[`next.${name}`];
+        if (next !== undefined) this.#states.set(name, next);
+      }
+      const sum = numberOf(out.loss);
+      this.#checkFinite(sum);
+      loss += sum;
+      metric += numberOf(out.metric);
+    }
+    return { epoch: this.#epoch, loss: loss / count, metric: metric / count };
+  }
+
+  #checkFinite(loss: number): void {
+    if (Number.isFinite(loss)) return;
+    const { learningRate } = this.#job.optimizer;
+    const scale = this.#job.scaling === undefined ? ', and set "normalize": "standard" or smaller features' : '';
+    throw new StepError(
+      'ML_DIVERGED',
+      `the loss became ${loss} in epoch ${this.#epoch}, step ${this.#step}: lower the learning rate, which is ${learningRate}${scale}`,
+    );
+  }
+
+  #compare(metrics: EpochMetrics): void {
+    const { patience, deltaMin } = this.#job;
+    const loss = metrics.val_loss ?? metrics.loss;
+    if (patience === undefined || (this.#best !== undefined && loss >= this.#best.loss - deltaMin)) return;
+    const weights = bytesOf(parametersOf(this.#net).map(({ id }) => this.#weight(id)));
+    this.#best = { epoch: this.#epoch, loss, weights };
+  }
+
+  #state(): TrainState {
+    const states = bytesOf(this.#graph.states.map(({ name }) => this.#weight(name)));
+    return { epoch: this.#epoch, step: this.#step, history: this.#history, best: this.#best, states };
+  }
+
+  #begin(resume: TrainState | undefined): void {
+    const parameters = new Map(parametersOf(this.#net).map((parameter) => [parameter.id, parameter]));
+    const saved = resume === undefined ? undefined : floatsOf(resume.states);
+    let at = 0;
+    for (const { name, shape } of this.#graph.states) {
+      const size = shape.reduce((product, length) => product * length, 1);
+      const parameter = parameters.get(name);
+      const data =
+        saved?.slice(at, at + size) ??
+        this.#job.initial?.[name]?.slice() ??
+        initialOf(parameter?.initial ?? { kind: 'constant', value: 0 }, size, `${this.#job.seed}/initial/${name}`);
+      at += size;
+      this.#states.set(name, this.#runtime.tensor(data, shape));
+    }
+  }
+
+  #readWeights(bytes: Uint8Array): void {
+    const all = floatsOf(bytes);
+    let at = 0;
+    for (const { id, shape } of parametersOf(this.#net)) {
+      const size = shape.reduce((product, length) => product * length, 1);
+      this.#states.set(id, this.#runtime.tensor(all.slice(at, at + size), shape));
+      at += size;
+    }
+  }
+
+  #weight(name: string): Float32Array | undefined {
+    return this.#states.get(name)?.data as Float32Array | undefined;
+  }
+
+  #number(value: number): Tensor {
+    return this.#runtime.tensor(Float32Array.of(value), []);
+  }
+}
+
+const numberOf = (tensor: { data: unknown } | undefined): number =>
+  Number((tensor?.data as Float32Array | undefined)?.[0]);
+
+/** Zeros for what is dropped; what is kept is scaled up. */
+function maskOf(random: Random, size: number, rate: number): Float32Array {
+  const mask = new Float32Array(size);
+  const [threshold, kept] = [rate * 2 ** 32, 1 / (1 - rate)];
+  for (let at = 0; at < size; at++) if (random.bits() >= threshold) mask[at] = kept;
+  return mask;
+}
+
+function initialOf(initial: Initial, size: number, seed: string): Float32Array {
+  const random = new Random(seed);
+  const data = new Float32Array(size);
+  for (let at = 0; at < size; at++)
+    data[at] =
+      initial.kind === 'constant'
+        ? initial.value
+        : initial.kind === 'normal'
+          ? random.normal() * initial.deviation
+          : (2 * random.uniform() - 1) * initial.limit;
+  return data;
+}
+
+/** Tensors as the bytes of one after the other. */
+function bytesOf(tensors: readonly (Float32Array | undefined)[]): Uint8Array {
+  return Buffer.concat(
+    tensors.map((data) => new Uint8Array(data?.buffer ?? new ArrayBuffer(), data?.byteOffset, data?.byteLength)),
+  );
+}
+
+const floatsOf = (bytes: Uint8Array): Float32Array => new Float32Array(new Uint8Array(bytes).buffer);
