@@ -2,13 +2,14 @@ import { isStoredData, RowSink, readLines } from '../../../kit/rows.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
-import { readTensor } from '../tensor/from-json.ts';
+import { readTensor, type Wanted } from '../tensor/from-json.ts';
 import { rowsOf, type Tensor } from '../tensor/tensor.ts';
 import { listsOf } from '../tensor/to-json.ts';
 import { type InferDeps, mainOutput, prepare } from './infer.ts';
 import { type InferOptions, optionsOf } from './options.ts';
 import { activate, topK } from './postprocess.ts';
-import { inputsOf, type ReadyModel, runRows } from './run-model.ts';
+import { wantedOf } from './read-inputs.ts';
+import { fitInputs, inputsOf, type ReadyModel, runRows } from './run-model.ts';
 
 const batchSizeDefault = 32;
 /** Batches under way at once: while one is run, the next is read and the last is written. */
@@ -32,11 +33,14 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
   // What the step says of its progress is said of rows, not of the runs of a batch.
   const quiet = { signal: context.signal, blobs: context.blobs, progress: () => undefined };
   const run = async (batch: Batch): Promise<JSONValue[]> => {
-    const inputs = await inputsOf(batch.input, options, model, quiet, batch.path);
+    const inputs =
+      batch.tensor === undefined
+        ? await inputsOf(batch.input ?? null, options, model, quiet, batch.path)
+        : fitInputs({ [onlyInput(model)]: batch.tensor }, options, model, batch.path);
     const { outputs } = await runRows(model, inputs, { ...options, batchSize, dynamicBatching: false }, deps, quiet);
     return rowValues(outputs, batch.rows, options, model);
   };
-  for await (const rows of ahead(batchesOf(given, batchSize, context), run)) {
+  for await (const rows of ahead(batchesOf(given, batchSize, wantedOfModel(model, options), context), run)) {
     await sink.add(rows);
     batches += 1;
     context.progress(total === undefined ? null : Math.min(1, sink.count / total), `${sink.count} rows`);
@@ -52,8 +56,16 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
   };
 }
 
+/** Bytes that don't say what they are, are what the model takes. */
+function wantedOfModel({ info: { inputs } }: ReadyModel, { preprocess }: InferOptions): Wanted {
+  const [first] = inputs;
+  return first === undefined || preprocess !== undefined ? {} : wantedOf(first);
+}
+
 interface Batch {
-  input: JSONValue;
+  input?: JSONValue;
+  /** Instead of `input`: rows of a tensor. */
+  tensor?: Tensor;
   rows: number;
   /** For errors: rows are counted from here. */
   path: string;
@@ -81,9 +93,14 @@ function rowsGiven(input: JSONValue): number | undefined {
   return isObject(input) && Array.isArray(input.shape) ? Number(input.shape[0]) : undefined;
 }
 
-async function* batchesOf(input: JSONValue, size: number, context: AdapterContext): AsyncGenerator<Batch> {
+async function* batchesOf(
+  input: JSONValue,
+  size: number,
+  wanted: Wanted,
+  context: AdapterContext,
+): AsyncGenerator<Batch> {
   if (isObject(input) && !(isStoredData(input) && input.stored === 'ndjson')) {
-    yield* tensorBatches(input as JSONObject, size, context);
+    yield* tensorBatches(input as JSONObject, size, wanted, context);
     return;
   }
   let waiting: JSONValue[] = [];
@@ -107,24 +124,33 @@ async function* rowsOfInput(input: JSONValue, context: AdapterContext): AsyncGen
   else throw new StepError('INVALID_PARAMS', 'params.input must be a list of rows, stored rows or a tensor');
 }
 
-async function* tensorBatches(input: JSONObject, size: number, context: AdapterContext): AsyncGenerator<Batch> {
-  const tensor = await readTensor(input, 'params.input', context);
+async function* tensorBatches(
+  input: JSONObject,
+  size: number,
+  wanted: Wanted,
+  context: AdapterContext,
+): AsyncGenerator<Batch> {
+  const tensor = await readTensor(input, 'params.input', context, wanted);
   const rows = tensor.shape[0] ?? 0;
   for (let from = 0; from < rows; from += size) {
     const to = Math.min(rows, from + size);
-    const part = rowsOf(tensor, from, to);
     yield {
-      input: { dtype: part.dtype, shape: [...part.shape], ...bytesOrList(part) },
+      tensor: rowsOf(tensor, from, to),
       rows: to - from,
       path: `params.input (counted from row ${from})`,
     };
   }
 }
 
-const bytesOrList = ({ data }: Tensor): JSONObject =>
-  Array.isArray(data)
-    ? { data }
-    : { base64: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64') };
+function onlyInput({ info: { inputs } }: ReadyModel): string {
+  const [only] = inputs;
+  if (only === undefined || inputs.length > 1)
+    throw new StepError(
+      'ML_INPUT_MISMATCH',
+      `the model has ${inputs.length} inputs: give params.input as rows that are objects with ${inputs.map(({ name }) => name).join(', ')}`,
+    );
+  return only.name;
+}
 
 /** Rows as the model's inputs: of objects, each name with its list. */
 function gathered(rows: JSONValue[]): JSONValue {

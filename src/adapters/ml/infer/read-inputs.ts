@@ -29,7 +29,7 @@ export async function readInputs(
 }
 
 /** Bytes without a shape fill the one axis that is open. */
-function wantedOf({ dtype, shape }: TensorInfo): Wanted {
+export function wantedOf({ dtype, shape }: TensorInfo): Wanted {
   const open = (length: Axis): boolean => typeof length === 'string' || length < 0;
   if (shape === undefined || shape.filter(open).length > 1) return { dtype };
   return { dtype, shape: shape.map((length) => (typeof length === 'number' ? length : -1)) };

@@ -48,20 +48,30 @@ export async function ready(
 /** The step's inputs in the types and shapes that the model takes. @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
 export async function inputsOf(
   input: JSONValue,
-  { columns, preprocess: steps }: InferOptions,
-  { info }: ReadyModel,
+  options: InferOptions,
+  ready: ReadyModel,
   context: Pick<AdapterContext, 'blobs'>,
   whole = 'params.input',
 ): Promise<Record<string, Tensor>> {
-  const read = await readInputs(input, columns, info, context, steps !== undefined, whole);
+  const asIs = options.preprocess !== undefined;
+  return fitInputs(await readInputs(input, options.columns, ready.info, context, asIs, whole), options, ready, whole);
+}
+
+/** @param whole path of the input, for errors @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
+export function fitInputs(
+  given: Readonly<Record<string, Tensor>>,
+  { preprocess: steps }: Pick<InferOptions, 'preprocess'>,
+  { info }: Pick<ReadyModel, 'info'>,
+  whole: string,
+): Record<string, Tensor> {
   // Rows go one by one through a model that takes one at a time.
   const rowsMay = info.inputs.every(({ shape }) => shape?.[0] === 1);
   const inputs: Record<string, Tensor> = {};
   for (const [index, wanted] of info.inputs.entries()) {
     const path = info.inputs.length === 1 ? whole : `${whole}.${wanted.name}`;
-    const given = read[wanted.name];
-    if (given === undefined) continue;
-    const prepared = steps === undefined || index > 0 ? given : preprocess(given, steps, wanted, path);
+    const tensor = given[wanted.name];
+    if (tensor === undefined) continue;
+    const prepared = steps === undefined || index > 0 ? tensor : preprocess(tensor, steps, wanted, path);
     inputs[wanted.name] = fitTensor(prepared, wanted, path, rowsMay);
   }
   return inputs;

@@ -1,0 +1,122 @@
+// Measures ml_infer and ml_batch beside the bare runtime: `node bench/ml-infer.ts [--seconds N] [--json]`.
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { mlBatch } from '../src/adapters/ml/infer/batch.ts';
+import { Batcher } from '../src/adapters/ml/infer/batcher.ts';
+import { type InferDeps, mlInfer } from '../src/adapters/ml/infer/infer.ts';
+import { Runner } from '../src/adapters/ml/model/runner.ts';
+import { Graph } from '../src/adapters/ml/onnx/graph.ts';
+import { encodeModel } from '../src/adapters/ml/onnx/model.ts';
+import { Processes } from '../src/adapters/ml/process/processes.ts';
+import { sha256 } from '../src/lib/hash.ts';
+import type { JSONObject } from '../src/lib/json.ts';
+import { contextFor } from '../test/compliance/adapter.ts';
+
+const { values } = parseArgs({ options: { seconds: { type: 'string', default: '3' }, json: { type: 'boolean' } } });
+const ms = Number(values.seconds) * 1000;
+const rounds = 3;
+
+function perceptron(widths: readonly number[]): Uint8Array {
+  const graph = new Graph();
+  let x = graph.input('x', ['batch', widths[0] ?? 1]);
+  for (const [index, width] of widths.slice(1).entries()) {
+    const from = widths[index] ?? 1;
+    const weights = Float32Array.from({ length: from * width }, (_, at) => Math.sin(at) / Math.sqrt(from));
+    x = graph.gemm(x, graph.constant(weights, [from, width]), graph.constant(new Float32Array(width), [width]));
+    if (index < widths.length - 2) x = graph.relu(x);
+  }
+  graph.output('y', x);
+  return encodeModel(graph);
+}
+
+const features = 784;
+const bytes = perceptron([features, 512, 512, 10]);
+const digest = sha256(bytes);
+const processes = new Processes();
+const runner = new Runner(processes);
+const deps: InferDeps = {
+  runner,
+  batcher: new Batcher(runner),
+  egress: {
+    addresses: () => Promise.reject(new Error('nothing is fetched')),
+    lookup: () => () => undefined,
+    checkPath: () => undefined,
+  },
+  assets: { places: [], find: async () => ({ digest, size: bytes.length, read: async () => bytes }) },
+};
+
+/** `body` again and again; rows per second. */
+async function rate(rows: number, body: () => Promise<unknown>): Promise<number> {
+  await body();
+  const start = performance.now();
+  let count = 0;
+  do {
+    await body();
+    count += rows;
+  } while (performance.now() - start < ms);
+  return (count / (performance.now() - start)) * 1000;
+}
+
+const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
+
+/** Turn by turn, so that other load on the machine meets all alike; medians. */
+async function compare(bodies: Record<string, () => Promise<number>>): Promise<Record<string, number>> {
+  const rates = new Map(Object.keys(bodies).map((name) => [name, [] as number[]]));
+  for (let round = 0; round < rounds; round += 1)
+    for (const [name, body] of Object.entries(bodies)) rates.get(name)?.push(await body());
+  return Object.fromEntries([...rates].map(([name, list]) => [name, Math.round(median(list))]));
+}
+
+const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
+const session = await ort.InferenceSession.create(bytes, { executionProviders: ['cpu'], interOpNumThreads: 1 });
+const step = (type: string, params: JSONObject) => ({ id: type, type, params: { model: 'mlp.onnx', ...params } });
+const context = contextFor(step('ml_infer', {}));
+const data = (rows: number): Float32Array<ArrayBuffer> => new Float32Array(rows * features).fill(0.25);
+const base64 = (rows: number): JSONObject => ({
+  dtype: 'float32',
+  shape: [rows, features],
+  base64: Buffer.from(data(rows).buffer).toString('base64'),
+});
+
+const report: Record<string, unknown> = { cores: availableParallelism(), node: process.version };
+for (const rows of [1, 32, 256, 1024]) {
+  const tensor = new ort.Tensor('float32', data(rows), [rows, features]);
+  const input = base64(rows);
+  const lists = Array.from({ length: rows }, () => [...data(1)]);
+  const infer = (value: JSONObject[string]) => () =>
+    mlInfer(step('ml_infer', { input: value, output_form: 'base64', dynamic_batching: false }), context, deps);
+  const model = { kind: 'onnx', name: '', key: digest, digest, read: async () => bytes } as const;
+  const direct = { x: { dtype: 'float32', shape: [rows, features], data: data(rows) } } as const;
+  report[`rows/s, batches of ${rows}`] = await compare({
+    'bare runtime': () => rate(rows, () => session.run({ x: tensor })),
+    'process alone': () => rate(rows, () => runner.run(model, 'cpu', direct, [], context.signal)),
+    'ml_infer, base64': () => rate(rows, infer(input)),
+    'ml_infer, lists': () => rate(rows, infer(lists)),
+  });
+}
+const many = Array.from({ length: 8192 }, () => [...data(1)]);
+const manyBytes = base64(many.length);
+report['rows/s, ml_batch of 8,192'] = await compare({
+  'bare runtime, batches of 256': () =>
+    rate(256, () => session.run({ x: new ort.Tensor('float32', data(256), [256, features]) })),
+  'ml_batch, lists': () => rate(8192, () => mlBatch(step('ml_batch', { input: many, batch_size: 256 }), context, deps)),
+  'ml_batch, base64': () =>
+    rate(8192, () => mlBatch(step('ml_batch', { input: manyBytes, batch_size: 256 }), context, deps)),
+});
+const one = base64(1);
+const single = (dynamic_batching: boolean) => () =>
+  mlInfer(step('ml_infer', { input: one, dynamic_batching }), context, deps);
+report['steps/s, one row each'] = await compare({
+  'one after the other': () => rate(1, single(false)),
+  '64 at once, each alone': () => rate(64, () => Promise.all(Array.from({ length: 64 }, single(false)))),
+  '64 at once, run together': () => rate(64, () => Promise.all(Array.from({ length: 64 }, single(true)))),
+  '256 at once, run together': () => rate(256, () => Promise.all(Array.from({ length: 256 }, single(true)))),
+});
+if (values.json === true) console.log(JSON.stringify(report, null, 2));
+else
+  for (const [what, numbers] of Object.entries(report)) {
+    console.log(`\n${what}`);
+    console.log(numbers);
+  }
+await processes.close();
