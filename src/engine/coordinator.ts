@@ -137,7 +137,7 @@ export class Coordinator implements CoordinatorApi {
 
   async submit(request: SubmitRequest): Promise<{ run_id: string; created: boolean }> {
     const runs = this.#running();
-    const plan = this.#plans.checked(request.workflow, runs.stepTypes());
+    const plan = await this.#plans.prepared(this.#plans.checked(request.workflow, runs.stepTypes()));
     const { assets, clock, store } = this.#deps;
     const shared = request.tenantId === undefined && plan.workflow.tenant_id === undefined;
     const pinned = () => pinAssets(plan, runs.stepTypes(), { assets, store, shared });

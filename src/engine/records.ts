@@ -34,7 +34,8 @@ export class Records {
       throw new JSONFlowError('STORE_CORRUPT', `the journal of run ${runId} does not begin with its start`, {
         hint: 'Restore the data directory from a backup.',
       });
-    const plan = this.#deps.plans.trusted(started.workflow, started.workflow_digest);
+    const { plans } = this.#deps;
+    const plan = await plans.prepared(plans.trusted(started.workflow, started.workflow_digest));
     const state = startRun(runId, started, plan, nobody);
     try {
       for (const event of rest) applyEvent(state, event, nobody);

@@ -20,12 +20,13 @@ it('plans are remembered by their workflow, however it was given', () => {
   assert.equal(plans.size.plans, 1);
 });
 
-it('a plan holds what adapters say that its steps need, also where it is made anew after a restart', () => {
+it('a plan holds what adapters say that its steps need, also where it is made anew after a restart', async () => {
   const plans = new Plans(({ type }) => (type === 'any' ? { qubits: 3 } : {}));
-  const plan = plans.checked(workflow('w'), types);
+  const plan = await plans.prepared(plans.checked(workflow('w'), types));
   assert.deepEqual(plan.steps[0]?.requirements, { qubits: 3 });
-  const restarted = new Plans(() => ({ qubits: 3 }));
-  assert.deepEqual(restarted.trusted(plan.workflow, plan.digest).steps[0]?.requirements, { qubits: 3 });
+  const restarted = new Plans(async () => ({ qubits: 3 }));
+  const again = await restarted.prepared(restarted.trusted(plan.workflow, plan.digest));
+  assert.deepEqual(again.steps[0]?.requirements, { qubits: 3 });
 });
 
 it('at most 200 plans are remembered', () => {

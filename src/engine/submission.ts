@@ -22,12 +22,13 @@ interface KnownPlan {
 }
 
 /** What a step needs of a node as its adapter says, by resource name. */
-export type Requirements = (step: Step) => Readonly<Record<string, number>>;
+export type Requirements = (step: Step) => Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
 
 /** Plans of workflows that were checked before, by digest: most runs are runs of a workflow known already. */
 export class Plans {
   readonly #plans = new Map<string, KnownPlan>();
   readonly #requirements: Requirements;
+  readonly #prepared = new WeakSet<Plan>();
   #length = 0;
 
   /** @param requirements what adapters say that a step needs of a node. Default nothing. */
@@ -52,6 +53,17 @@ export class Plans {
     return this.#plans.get(digest)?.plan ?? this.#remember(planWorkflow(workflow), undefined, undefined);
   }
 
+  /** Finds out what adapters say that the plan's steps need, before the first of its runs. @returns the plan */
+  async prepared(plan: Plan): Promise<Plan> {
+    if (this.#prepared.has(plan)) return plan;
+    for (const planned of plan.steps) {
+      const own = await this.#requirements(planned.step);
+      if (Object.keys(own).length > 0) planned.requirements = own;
+    }
+    this.#prepared.add(plan);
+    return plan;
+  }
+
   /** What is remembered, and how long it is in total. */
   get size(): { plans: number; length: number } {
     return { plans: this.#plans.size, length: this.#length };
@@ -59,10 +71,6 @@ export class Plans {
 
   #remember(plan: Plan, checkedAgainst: unknown, textLength: number | undefined): Plan {
     this.#forget(plan.digest);
-    for (const planned of plan.steps) {
-      const own = this.#requirements(planned.step);
-      if (Object.keys(own).length > 0) planned.requirements = own;
-    }
     const length = textLength ?? canonicalize(plan.workflow).length;
     this.#plans.set(plan.digest, { plan, checkedAgainst, length });
     this.#length += length;

@@ -80,7 +80,7 @@ export interface Adapter {
    * What a step reserves of its node where the workflow does not say, by resource name, such as `{ qubits: 4 }`. Asked before the step is
    * placed: params may still hold references and pointers, and it leaves out what it can't tell.
    */
-  requirements?(step: AdapterStep): Readonly<Record<string, number>>;
+  requirements?(step: AdapterStep): Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
   /**
    * What is dangerous about a step though it is valid, for whoever writes the workflow. Pure; params still hold references and pointers. At
    * most 100 are shown of a step.

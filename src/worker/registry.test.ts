@@ -246,7 +246,7 @@ test('a built-in adapter is replaced by one of its id, and closed; any other kee
   assert.throws(() => registry.register(echo(() => 3)), { code: 'CONFLICT' });
 });
 
-test('an adapter says what a step needs; what is no amount, or throws, is nothing', () => {
+test('an adapter says what a step needs; what is no amount, or throws, is nothing', async () => {
   const step = { id: 's', type: 't', params: { n: 4 } };
   const registryOf = (requirements: (step: { params: { n?: unknown } }) => unknown) => {
     const registry = new AdapterRegistry();
@@ -257,10 +257,10 @@ test('an adapter says what a step needs; what is no amount, or throws, is nothin
     });
     return registry;
   };
-  assert.deepEqual(registryOf(({ params }) => ({ qubits: params.n })).requirements(step), { qubits: 4 });
+  assert.deepEqual(await registryOf(({ params }) => ({ qubits: params.n })).requirements(step), { qubits: 4 });
   for (const bad of [() => ({ qubits: -1 }), () => 'four', () => null, () => assert.fail()])
-    assert.deepEqual(registryOf(bad).requirements(step), {});
-  assert.deepEqual(registryOf(() => ({ qubits: 1 })).requirements({ ...step, type: 'other' }), {});
+    assert.deepEqual(await registryOf(bad).requirements(step), {});
+  assert.deepEqual(await registryOf(() => ({ qubits: 1 })).requirements({ ...step, type: 'other' }), {});
 });
 
 test('what an adapter warns of is taken as far as it is of the form, and an adapter that fails warns of nothing', () => {

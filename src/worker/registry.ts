@@ -83,9 +83,9 @@ export class AdapterRegistry {
   }
 
   /** What the step's adapter says that it needs of a node; nothing where that is not amounts by name. */
-  requirements(step: AdapterStep): Readonly<Record<string, number>> {
+  async requirements(step: AdapterStep): Promise<Readonly<Record<string, number>>> {
     try {
-      const needed: unknown = this.#stepTypes.get(step.type)?.adapter.requirements?.(step) ?? {};
+      const needed: unknown = (await this.#stepTypes.get(step.type)?.adapter.requirements?.(step)) ?? {};
       return isAmounts(needed) ? needed : {};
     } catch {
       // The step will fail with what is wrong with it, where that can be told in full.

@@ -272,23 +272,29 @@ describe('quantum_optimize', () => {
 });
 
 describe('what a step needs of a node', () => {
-  const needs = (type: string, params: JSONObject): JSONObject => ({
-    ...make().requirements({ id: 's', type, params }),
+  const needs = async (type: string, params: JSONObject): Promise<JSONObject> => ({
+    ...(await make().requirements({ id: 's', type, params })),
   });
-  test('follows from its circuit', () => {
-    assert.deepEqual(needs('quantum_circuit', { gates: bell }), { qubits: 2 });
-    assert.deepEqual(needs('quantum_circuit', { circuit_type: 'ghz', qubits: 30 }), { qubits: 30 });
-    assert.deepEqual(needs('quantum_circuit', { circuit_type: 'random', qubits: 24 }), { qubits: 24, ram_mb: 256 });
-    assert.deepEqual(needs('quantum_optimize', { molecule: 'H4' }), { qubits: 8 });
+  test('follows from its circuit', async () => {
+    assert.deepEqual(await needs('quantum_circuit', { gates: bell }), { qubits: 2 });
+    assert.deepEqual(await needs('quantum_circuit', { circuit_type: 'ghz', qubits: 30 }), { qubits: 30 });
+    assert.deepEqual(await needs('quantum_circuit', { circuit_type: 'random', qubits: 24 }), {
+      qubits: 24,
+      ram_mb: 256,
+    });
+    assert.deepEqual(await needs('quantum_optimize', { molecule: 'H4' }), { qubits: 8 });
   });
 
-  test('is what can be told while params hold references', () => {
-    assert.deepEqual(needs('quantum_circuit', { circuit_type: 'feature_map', qubits: 4, input: '$data.result' }), {
-      qubits: 4,
-    });
-    assert.deepEqual(needs('quantum_circuit', { qasm: '$make.result' }), {});
-    assert.deepEqual(needs('quantum_circuit', { gates: [{ type: 'RX', qubit: 0, theta: '$fit.result' }] }), {});
-    assert.deepEqual(needs('quantum_circuit', { backend: 'ionq', gates: bell }), {});
+  test('is what can be told while params hold references', async () => {
+    assert.deepEqual(
+      await needs('quantum_circuit', { circuit_type: 'feature_map', qubits: 4, input: '$data.result' }),
+      {
+        qubits: 4,
+      },
+    );
+    assert.deepEqual(await needs('quantum_circuit', { qasm: '$make.result' }), {});
+    assert.deepEqual(await needs('quantum_circuit', { gates: [{ type: 'RX', qubit: 0, theta: '$fit.result' }] }), {});
+    assert.deepEqual(await needs('quantum_circuit', { backend: 'ionq', gates: bell }), {});
   });
 });
 
