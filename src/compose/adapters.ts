@@ -1,8 +1,8 @@
 import { createDatabaseAdapter } from '../adapters/database/adapter.ts';
+import { createMlAdapter } from '../adapters/ml/adapter.ts';
 import { createMqAdapter } from '../adapters/mq/adapter.ts';
 import { createNetworkAdapter } from '../adapters/network/adapter.ts';
 import { createQuantumAdapter } from '../adapters/quantum/adapter.ts';
-import { needsOf as quantumNeeds } from '../adapters/quantum/needs.ts';
 import { createTransformAdapter } from '../adapters/transform/adapter.ts';
 import { createWasmAdapter } from '../adapters/wasm/adapter.ts';
 import { createEgress } from '../egress/egress.ts';
@@ -27,15 +27,17 @@ const builtIn: Readonly<Record<string, (deps: AdapterDeps) => Adapter>> = {
   mq: createMqAdapter,
   network: createNetworkAdapter,
   wasm: createWasmAdapter,
+  ml: createMlAdapter,
   // What the node offers is what its circuits may have.
   quantum: ({ egress, resources }) =>
     createQuantumAdapter({ egress }, resources?.qubits === undefined ? {} : { max_qubits: resources.qubits }),
 };
 
 /** What a step of a built-in adapter needs of a node, also where this one does not offer the adapter. */
-export function builtInRequirements(step: AdapterStep): Readonly<Record<string, number>> {
+export async function builtInRequirements(step: AdapterStep): Promise<Readonly<Record<string, number>>> {
+  if (!step.type.startsWith('quantum_')) return {};
   try {
-    return step.type.startsWith('quantum_') ? quantumNeeds(step) : {};
+    return (await import('../adapters/quantum/needs.ts')).needsOf(step);
   } catch {
     // The step will fail with what is wrong with it, where that can be told in full.
     return {};

@@ -1,0 +1,45 @@
+import { StepError } from '../../lib/errors.ts';
+import type { JSONValue } from '../../lib/json.ts';
+import type { Adapter } from '../../ports/adapter.ts';
+import { gpuResources, probeDevices } from './device/devices.ts';
+import { inferStepTypes } from './infer/schema.ts';
+import type { RunnerOptions } from './model/runner.ts';
+import type { ModelDeps } from './model/source.ts';
+import type { Steps } from './steps.ts';
+
+const version = '1.0.0';
+const stepTypes = [...inferStepTypes];
+
+/** The adapter `ml`: `ml_infer` and `ml_batch`. Params: docs/adapters/ml.md. Native code runs in processes of its own. */
+export function createMlAdapter(
+  source: ModelDeps,
+  options: RunnerOptions = {},
+): Required<Omit<Adapter, 'validate' | 'requirements' | 'lint'>> {
+  // Loaded when a step first needs it: most nodes start without.
+  let loaded: Promise<Steps> | undefined;
+  const steps = (): Promise<Steps> => {
+    loaded ??= import('./steps.ts').then(({ createSteps }) => createSteps(source, options));
+    return loaded;
+  };
+  return {
+    getManifest: () => ({ adapter_id: 'ml', version, step_types: stepTypes, resources: gpuResources() }),
+    async execute(step, context): Promise<JSONValue> {
+      const { run } = await steps();
+      const perform = Object.hasOwn(run, step.type) ? run[step.type] : undefined;
+      if (perform === undefined)
+        throw new StepError('INVALID_PARAMS', `the adapter ml has no step type ${JSON.stringify(step.type)}`);
+      return perform(step, context);
+    },
+    async healthCheck() {
+      const { devices } = await probeDevices();
+      const counts = (await loaded)?.processes.counts;
+      return {
+        status: 'ok',
+        timestamp: new Date().toISOString(),
+        devices: devices.map(({ id, name }) => `${id} ${name}`),
+        processes: counts?.children ?? 0,
+      };
+    },
+    close: async () => (await loaded)?.processes.close(),
+  };
+}
