@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { interruption, onInterruption } from './servers/interruption.ts';
 import { releaseServices, type ServiceReport, startServices } from './servers/manager.ts';
 import { environmentVariable, serviceNames } from './servers/names.ts';
+import { installOpenCL } from './servers/opencl.ts';
 import { identify } from './servers/process-id.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -45,6 +46,7 @@ let status = 1;
 try {
   if (process.env.JSONFLOW_SERVICES !== 'off') {
     reports = await startServices(serviceNames, (line) => console.error(line), us);
+    await installOpenCL((line) => console.error(line));
   }
   if (!interruption.aborted) status = await runTests();
 } finally {

@@ -19,7 +19,8 @@ async function withoutServices<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function installPackages(packages: readonly string[]): Promise<void> {
+/** As root on Debian. */
+export async function installPackages(packages: readonly string[]): Promise<void> {
   // A machine that has just started may be installing something else.
   const patience = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
   const settings = {

@@ -1,0 +1,143 @@
+// The process that runs OpenCL kernels: whatever they do to memory they do to it.
+import { StepError } from '../../../lib/errors.ts';
+import { compileError } from '../compute/compile-error.ts';
+import type { KernelAnswer, KernelJob, Launch } from '../compute/messages.ts';
+import { ProgramCache } from '../compute/program-cache.ts';
+import { check, loadOpenCL, type OpenCL, type OpenCLDevice, openCLDevices, textOf } from '../device/opencl.ts';
+import { serve } from '../process/serve.ts';
+
+const readWrite = 1;
+const argumentCount = 0x1191;
+const buildLog = 0x1183;
+const groupSizeMax = 0x11b0;
+const handleBytes = 8;
+
+interface Opened {
+  cl: OpenCL;
+  device: OpenCLDevice;
+  context: number;
+  queue: number;
+}
+
+let opened: Opened | undefined;
+const programs = new ProgramCache<number>((program) => void opened?.cl.clReleaseProgram(program));
+
+function open(): Opened {
+  const cl = loadOpenCL();
+  const index = Number((process.argv[2] ?? '').split(':')[1] ?? 0);
+  const device = openCLDevices(cl)[index];
+  if (device === undefined) throw new StepError('ML_NO_DEVICE', `there is no OpenCL device ${index} any more`);
+  const make = maker(cl);
+  const context = make('making a context', (error) =>
+    cl.clCreateContext(null, 1, BigUint64Array.of(device.handle), 0, 0, error),
+  );
+  const queue = make('making a queue', (error) => cl.clCreateCommandQueue(context, device.handle, 0, error));
+  return { cl, device, context, queue };
+}
+
+/** OpenCL gives what it makes, and says by a pointer whether it did. */
+const maker =
+  (_: OpenCL) =>
+  (what: string, make: (error: Int32Array) => number): number => {
+    const error = new Int32Array(1);
+    const made = make(error);
+    check(error[0], what);
+    return made;
+  };
+
+function build({ cl, context, device }: Opened, { source, defines }: KernelJob): number {
+  const program = maker(cl)('taking the source', (error) =>
+    cl.clCreateProgramWithSource(context, 1, [source], null, error),
+  );
+  const options = Object.entries(defines).map(([name, value]) => `-D ${name}=${value}`);
+  const status = cl.clBuildProgram(program, 1, BigUint64Array.of(device.handle), options.join(' '), 0, 0);
+  if (status === 0) return program;
+  const log = textOf((...rest) => cl.clGetProgramBuildInfo(program, device.handle, buildLog, ...rest));
+  cl.clReleaseProgram(program);
+  throw compileError(log);
+}
+
+function run(job: KernelJob): KernelAnswer {
+  opened ??= open();
+  const at = opened;
+  const begun = performance.now();
+  const { program, cached } = programs.get(job, () => build(at, job));
+  const compiled = performance.now();
+  const buffers: number[] = [];
+  const kernels = new Map<string, number>();
+  try {
+    for (const buffer of job.buffers) buffers.push(createBuffer(at, buffer));
+    check(at.cl.clFinish(at.queue), 'writing buffers');
+    const ready = performance.now();
+    for (const launch of job.launches) enqueue(at, program, launch, buffers, kernels);
+    check(at.cl.clFinish(at.queue), 'running the kernels');
+    const ended = performance.now();
+    const outputs = job.outputs.map((index) => read(at, buffers[index] ?? 0, job.buffers[index]?.bytes ?? 0));
+    return { outputs, cached, compile_ms: compiled - begun, run_ms: ended - ready };
+  } finally {
+    for (const kernel of kernels.values()) at.cl.clReleaseKernel(kernel);
+    for (const buffer of buffers) at.cl.clReleaseMemObject(buffer);
+  }
+}
+
+function createBuffer({ cl, context, queue }: Opened, { bytes, data }: KernelJob['buffers'][number]): number {
+  // OpenCL has no empty buffers.
+  const size = Math.max(1, bytes);
+  const buffer = maker(cl)(`making a buffer of ${bytes} bytes`, (error) =>
+    cl.clCreateBuffer(context, readWrite, size, 0, error),
+  );
+  const status =
+    data !== undefined && bytes > 0
+      ? cl.clEnqueueWriteBuffer(queue, buffer, 1, 0, bytes, data, 0, 0, 0)
+      : cl.clEnqueueFillBuffer(queue, buffer, new Uint8Array(1), 1, 0, size, 0, 0, 0);
+  check(status, 'writing a buffer');
+  return buffer;
+}
+
+function read({ cl, queue }: Opened, buffer: number, bytes: number): Uint8Array {
+  const data = new Uint8Array(bytes);
+  if (bytes > 0) check(cl.clEnqueueReadBuffer(queue, buffer, 1, 0, bytes, data, 0, 0, 0), 'reading a buffer');
+  return data;
+}
+
+function enqueue(
+  { cl, queue, device }: Opened,
+  program: number,
+  { entry, global, local, args }: Launch,
+  buffers: readonly number[],
+  kernels: Map<string, number>,
+): void {
+  const kernel =
+    kernels.get(entry) ??
+    maker(cl)(`finding the kernel "${entry}"`, (error) => cl.clCreateKernel(program, entry, error));
+  kernels.set(entry, kernel);
+  const count = new Uint32Array(1);
+  check(cl.clGetKernelInfo(kernel, argumentCount, 4, count, null), 'asking a kernel');
+  if (count[0] !== args.length)
+    throw new StepError(
+      'INVALID_PARAMS',
+      `the kernel "${entry}" takes ${count[0]} arguments, and ${args.length} are given`,
+    );
+  for (const [index, arg] of args.entries()) {
+    const what = `argument ${index + 1} of "${entry}"`;
+    if (arg.kind === 'scalar') check(cl.clSetKernelArg(kernel, index, arg.bytes.length, arg.bytes), what);
+    else if (arg.kind === 'local') check(cl.clSetKernelArg(kernel, index, Math.max(1, arg.size), null), what);
+    else check(cl.clSetKernelArg(kernel, index, handleBytes, BigUint64Array.of(BigInt(buffers[arg.index] ?? 0))), what);
+  }
+  const items = local?.reduce((product, length) => product * length, 1) ?? 1;
+  const most = new BigUint64Array(1);
+  check(cl.clGetKernelWorkGroupInfo(kernel, device.handle, groupSizeMax, 8, most, null), 'asking a kernel');
+  if (items > Number(most[0]))
+    throw new StepError(
+      'INVALID_PARAMS',
+      `a group of "${entry}" has ${items} work items; ${device.name} takes ${most[0]} at most`,
+    );
+  check(
+    cl.clEnqueueNDRangeKernel(queue, kernel, global.length, null, sizes(global), local && sizes(local), 0, 0, 0),
+    `launching "${entry}"`,
+  );
+}
+
+const sizes = (lengths: readonly number[]): BigUint64Array => BigUint64Array.from(lengths, BigInt);
+
+serve({ run });

@@ -1,0 +1,48 @@
+import { StepError } from '../../../lib/errors.ts';
+import type { Device, Probe } from '../device/devices.ts';
+import type { Language } from './request.ts';
+
+/** What a language runs on, best first. */
+const kinds: Readonly<Record<Language, readonly Device['kind'][]>> = {
+  cuda: ['cuda', 'opencl'],
+  opencl: ['opencl'],
+  wgsl: ['webgpu'],
+};
+
+const remedies: Readonly<Record<Language, string>> = {
+  cuda: 'install the driver of an NVIDIA GPU, or an OpenCL driver such as PoCL (Debian: pocl-opencl-icd) to run it on the processor, and the package koffi',
+  opencl:
+    "install the device's OpenCL driver, or PoCL (Debian: pocl-opencl-icd) to run it on the processor, and the package koffi",
+  wgsl: 'install a driver for Vulkan (Debian: mesa-vulkan-drivers), and the package webgpu',
+};
+
+export interface Wish {
+  language: Language;
+  /** Id or kind, as the step states it. */
+  device: string | undefined;
+  /** Whether the step reserves a GPU: then no processor will do. */
+  needsGpu: boolean;
+}
+
+/** @throws StepError ML_NO_GPU, ML_NO_DEVICE */
+export function chooseDevice({ devices, reasons }: Probe, { language, device, needsGpu }: Wish): Device {
+  const able = kinds[language].flatMap((kind) => devices.filter((candidate) => candidate.kind === kind));
+  const named = able.filter(({ id, kind }) => device === undefined || device === id || device === kind);
+  const chosen = named.find(({ isGpu }) => isGpu) ?? named[0];
+  if (chosen?.isGpu === true || (chosen !== undefined && !needsGpu)) return chosen;
+  if (chosen !== undefined)
+    throw new StepError(
+      'ML_NO_GPU',
+      `the step reserves a GPU, and ${language} runs on none here (${chosen.name} is a processor); leave out resource_requirements.gpu to run it there`,
+    );
+  if (device !== undefined && able.length > 0)
+    throw new StepError(
+      'ML_NO_DEVICE',
+      `params.device "${device}" is no device for ${language} here; there are ${able.map(({ id, name }) => `${id} (${name})`).join(', ')}`,
+    );
+  const why = kinds[language].flatMap((kind) => reasons[kind] ?? []).join('; ');
+  throw new StepError(
+    needsGpu ? 'ML_NO_GPU' : 'ML_NO_DEVICE',
+    `nothing here runs ${language}${why === '' ? '' : `: ${why}`}; ${remedies[language]}`,
+  );
+}

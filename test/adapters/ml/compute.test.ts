@@ -1,0 +1,259 @@
+// Kernels over OpenCL: with PoCL they run on any processor. CUDA is rewritten to it where there is no NVIDIA GPU.
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { gpuCompute } from '../../../src/adapters/ml/compute/gpu-compute.ts';
+import { probeDevices } from '../../../src/adapters/ml/device/devices.ts';
+import { Processes } from '../../../src/adapters/ml/process/processes.ts';
+import { StepError } from '../../../src/lib/errors.ts';
+import type { JSONObject } from '../../../src/lib/json.ts';
+import type { AdapterContext } from '../../../src/ports/adapter.ts';
+import { contextFor } from '../../compliance/adapter.ts';
+import { withoutDevice } from './devices.ts';
+
+const processes = new Processes();
+after(() => processes.close());
+
+const skip = await withoutDevice('opencl');
+
+/** Which of the languages, whose kernels are the same but for their words, runs on what. */
+const device = (await probeDevices()).devices.some(({ kind }) => kind === 'cuda') ? undefined : 'opencl';
+
+async function compute(params: JSONObject, others: Partial<AdapterContext> = {}): Promise<JSONObject> {
+  const step = { id: 'kernels', type: 'gpu_compute', params };
+  return gpuCompute(step, contextFor(step, undefined, others), { processes });
+}
+
+const failsWith =
+  (code: string, text = /./) =>
+  (thrown: unknown): boolean => {
+    assert.ok(thrown instanceof StepError, String(thrown));
+    assert.equal(thrown.code, code, thrown.message);
+    assert.match(thrown.message, text);
+    return true;
+  };
+
+const add = {
+  language: 'opencl',
+  source:
+    '__kernel void add(__global const float *a, __global const float *b, __global float *c, int n) {\n  int i = get_global_id(0);\n  if (i < n) c[i] = a[i] + b[i];\n}',
+  grid: 2,
+  block: 64,
+  arguments: [
+    { name: 'a', type: 'float32', data: Array.from({ length: 100 }, (_, index) => index / 4) },
+    { name: 'b', type: 'float32', data: Array.from({ length: 100 }, (_, index) => index * 3) },
+    { name: 'c', type: 'float32', size: 100, output: true },
+    { type: 'int32', value: 100 },
+  ],
+} satisfies JSONObject;
+
+const sums = Array.from({ length: 100 }, (_, index) => index / 4 + index * 3);
+
+const cudaMatmul = `
+#include <cuda_runtime.h>
+#define TILE 16
+extern "C" __global__ void matmul(const float* __restrict__ a, const float* __restrict__ b, float* c, int n) {
+  __shared__ float left[TILE][TILE];
+  __shared__ float right[TILE][TILE]; // both tiles
+  int row = blockIdx.y * blockDim.y + threadIdx.y, column = blockIdx.x * TILE + threadIdx.x;
+  float sum = 0.0f;
+  for (int tile = 0; tile < (n + TILE - 1) / TILE; tile++) {
+    int x = tile * TILE + threadIdx.x, y = tile * TILE + threadIdx.y;
+    left[threadIdx.y][threadIdx.x] = row < n && x < n ? a[row * n + x] : 0.0f;
+    right[threadIdx.y][threadIdx.x] = y < n && column < n ? b[y * n + column] : 0.0f;
+    __syncthreads();
+    for (int k = 0; k < TILE; k++) sum = fmaf(left[threadIdx.y][k], right[k][threadIdx.x], sum);
+    __syncthreads();
+  }
+  if (row < n && column < n) c[row * n + column] = sum;
+}`;
+
+const cudaReduce = `
+__device__ float half_of(float x) { return fabsf(x) * 0.5f; }
+__global__ void reduce(const float *data, float *partial, unsigned int n) {
+  extern __shared__ float scratch[];
+  unsigned int i = blockIdx.x * blockDim.x + threadIdx.x;
+  scratch[threadIdx.x] = i < n ? data[i] : 0.0f;
+  __syncthreads();
+  for (unsigned int stride = blockDim.x / 2; stride > 0; stride >>= 1) {
+    if (threadIdx.x < stride) scratch[threadIdx.x] += scratch[threadIdx.x + stride];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) partial[blockIdx.x] = scratch[0];
+}
+__global__ void total(const float *partial, float *sum, int *count, int n) {
+  const float *p = partial;
+  if (threadIdx.x < n) { atomicAdd(sum, half_of(*(p + threadIdx.x))); atomicAdd(count, 1); }
+}`;
+
+describe('OpenCL', { skip }, () => {
+  it('adds vectors, and says where it ran', async () => {
+    const { result, outputs, device, language, rewritten } = await compute(add);
+    assert.deepEqual(result, sums);
+    assert.deepEqual(outputs, { c: sums });
+    assert.match(String((device as JSONObject).id), /^opencl:\d+$/);
+    assert.deepEqual([language, rewritten], ['opencl', undefined]);
+  });
+
+  it('keeps a compiled program, and a warm process for the run', async () => {
+    await compute(add);
+    const { started } = processes.counts;
+    const { cached } = await compute(add);
+    assert.deepEqual([cached, processes.counts.started], [true, started]);
+    // What another run left in memory is out of reach of its kernels.
+    await compute(add, { run_id: 'another' });
+    assert.equal(processes.counts.started, started + 1);
+  });
+
+  it('launches kernels one after the other over buffers that stay on the device', async () => {
+    const source = `
+      __kernel void grow(__global int *x, int by) { x[get_global_id(0)] += by; }
+      __kernel void twice(__global int *x) { x[get_global_id(0)] *= 2; }`;
+    const launches = Array.from({ length: 50 }, (_, index) =>
+      index % 2 === 0 ? { entry: 'grow', arguments: ['x', { type: 'int32', value: index }] } : { entry: 'twice' },
+    );
+    const x = { name: 'x', type: 'int32', data: [1, 2, 3, 4], output: true };
+    const { result } = await compute({ language: 'opencl', source, global: 4, arguments: [x], launches });
+    const expected = [1, 2, 3, 4].map((value) =>
+      launches.reduce((sum, _, index) => (index % 2 === 0 ? sum + index : sum * 2) | 0, value),
+    );
+    assert.deepEqual(result, expected);
+  });
+
+  it('takes and gives bytes and tensors of any type, with macros', async () => {
+    const source = '__kernel void flip(__global TYPE *x) { x[get_global_id(0)] = FACTOR - x[get_global_id(0)]; }';
+    const base = { language: 'opencl', source, global: [2, 1], defines: { TYPE: 'long', FACTOR: 10 } };
+    const data = { base64: Buffer.from(BigInt64Array.of(3n, -4n).buffer).toString('base64') };
+    const x = { name: 'x', type: 'int64', data, output: true, form: 'base64', shape: [2, 1] };
+    const { outputs } = await compute({ ...base, arguments: [x] });
+    const bytes = Buffer.from(BigInt64Array.of(7n, 14n).buffer).toString('base64');
+    assert.deepEqual(outputs, { x: { dtype: 'int64', shape: [2, 1], data: { base64: bytes } } });
+    const nested = { name: 'x', type: 'float64', data: [[1.5], [2]], output: true };
+    const { result } = await compute({ ...base, defines: { TYPE: 'double', FACTOR: '1.25' }, arguments: [nested] });
+    assert.deepEqual(result, [[-0.25], [-0.75]]);
+  });
+
+  it('names what does not compile with its line, and what does not fit', async () => {
+    const broken = { ...add, source: add.source.replace('a[i] + b[i]', 'a[i] + nowhere') };
+    await assert.rejects(compute(broken), failsWith('ML_COMPILE_ERROR', /line 3, column \d+: .*nowhere/));
+    await assert.rejects(
+      compute({ ...add, entry: 'missing' }),
+      failsWith('ML_KERNEL_FAILED', /CL_INVALID_KERNEL_NAME/),
+    );
+    await assert.rejects(
+      compute({ ...add, arguments: add.arguments.slice(0, 3) }),
+      failsWith('INVALID_PARAMS', /takes 4 arguments, and 3/),
+    );
+    await assert.rejects(
+      compute({ ...add, arguments: [...add.arguments.slice(0, 3), { type: 'float64', value: 1 }] }),
+      failsWith('ML_KERNEL_FAILED', /argument 4 of "add": CL_INVALID_ARG_SIZE/),
+    );
+    await assert.rejects(
+      compute({ ...add, global: 100, grid: undefined as never, block: 64 }),
+      failsWith('INVALID_PARAMS', /multiple/),
+    );
+    await assert.rejects(compute({ ...add, block: 1_000_000 }), failsWith('INVALID_PARAMS', /work items/));
+  });
+
+  it('foresees that memory will not do, and never takes a processor for a GPU', async () => {
+    const huge = [{ name: 'x', type: 'uint8', size: 256 * 1024 * 1024, output: true }];
+    const params = { ...add, arguments: huge };
+    await assert.rejects(compute(params, { resources: { ram_mb: 128 } }), failsWith('ML_OUT_OF_MEMORY', /128 MiB/));
+    if ((await probeDevices()).devices.every(({ isGpu }) => !isGpu))
+      await assert.rejects(compute(add, { resources: { gpu: 1 } }), failsWith('ML_NO_GPU'));
+    await assert.rejects(compute({ ...add, device: 'opencl:99' }), failsWith('ML_NO_DEVICE', /opencl:0/));
+  });
+
+  it('a kernel that writes where it must not, and one that never ends, cost their step only', async () => {
+    const wild = { ...add, source: add.source.replace('c[i] =', 'c[i + 100000000000L] =') };
+    await assert.rejects(compute(wild), failsWith('ML_PROCESS_CRASHED'));
+    const endless = { ...add, source: add.source.replace('if (i < n)', 'volatile int go = 1; while (go);') };
+    const late = new StepError('STEP_TIMEOUT', 'too long');
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(late), 1500);
+    await assert.rejects(compute(endless, { signal: stop.signal }), (thrown) => thrown === late);
+    assert.deepEqual((await compute(add)).result, sums);
+  });
+});
+
+describe('CUDA', { skip }, () => {
+  const base = { language: 'cuda', ...(device === undefined ? {} : { device }) };
+
+  it('multiplies matrices by tiles in shared memory', async () => {
+    const n = 40;
+    const a = Array.from({ length: n * n }, (_, index) => (index % 7) - 3);
+    const b = Array.from({ length: n * n }, (_, index) => (index % 5) - 2);
+    const { result, rewritten } = await compute({
+      ...base,
+      source: cudaMatmul,
+      grid: [3, 3],
+      block: [16, 16],
+      arguments: [
+        { name: 'a', type: 'float32', data: a },
+        { name: 'b', type: 'float32', data: b },
+        { name: 'c', type: 'float32', size: n * n, output: true, shape: [n, n] },
+        { type: 'int32', value: n },
+      ],
+    });
+    const expected = Array.from({ length: n }, (_, row) =>
+      Array.from(
+        { length: n },
+        (_, column) =>
+          Array.from({ length: n }, (_, k) => (a[row * n + k] ?? 0) * (b[k * n + column] ?? 0)).reduce(
+            (x, y) => x + y,
+            0,
+          ) + 0,
+      ),
+    );
+    assert.deepEqual(result, expected);
+    assert.equal(rewritten, device === undefined ? undefined : true);
+  });
+
+  it('reduces through dynamic shared memory, atomics and two launches', async () => {
+    const data = Array.from({ length: 1000 }, (_, index) => index % 10);
+    const { outputs } = await compute({
+      ...base,
+      source: cudaReduce,
+      arguments: [
+        { name: 'data', type: 'float32', data },
+        { name: 'partial', type: 'float32', size: 8, output: true },
+        { name: 'sum', type: 'float32', size: 1, output: true },
+        { name: 'count', type: 'int32', size: 1, output: true },
+      ],
+      launches: [
+        {
+          entry: 'reduce',
+          grid: 8,
+          block: 128,
+          shared_bytes: 512,
+          arguments: ['data', 'partial', { type: 'uint32', value: 1000 }],
+        },
+        { entry: 'total', grid: 1, block: 32, arguments: ['partial', 'sum', 'count', { type: 'int32', value: 8 }] },
+      ],
+    });
+    const partial = Array.from({ length: 8 }, (_, block) =>
+      data.slice(block * 128, (block + 1) * 128).reduce((x, y) => x + y, 0),
+    );
+    assert.deepEqual(outputs, { partial, sum: [2250], count: [8] });
+  });
+
+  it('checks arguments against the source', async () => {
+    const args = [
+      { name: 'c', type: 'float32', size: 1, output: true },
+      { type: 'int32', value: 1 },
+    ];
+    const params = { ...base, source: '__global__ void f(float *x, int n) {}', grid: 1, block: 1 };
+    await assert.rejects(compute({ ...params, arguments: args.slice(0, 1) }), failsWith('INVALID_PARAMS', /takes 2/));
+    await assert.rejects(
+      compute({ ...params, arguments: args.toReversed() }),
+      failsWith('INVALID_PARAMS', /must be a buffer/),
+    );
+  });
+
+  it('says what only an NVIDIA GPU can run', { skip: device === undefined && 'there is one here' }, async () => {
+    const source =
+      '\ntemplate <typename T> __device__ T two() { return 2; }\n__global__ void f(float *x) { *x = two<float>(); }';
+    const args = [{ name: 'x', type: 'float32', size: 1, output: true }];
+    const params = { ...base, source, grid: 1, block: 1, arguments: args };
+    await assert.rejects(compute(params), failsWith('ML_CUDA_NOT_PORTABLE', /line 2 has a template/));
+  });
+});

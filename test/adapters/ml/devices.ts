@@ -1,0 +1,14 @@
+import { type Device, probeDevices } from '../../../src/adapters/ml/device/devices.ts';
+
+/**
+ * Why tests that need a kind of device are skipped; false where there is one. With JSONFLOW_SERVICES=required those for OpenCL run anyway, and
+ * fail: a driver can be had for every processor.
+ */
+export async function withoutDevice(kind: Device['kind']): Promise<string | false> {
+  const { devices, reasons } = await probeDevices();
+  if (devices.some((device) => device.kind === kind)) return false;
+  const why = `there is no ${kind} device here${reasons[kind] === undefined ? '' : `: ${reasons[kind]}`}`;
+  if (kind === 'opencl' && process.env.JSONFLOW_SERVICES === 'required') return false;
+  console.error(`Skipped: ${why}`);
+  return why;
+}
