@@ -25,6 +25,7 @@ const runs: Record<string, [command: string, code: number, output: RegExp]> = {
   ],
   'wasm.json': ['jsonflow run FILE', 0, /digest: \{"result":"[0-9a-f]{64}"/],
   'quantum.json': ['jsonflow run FILE', 0, /hydrogen: \{"algorithm":"vqe","qubits":2,"best_energy":-1\.13730603/],
+  'federated.json': ['jsonflow run FILE', 0, /report: \{"result":\[\{"round":1,"accuracy":0\.\d/],
   'embed.mjs': ['node FILE', 0, /France.*160\.4[\s\S]*replayed: 4 of 4/],
   'embed.cjs': ['node FILE', 0, /^Hello, Ada! Hello, Ada!$/m],
   // Its process has nothing to do but to wait for the second attempt: it must not end meanwhile.

@@ -6,11 +6,12 @@ import { inferStepTypes } from './infer/schema.ts';
 import type { RunnerOptions } from './model/runner.ts';
 import type { ModelDeps } from './model/source.ts';
 import type { Steps } from './steps.ts';
+import { trainStepType } from './train/schema.ts';
 
 const version = '1.0.0';
-const stepTypes = [...inferStepTypes];
+const stepTypes = [...inferStepTypes, trainStepType];
 
-/** The adapter `ml`: `ml_infer` and `ml_batch`. Params: docs/adapters/ml.md. Native code runs in processes of its own. */
+/** The adapter `ml`: `ml_infer`, `ml_batch` and `ml_train`. Params: docs/adapters/ml.md. Native code runs in processes of its own. */
 export function createMlAdapter(
   source: ModelDeps,
   options: RunnerOptions = {},

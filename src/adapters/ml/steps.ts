@@ -6,6 +6,7 @@ import { mlInfer } from './infer/infer.ts';
 import { Runner, type RunnerOptions } from './model/runner.ts';
 import type { ModelDeps } from './model/source.ts';
 import { Processes } from './process/processes.ts';
+import { mlTrain } from './train/train.ts';
 
 type Perform = (step: AdapterStep, context: AdapterContext) => Promise<JSONObject>;
 
@@ -24,6 +25,7 @@ export function createSteps(source: ModelDeps, options: RunnerOptions): Steps {
     run: {
       ml_infer: (step, context) => mlInfer(step, context, deps),
       ml_batch: (step, context) => mlBatch(step, context, deps),
+      ml_train: (step, context) => mlTrain(step, context, deps),
     },
   };
 }

@@ -1,7 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONValue } from '../../../lib/json.ts';
 import type { Samples } from './job.ts';
-import type { LossKind } from './net/parse.ts';
+import type { LossKind } from './net/names.ts';
 import type { RawSamples } from './read-samples.ts';
 
 export type Label = string | number | boolean;

@@ -1,5 +1,5 @@
 import type { Graph, Value } from '../onnx/graph.ts';
-import type { LossKind } from './net/parse.ts';
+import type { LossKind } from './net/names.ts';
 
 /** Put into a graph, over a batch `[batch, outputs]`. */
 export interface BuiltLoss {

@@ -1,8 +1,8 @@
 import type { JSONObject } from '../../../lib/json.ts';
 import type { StepTypeManifest } from '../../../protocol/messages.ts';
 import { deviceNames } from '../infer/device.ts';
-import { layerTypes, lossKinds } from './net/parse.ts';
-import { batchSizeDefault, epochsDefault, threadsMax } from './settings.ts';
+import { batchSizeDefault, epochsDefault, threadsMax } from './limits.ts';
+import { layerTypes, lossKinds } from './net/names.ts';
 
 const whole = (description: string, minimum: number, maximum: number): JSONObject => ({
   type: 'integer',

@@ -2,12 +2,9 @@ import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { Scaling } from './graphs.ts';
-import type { LossKind } from './net/parse.ts';
+import { batchSizeDefault, epochsDefault, threadsMax } from './limits.ts';
+import type { LossKind } from './net/names.ts';
 import type { Optimizer } from './optimizers.ts';
-
-export const epochsDefault = 10;
-export const batchSizeDefault = 32;
-export const threadsMax = 64;
 
 /** What params say about the training itself, with defaults. */
 export interface Settings {

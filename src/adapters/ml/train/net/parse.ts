@@ -7,6 +7,7 @@ import { batchNorm } from './batch-norm.ts';
 import { conv2d } from './conv2d.ts';
 import { dense } from './dense.ts';
 import type { Initial, Layer } from './layer.ts';
+import { type LayerType, type LossKind, layerTypes } from './names.ts';
 import { averagePool2d, globalAveragePool2d, maxPool2d } from './pool2d.ts';
 import { dropout, flatten, reshape } from './shape-layers.ts';
 
@@ -25,9 +26,6 @@ export interface NetSpec {
   loss: LossKind;
 }
 
-export const lossKinds = ['cross_entropy', 'binary_cross_entropy', 'mse'] as const;
-export type LossKind = (typeof lossKinds)[number];
-
 /** The last activation that a loss asks for; any where there is none. */
 const endings: Record<LossKind, Activation | undefined> = {
   cross_entropy: 'softmax',
@@ -41,20 +39,6 @@ export interface Net {
   readonly outputs: number;
   readonly loss: LossKind;
 }
-
-export const layerTypes = [
-  'dense',
-  'conv2d',
-  'max_pool2d',
-  'avg_pool2d',
-  'global_avg_pool2d',
-  'flatten',
-  'reshape',
-  'activation',
-  'dropout',
-  'batch_norm',
-] as const;
-type LayerType = (typeof layerTypes)[number];
 
 /** @throws StepError INVALID_PARAMS, with the layer's path and the shapes that do not fit; ML_NET_TOO_LARGE */
 export function parseNet({ input, layers: specs, outputs, loss }: NetSpec): Net {

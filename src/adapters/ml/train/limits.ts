@@ -1,0 +1,3 @@
+export const epochsDefault = 10;
+export const batchSizeDefault = 32;
+export const threadsMax = 64;

