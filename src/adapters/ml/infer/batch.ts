@@ -5,7 +5,7 @@ import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
 import { readTensor, type Wanted } from '../tensor/from-json.ts';
 import { rowsOf, type Tensor } from '../tensor/tensor.ts';
 import { listsOf } from '../tensor/to-json.ts';
-import { type InferDeps, mainOutput, prepare } from './infer.ts';
+import { type InferDeps, mainOutput, prepare, provenance } from './infer.ts';
 import { type InferOptions, optionsOf } from './options.ts';
 import { activate, topK } from './postprocess.ts';
 import { wantedOf } from './read-inputs.ts';
@@ -40,19 +40,22 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
     const { outputs } = await runRows(model, inputs, { ...options, batchSize, dynamicBatching: false }, deps, quiet);
     return rowValues(outputs, batch.rows, options, model);
   };
-  for await (const rows of ahead(batchesOf(given, batchSize, wantedOfModel(model, options), context), run)) {
-    await sink.add(rows);
-    batches += 1;
-    context.progress(total === undefined ? null : Math.min(1, sink.count / total), `${sink.count} rows`);
-    context.signal.throwIfAborted();
+  try {
+    for await (const rows of ahead(batchesOf(given, batchSize, wantedOfModel(model, options), context), run)) {
+      await sink.add(rows);
+      batches += 1;
+      context.progress(total === undefined ? null : Math.min(1, sink.count / total), `${sink.count} rows`);
+      context.signal.throwIfAborted();
+    }
+  } finally {
+    await model.remote?.close();
   }
   const gathered = await sink.end();
   return {
     result: 'stored' in gathered ? (gathered.stored as unknown as JSONValue) : gathered.rows,
     row_count: gathered.row_count,
     batches,
-    model_digest: model.model.digest,
-    device: model.device,
+    ...provenance(model),
   };
 }
 

@@ -1,7 +1,9 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
+import type { Model } from '../model/runner.ts';
 import { findModel, type ModelDeps } from '../model/source.ts';
+import { RemoteModel } from '../remote/client.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { tensorJSON } from '../tensor/to-json.ts';
 import { devicesOf } from './device.ts';
@@ -20,37 +22,64 @@ export interface InferDeps extends ModelDeps, RunDeps {}
 export async function mlInfer({ params }: AdapterStep, context: AdapterContext, deps: InferDeps): Promise<JSONObject> {
   const options = optionsOf(params);
   const model = await prepare(params, options, context, deps);
-  const inputs = await inputsOf(params.input ?? null, options, model, context);
-  const { outputs, runs } = await runRows(model, inputs, options, deps, context);
-  return {
-    ...(await outputJSON(outputs, options, model, context)),
-    model_digest: model.model.digest,
-    device: model.device,
-    runs,
-  };
+  try {
+    const inputs = await inputsOf(params.input ?? null, options, model, context);
+    const { outputs, runs } = await runRows(model, inputs, options, deps, context);
+    return { ...(await outputJSON(outputs, options, model, context)), ...provenance(model), runs };
+  } finally {
+    await model.remote?.close();
+  }
 }
 
-/** The step's model, loaded. */
+/** Which model ran, and where. */
+export const provenance = ({ model, device, remote }: ReadyModel): JSONObject =>
+  remote === undefined ? { model_digest: model.digest, device } : { server: remote.name, device };
+
+/** The step's model, loaded. Whoever is done with it closes `remote`. */
 export async function prepare(
   params: JSONObject,
   { outputs }: InferOptions,
   context: AdapterContext,
   deps: InferDeps,
 ): Promise<ReadyModel> {
+  const found =
+    params.framework === 'remote' ? await connected(params, context, deps) : await loaded(params, context, deps);
+  const names = found.info.outputs.map(({ name }) => name);
+  const unknown = outputs.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    await found.remote?.close();
+    throw new StepError(
+      'INVALID_PARAMS',
+      `params.outputs names "${unknown}", which is no output of the model; its outputs are ${names.join(', ')}`,
+    );
+  }
+  return found;
+}
+
+async function loaded(params: JSONObject, context: AdapterContext, deps: InferDeps): Promise<ReadyModel> {
   const devices = devicesOf(params, context);
   const model = await findModel(params, context, deps);
   context.signal.throwIfAborted();
   const found = await ready(model, devices, deps.runner, context.signal);
   // Another GPU rounds otherwise.
   if (found.device !== 'cpu') context.varies();
-  const names = found.info.outputs.map(({ name }) => name);
-  const unknown = outputs.find((name) => !names.includes(name));
-  if (unknown !== undefined)
-    throw new StepError(
-      'INVALID_PARAMS',
-      `params.outputs names "${unknown}", which is no output of the model; its outputs are ${names.join(', ')}`,
-    );
   return found;
+}
+
+/** Nobody can say what runs elsewhere. */
+async function connected(params: JSONObject, context: AdapterContext, { egress }: InferDeps): Promise<ReadyModel> {
+  const remote = await RemoteModel.open(params, context, egress);
+  context.varies();
+  try {
+    const { name } = remote;
+    const nowhere = (): Promise<never> =>
+      Promise.reject(new StepError('ML_REMOTE_INVALID', `${name} is run by its server`));
+    const model: Model = { kind: 'onnx', name, key: name, digest: '', read: nowhere };
+    return { model, device: 'remote', info: await remote.info(), remote };
+  } catch (thrown) {
+    await remote.close();
+    throw thrown;
+  }
 }
 
 async function outputJSON(

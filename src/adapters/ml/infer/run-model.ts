@@ -3,6 +3,7 @@ import type { JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { ModelInfo } from '../model/info.ts';
 import type { Model, Runner } from '../model/runner.ts';
+import type { RemoteModel } from '../remote/client.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Batcher } from './batcher.ts';
 import { divide, fitTensor, join, partOf } from './fit.ts';
@@ -15,6 +16,8 @@ export interface ReadyModel {
   model: Model;
   info: ModelInfo;
   device: string;
+  /** Runs it where that isn't one of the node's own processes. */
+  remote?: RemoteModel;
 }
 
 export interface RunDeps {
@@ -85,22 +88,22 @@ export async function runRows(
   { runner, batcher }: RunDeps,
   context: Pick<AdapterContext, 'signal' | 'progress'>,
 ): Promise<{ outputs: Record<string, Tensor>; runs: number }> {
-  const { model, device, info } = ready;
+  const { model, device, info, remote } = ready;
   const { signal } = context;
+  const run = (part: Record<string, Tensor>): Promise<Record<string, Tensor>> =>
+    remote?.run(part, options.outputs) ?? runner.run(model, device, part, options.outputs, signal);
   const division = divide(inputs, info, options.batchSize);
   if (division === undefined) {
-    const rows = sharedRows(info, inputs, options.dynamicBatching);
+    const rows = remote === undefined ? sharedRows(info, inputs, options.dynamicBatching) : undefined;
     const outputs =
-      rows === undefined
-        ? await runner.run(model, device, inputs, options.outputs, signal)
-        : await batcher.run(model, device, inputs, rows, options.outputs, signal);
+      rows === undefined ? await run(inputs) : await batcher.run(model, device, inputs, rows, options.outputs, signal);
     return { outputs, runs: 1 };
   }
   const parts: Record<string, Tensor>[] = [];
   const counts: number[] = [];
   for (let from = 0; from < division.rows; from += division.chunk) {
     const to = Math.min(division.rows, from + division.chunk);
-    parts.push(await runner.run(model, device, partOf(inputs, from, to), options.outputs, signal));
+    parts.push(await run(partOf(inputs, from, to)));
     counts.push(to - from);
     context.progress(to / division.rows, `${to} rows`);
   }
