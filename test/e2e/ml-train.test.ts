@@ -117,6 +117,6 @@ it('a training whose node is killed goes on from its last checkpoint, to the sam
     assert.equal(receipt?.execution_metadata.attempt, 2, JSON.stringify(error));
     assert.equal(receipt?.execution_metadata.executor_node, 'w-2');
     assert.deepEqual(receipt?.output as JSONValue, (await alone(workflow)).train);
-    const [note] = events.slice(events.lastIndexOf('"attempt":2')).match(/epoch \d+ of/) ?? [];
-    assert.match(note ?? 'no progress', /^epoch (?!1 )\d+ of$/, 'the second attempt did not begin anew');
+    const [, epoch] = /"kind":"step\.progress"[^\n]*"attempt":2,[^\n]*"note":"epoch (\d+) of/.exec(events) ?? [];
+    assert.ok(Number(epoch) > 1, `the second attempt went on, at epoch ${epoch}`);
   }));
