@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { interruption, onInterruption } from './servers/interruption.ts';
 import { releaseServices, type ServiceReport, startServices } from './servers/manager.ts';
 import { environmentVariable, serviceNames } from './servers/names.ts';
+import { installNvrtc } from './servers/nvrtc.ts';
 import { installOpenCL } from './servers/opencl.ts';
 import { identify } from './servers/process-id.ts';
 
@@ -47,6 +48,7 @@ try {
   if (process.env.JSONFLOW_SERVICES !== 'off') {
     reports = await startServices(serviceNames, (line) => console.error(line), us);
     await installOpenCL((line) => console.error(line));
+    await installNvrtc((line) => console.error(line));
   }
   if (!interruption.aborted) status = await runTests();
 } finally {

@@ -35,7 +35,7 @@ export async function installPackages(packages: readonly string[]): Promise<void
 }
 
 /** Builds beside the final place and moves it there, so that a folder that exists is complete, whoever else builds it now. */
-async function fillCache({ folder, build }: Installation & { kind: 'cache' }): Promise<void> {
+export async function fillCache({ folder, build }: Installation & { kind: 'cache' }): Promise<void> {
   mkdirSync(dirname(folder), { recursive: true });
   const temporary = mkdtempSync(`${folder}-`);
   try {

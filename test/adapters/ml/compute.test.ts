@@ -8,7 +8,7 @@ import { StepError } from '../../../src/lib/errors.ts';
 import type { JSONObject } from '../../../src/lib/json.ts';
 import type { AdapterContext } from '../../../src/ports/adapter.ts';
 import { contextFor } from '../../compliance/adapter.ts';
-import { withoutDevice } from './devices.ts';
+import { withoutDevice, withoutNvrtc } from './devices.ts';
 
 const processes = new Processes();
 after(() => processes.close());
@@ -175,7 +175,7 @@ describe('OpenCL', { skip }, () => {
   });
 });
 
-describe('CUDA', { skip }, () => {
+describe('CUDA', { skip: device === undefined ? withoutNvrtc() : skip }, () => {
   const base = { language: 'cuda', ...(device === undefined ? {} : { device }) };
 
   it('multiplies matrices by tiles in shared memory', async () => {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { nvrtcFile } from '../../../scripts/servers/nvrtc.ts';
 import { type Device, probeDevices } from '../../../src/adapters/ml/device/devices.ts';
 
 /**
@@ -11,4 +13,10 @@ export async function withoutDevice(kind: Device['kind']): Promise<string | fals
   if (kind === 'opencl' && process.env.JSONFLOW_SERVICES === 'required') return false;
   console.error(`Skipped: ${why}`);
   return why;
+}
+
+/** Why tests that compile CUDA are skipped; false where NVIDIA's compiler is. */
+export function withoutNvrtc(): string | false {
+  if (existsSync(nvrtcFile)) process.env.JSONFLOW_NVRTC ??= nvrtcFile;
+  return process.env.JSONFLOW_NVRTC === undefined && 'NVRTC is not installed: npm test gets it by pip';
 }

@@ -27,8 +27,8 @@ export interface ComputeRequest {
   job: KernelJob;
 }
 
-/** Memory on the device that one step may ask for, in MiB, whatever the device has. */
-const bytesMax = 64 * 1024 * 1024 * 1024;
+/** Memory that one step may ask for, whatever the device has. */
+const bytesMax = 2 ** 40;
 
 const refuse = (path: string, why: string): StepError => new StepError('INVALID_PARAMS', `params.${path} ${why}`);
 
@@ -86,9 +86,9 @@ async function bufferOf(argument: JSONObject, path: string, context: AdapterCont
   const stated = shape as number[] | undefined;
   let tensor: Tensor;
   if (data === undefined) {
-    const length = [size as number];
-    checkSize(dtype, length, `params.${path}`);
-    tensor = { dtype, shape: length, data: allocate(dtype, 0) };
+    // What stays on the device is bounded by it.
+    if (output === true) checkSize(dtype, [size as number], `params.${path}`);
+    tensor = { dtype, shape: [size as number], data: allocate(dtype, 0) };
   } else tensor = await readTensor(data as JSONValue, `params.${path}.data`, context, { dtype });
   if (tensor.dtype !== dtype) throw refuse(`${path}.data`, `is of type ${tensor.dtype}, and the argument of ${dtype}`);
   if (stated !== undefined && sizeOf(stated) !== sizeOf(tensor.shape))

@@ -173,6 +173,7 @@ export class Child {
   #take(message: FromChild): void {
     const call = this.#call;
     if (call === undefined || message.id !== call.id) return;
+    if (message.kind !== 'event' && message.retire) void this.kill();
     switch (message.kind) {
       case 'event':
         return call.hooks.onEvent?.(message.value);

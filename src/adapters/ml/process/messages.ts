@@ -10,5 +10,6 @@ export interface ToChild {
 
 export type FromChild =
   | { kind: 'event'; id: number; value: unknown }
-  | { kind: 'done'; id: number; value: unknown }
-  | { kind: 'failed'; id: number; code: string; message: string; retryable: boolean };
+  /** `retire`: the process is not to be used again. */
+  | { kind: 'done'; id: number; value: unknown; retire: boolean }
+  | { kind: 'failed'; id: number; retire: boolean; code: string; message: string; retryable: boolean };

@@ -6,6 +6,8 @@ import type { FromChild, ToChild } from './messages.ts';
 export interface ServeHooks {
   /** Tells whoever called, before the answer. */
   emit(event: unknown): void;
+  /** This process is spoilt: it ends after this call. */
+  retire(): void;
 }
 
 /** Methods of a child program, by name. What they throw is told the caller: a StepError as it is, anything else as ML_RUNTIME_FAILED. */
@@ -19,14 +21,20 @@ export function serve(methods: Methods): void {
 }
 
 async function answer(methods: Methods, { id, method, args, memoryMb }: ToChild): Promise<void> {
+  let retire = false;
   try {
     limitMemory(memoryMb);
     const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (run === undefined) throw new StepError('ML_RUNTIME_FAILED', `the process has no method "${method}"`);
-    const value = await run(args as never, { emit: (event) => tell({ kind: 'event', id, value: event }) });
-    tell({ kind: 'done', id, value });
+    const value = await run(args as never, {
+      emit: (event) => tell({ kind: 'event', id, value: event }),
+      retire() {
+        retire = true;
+      },
+    });
+    tell({ kind: 'done', id, value, retire });
   } catch (thrown) {
-    tell({ kind: 'failed', id, ...failureOf(thrown) });
+    tell({ kind: 'failed', id, retire, ...failureOf(thrown) });
   }
 }
 
