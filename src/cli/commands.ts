@@ -279,6 +279,27 @@ export const commands: readonly Command[] = [
     run: async (args, terminal) => (await import('./commands/wasm.ts')).wasm(args, terminal),
   },
   {
+    name: 'serve-model',
+    summary: 'Serve a model by the Open Inference Protocol',
+    usage: 'MODEL',
+    positionals: [1, 1],
+    completes: 'files',
+    description:
+      'Serves MODEL (an ONNX file, model.json of TensorFlow.js, or the URL of one) by the Open Inference Protocol v2 (REST), until a signal:\nPOST /v2/models/NAME/infer. Rows of concurrent requests run together. There is no access control: keep it where only those who may\nuse it can reach it.',
+    options: {
+      name: { value: 'NAME', help: "What the model is called. Default the file's name." },
+      port: { value: 'PORT', help: 'Default 8000; 0 for any that is free.' },
+      host: { value: 'HOST', help: 'Address to listen on. Default 127.0.0.1.' },
+      device: { value: 'DEVICE', choices: ['cpu', 'gpu', 'cuda', 'webgpu'], help: 'Where it runs. Default cpu.' },
+      framework: { value: 'WHAT', choices: ['onnx', 'tfjs'], help: 'Of the model. Default what its name tells.' },
+      'timeout-ms': { value: 'MS', help: 'How long the model may take over a request. Default 60000.' },
+      ...egressOptions,
+      json: jsonOption,
+    },
+    examples: ['jsonflow serve-model model.onnx', 'jsonflow serve-model model.onnx --name digits --port 8000 --json'],
+    run: async (args, terminal) => (await import('./commands/serve-model.ts')).serveModel(args, terminal),
+  },
+  {
     name: 'quantum',
     summary: 'Run, draw or convert a quantum circuit',
     usage: 'run|draw|convert FILE',

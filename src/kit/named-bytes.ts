@@ -32,7 +32,8 @@ export interface BytesKind {
   bytesMax: number;
 }
 
-type Context = Pick<AdapterContext, 'assets' | 'blobs' | 'pin' | 'redact' | 'signal'>;
+/** What of a step's context finding bytes needs. */
+export type BytesContext = Pick<AdapterContext, 'assets' | 'blobs' | 'pin' | 'redact' | 'signal'>;
 
 /**
  * Finds what a param names: a name or digest that the run has fixed or this node has a file for, a URL, `{ base64 }`, or bytes that another
@@ -45,7 +46,7 @@ export async function findBytes(
   value: JSONValue,
   digest: string | undefined,
   kind: BytesKind,
-  context: Context,
+  context: BytesContext,
   deps: BytesDeps,
 ): Promise<NamedBytes> {
   const wanted = digest?.replace(/^sha256:/, '');
@@ -59,7 +60,7 @@ async function locate(
   value: JSONValue,
   digest: string | undefined,
   kind: BytesKind,
-  context: Context,
+  context: BytesContext,
   deps: BytesDeps,
 ): Promise<NamedBytes> {
   const { noun, codes, param, bytesMax } = kind;
@@ -98,7 +99,7 @@ async function atUrl(
   url: string,
   digest: string | undefined,
   kind: BytesKind,
-  context: Context,
+  context: BytesContext,
   egress: Egress,
 ): Promise<NamedBytes> {
   const name = context.redact(url.replace(/[?#].*$/s, ''));
@@ -117,7 +118,7 @@ async function atUrl(
 async function fetched(
   url: string,
   { codes, param, bytesMax }: BytesKind,
-  { blobs, signal }: Context,
+  { blobs, signal }: BytesContext,
   egress: Egress,
 ): Promise<Uint8Array> {
   /** What a failure to fetch is called of this kind. */

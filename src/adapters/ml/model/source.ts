@@ -1,8 +1,13 @@
-import { type BytesDeps, type BytesKind, findBytes, type NamedBytes } from '../../../kit/named-bytes.ts';
+import {
+  type BytesContext,
+  type BytesDeps,
+  type BytesKind,
+  findBytes,
+  type NamedBytes,
+} from '../../../kit/named-bytes.ts';
 import { isStoredData } from '../../../kit/rows.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
-import type { AdapterContext } from '../../../ports/adapter.ts';
 import { limits } from '../../../protocol/limits.ts';
 import type { Model } from './runner.ts';
 import { findTfjsModel } from './tfjs-source.ts';
@@ -25,7 +30,7 @@ export const modelKind: BytesKind = {
  * @throws StepError MODEL_NOT_FOUND, MODEL_FETCH_FAILED, MODEL_DIGEST_MISMATCH, MODEL_TOO_LARGE, ML_UNSUPPORTED_MODEL, ML_INVALID_MODEL,
  *   INVALID_PARAMS, EGRESS_DENIED
  */
-export async function findModel(params: JSONObject, context: AdapterContext, deps: ModelDeps): Promise<Model> {
+export async function findModel(params: JSONObject, context: BytesContext, deps: ModelDeps): Promise<Model> {
   const { framework, digest } = params;
   const value = modelValue(params.model ?? null);
   refuseForeign(value, framework);

@@ -1,8 +1,13 @@
-import { type BytesDeps, type BytesKind, findBytes, type NamedBytes } from '../../../kit/named-bytes.ts';
+import {
+  type BytesContext,
+  type BytesDeps,
+  type BytesKind,
+  findBytes,
+  type NamedBytes,
+} from '../../../kit/named-bytes.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { sha256 } from '../../../lib/hash.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
-import type { AdapterContext } from '../../../ports/adapter.ts';
 import { limits } from '../../../protocol/limits.ts';
 import type { TfjsParts } from './messages.ts';
 import type { Model } from './runner.ts';
@@ -24,7 +29,7 @@ const shardsMax = 1000;
 export async function findTfjsModel(
   value: JSONValue,
   digest: string | undefined,
-  context: AdapterContext,
+  context: BytesContext,
   deps: BytesDeps,
 ): Promise<Model> {
   const parts = isObject(value) && value.json !== undefined ? (value as JSONObject) : undefined;
@@ -54,7 +59,7 @@ export async function findTfjsModel(
 async function shardsBeside(
   value: JSONValue,
   { paths }: TfjsModel,
-  context: AdapterContext,
+  context: BytesContext,
   deps: BytesDeps,
 ): Promise<NamedBytes[]> {
   if (paths.length === 0) return [];

@@ -1,0 +1,67 @@
+import type { BytesContext, BytesDeps } from '../../../kit/named-bytes.ts';
+import { Batcher } from '../infer/batcher.ts';
+import { devicesOf } from '../infer/device.ts';
+import { ready } from '../infer/run-model.ts';
+import { Runner } from '../model/runner.ts';
+import { findModel } from '../model/source.ts';
+import { Processes } from '../process/processes.ts';
+import { serveModels } from './server.ts';
+
+export interface ServeModelOptions extends BytesDeps {
+  /** As `params.model` of a step. */
+  model: string;
+  name: string;
+  host: string;
+  port: number;
+  device?: string;
+  framework?: string;
+  timeoutMs: number;
+  /** Of the server, for its metadata. */
+  version: string;
+}
+
+export interface RunningModel {
+  name: string;
+  /** Where it is asked: `…/v2/models/NAME`. */
+  url: string;
+  digest: string;
+  device: string;
+  close(): Promise<void>;
+}
+
+/** Loads one model into processes of its own and serves it. @throws StepError as `findModel` and `ready` */
+export async function runModelServer(options: ServeModelOptions): Promise<RunningModel> {
+  const { model, name, host, port, device = 'cpu', framework, timeoutMs, version } = options;
+  const processes = new Processes();
+  try {
+    const runner = new Runner(processes);
+    const params = { model, ...(framework === undefined ? {} : { framework }) };
+    const found = await findModel(params, nothingFixed(), options);
+    const served = await ready(found, devicesOf({ device }, { resources: {} }), runner, new AbortController().signal);
+    const deps = { runner, batcher: new Batcher(runner) };
+    const server = await serveModels([{ ...served, name }], { host, port, version, deps, timeoutMs });
+    const authority = host.includes(':') ? `[${host}]` : host;
+    return {
+      name,
+      url: `http://${authority}:${server.port}/v2/models/${encodeURIComponent(name)}`,
+      digest: found.digest,
+      device: served.device,
+      async close() {
+        await server.close();
+        await processes.close();
+      },
+    };
+  } catch (thrown) {
+    await processes.close();
+    throw thrown;
+  }
+}
+
+/** There is no run: no file is fixed, and nothing is kept for a replay. */
+const nothingFixed = (): BytesContext => ({
+  assets: {},
+  blobs: { get: () => Promise.reject(new RangeError('there are no blobs')), put: async () => '' },
+  pin: () => undefined,
+  redact: (text) => text,
+  signal: new AbortController().signal,
+});
