@@ -1,6 +1,7 @@
 import { StepError } from '../../lib/errors.ts';
 import type { JSONValue } from '../../lib/json.ts';
 import type { Adapter } from '../../ports/adapter.ts';
+import { gpuComputeType } from './compute/schema.ts';
 import { gpuResources, probeDevices } from './device/devices.ts';
 import { inferStepTypes } from './infer/schema.ts';
 import type { RunnerOptions } from './model/runner.ts';
@@ -9,9 +10,9 @@ import type { Steps } from './steps.ts';
 import { trainStepType } from './train/schema.ts';
 
 const version = '1.0.0';
-const stepTypes = [...inferStepTypes, trainStepType];
+const stepTypes = [gpuComputeType, ...inferStepTypes, trainStepType];
 
-/** The adapter `ml`: `ml_infer`, `ml_batch` and `ml_train`. Params: docs/adapters/ml.md. Native code runs in processes of its own. */
+/** The adapter `ml`: `gpu_compute`, `ml_infer`, `ml_batch` and `ml_train`. Params: docs/adapters/ml.md. Native code runs in processes of its own. */
 export function createMlAdapter(
   source: ModelDeps,
   options: RunnerOptions = {},

@@ -1,5 +1,6 @@
 import type { JSONObject } from '../../lib/json.ts';
 import type { AdapterContext, AdapterStep } from '../../ports/adapter.ts';
+import { gpuCompute } from './compute/gpu-compute.ts';
 import { mlBatch } from './infer/batch.ts';
 import { Batcher } from './infer/batcher.ts';
 import { mlInfer } from './infer/infer.ts';
@@ -23,6 +24,7 @@ export function createSteps(source: ModelDeps, options: RunnerOptions): Steps {
   return {
     processes,
     run: {
+      gpu_compute: (step, context) => gpuCompute(step, context, { processes }),
       ml_infer: (step, context) => mlInfer(step, context, deps),
       ml_batch: (step, context) => mlBatch(step, context, deps),
       ml_train: (step, context) => mlTrain(step, context, deps),
