@@ -147,7 +147,7 @@ describe('doctor', () => {
     const { findings } = JSON.parse(out);
     assert.deepEqual(
       findings.map(({ check }: { check: string }) => check),
-      ['node', 'pinned node', 'sqlite', 'data dir', 'disk sync', 'port', 'clock', 'adapters'],
+      ['node', 'pinned node', 'sqlite', 'data dir', 'disk sync', 'port', 'clock', 'adapters', 'devices'],
     );
     for (const { check, status } of findings) assert.notEqual(status, 'failed', check);
     assert.match((await call(['doctor', '--data-dir', join(folder, 'doctor')])).out, /✔ node /);

@@ -2,6 +2,7 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { probeDevices } from '../../compose/devices.ts';
 import { builtInAdapters } from '../../compose/offline.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { productVersion } from '../../protocol/version.ts';
@@ -34,6 +35,7 @@ export async function doctor(args: Args, terminal: Terminal): Promise<ExitCode> 
     ['port', () => checkPort(port)],
     ['clock', checkClock],
     ['adapters', checkAdapters],
+    ['devices', checkDevices],
   ];
   const findings: Finding[] = [];
   for (const [name, check] of checks)
@@ -181,4 +183,14 @@ async function checkAdapters(): Promise<Finding> {
     await adapter.close?.();
   }
   return { check: 'adapters', status: ok ? 'ok' : 'warning', detail: lines.join(', ') };
+}
+
+/** What kernels and models can run on. A GPU is nothing that must be there, but one whose driver fails is worth a word. */
+async function checkDevices(): Promise<Finding> {
+  const { devices, reasons } = await probeDevices();
+  const detail = devices.map(({ id, name, memoryMb }) => `${id} ${name} (${memoryMb} MiB)`).join(', ');
+  const [failed] = Object.entries(reasons);
+  if (failed === undefined) return { check: 'devices', status: 'ok', detail };
+  const [kind, why] = failed;
+  return { check: 'devices', status: 'warning', detail, hint: `No ${kind} device: ${why}` };
 }

@@ -1,6 +1,6 @@
 // What is read from the text of CUDA kernels: their names and parameters.
 
-export interface KernelParam {
+interface KernelParam {
   text: string;
   isPointer: boolean;
 }

@@ -73,7 +73,7 @@ export function gpuResources(): Record<string, number> {
 }
 
 /** Each GPU once: more than one library shows the same. */
-export function gpusOf(devices: readonly Device[]): Device[] {
+function gpusOf(devices: readonly Device[]): Device[] {
   const gpus = devices.filter(({ isGpu }) => isGpu);
   const [first] = gpus;
   return gpus.filter(({ kind }) => kind === first?.kind);

@@ -1,0 +1,1 @@
+export { probeDevices } from '../adapters/ml/device/devices.ts';

@@ -1,0 +1,74 @@
+// WGSL: on any adapter that WebGPU finds, software included.
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { gpuCompute } from '../../../src/adapters/ml/compute/gpu-compute.ts';
+import { Processes } from '../../../src/adapters/ml/process/processes.ts';
+import { StepError } from '../../../src/lib/errors.ts';
+import type { JSONObject } from '../../../src/lib/json.ts';
+import { contextFor } from '../../compliance/adapter.ts';
+import { withoutDevice } from './devices.ts';
+
+const skip = await withoutDevice('webgpu');
+const processes = new Processes();
+after(() => processes.close());
+
+async function compute(params: JSONObject): Promise<JSONObject> {
+  const step = { id: 'kernels', type: 'gpu_compute', params: { language: 'wgsl', ...params } };
+  return gpuCompute(step, contextFor(step), { processes });
+}
+
+const source = `
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read_write> b: array<f32>;
+@group(0) @binding(2) var<uniform> factor: f32;
+@compute @workgroup_size(64)
+fn scale(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x < arrayLength(&a)) { b[id.x] += a[id.x] * factor; }
+}`;
+const values = Array.from({ length: 100 }, (_, index) => index);
+const scale = {
+  source,
+  grid: 2,
+  arguments: [
+    { name: 'a', type: 'float32', data: values },
+    { name: 'b', type: 'float32', size: 100, output: true },
+    { type: 'float32', value: 0.5 },
+  ],
+} satisfies JSONObject;
+
+describe('WGSL', { skip }, () => {
+  it('runs, launch after launch, and says where', async () => {
+    const { result, device } = await compute({ ...scale, launches: [{}, {}, {}] });
+    assert.deepEqual(
+      result,
+      values.map((value) => value * 1.5),
+    );
+    assert.equal((device as JSONObject).id, 'webgpu:0');
+  });
+
+  it('keeps writes within the buffers', async () => {
+    const wild = { ...scale, source: source.replace('b[id.x] +=', 'b[id.x + 100000u] +=') };
+    // They land within, or nowhere: WGSL leaves that open. The process is sound.
+    await compute(wild);
+    const { result, cached } = await compute(scale);
+    assert.deepEqual([result, cached], [values.map((value) => value / 2), true]);
+  });
+
+  it('names errors with their lines, and what does not fit', async () => {
+    const failsWith = (code: string, text: RegExp) => (thrown: unknown) => {
+      assert.ok(thrown instanceof StepError && thrown.code === code, String(thrown));
+      return text.test(thrown.message);
+    };
+    const broken = source.replace('* factor', '* nowhere');
+    await assert.rejects(
+      compute({ ...scale, source: broken }),
+      failsWith('ML_COMPILE_ERROR', /line 7, column \d+: .*nowhere/),
+    );
+    await assert.rejects(
+      compute({ ...scale, arguments: scale.arguments.slice(0, 2) }),
+      failsWith('ML_KERNEL_FAILED', /binding/i),
+    );
+    await assert.rejects(compute({ ...scale, block: 64 }), failsWith('INVALID_PARAMS', /workgroup_size/));
+    assert.equal(((await compute(scale)).result as number[])[4], 2);
+  });
+});
