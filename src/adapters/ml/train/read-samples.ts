@@ -3,6 +3,7 @@ import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import { limits } from '../../../protocol/limits.ts';
+import { cast } from '../tensor/cast.ts';
 import { readTensor } from '../tensor/from-json.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import { FloatList } from './float-list.ts';
@@ -63,26 +64,22 @@ async function fromTensors(data: JSONObject, path: string, context: Context): Pr
   const { x = data.features, y = data.labels ?? data.label } = data;
   if (x === undefined || y === undefined)
     throw refuse(path, 'must have "x" and "y" (or "features" and "labels") where it is an object');
-  const features = await readTensor(x, `${path}.x`, context, { dtype: 'float32' });
+  const features = cast(await readTensor(x, `${path}.x`, context, { dtype: 'float32' }), 'float32', `${path}.x`);
   const [count = 0, ...shape] = features.shape;
-  if (!(features.data instanceof Float32Array))
-    throw refuse(`${path}.x`, `must be of dtype float32, not ${features.dtype}`);
   const labels = labelsOf(await readTensor(y, `${path}.y`, context), `${path}.y`, count);
-  return { count, x: features.data, shape: shape.length === 0 ? [1] : shape, labels };
+  return { count, x: features.data as Float32Array, shape: shape.length === 0 ? [1] : shape, labels };
 }
 
-function labelsOf({ shape, data }: Tensor, path: string, count: number): RawSamples['labels'] {
+function labelsOf(tensor: Tensor, path: string, count: number): RawSamples['labels'] {
+  const { dtype, shape, data } = tensor;
   const [labels = 0, ...rest] = shape;
-  if (labels !== count) throw refuse(path, `has ${labels} labels for ${count} samples`);
+  if (labels !== count || count === 0) throw refuse(path, `has ${labels} labels for ${count} samples`);
   const width = sizeOf(rest);
-  if (rest.length === 0 || width === 1)
-    return {
-      kind: 'scalars',
-      values: Array.from(data as ArrayLike<Scalar | bigint>, (value) =>
-        typeof value === 'bigint' ? Number(value) : value,
-      ),
-    };
-  return { kind: 'vectors', values: Float32Array.from(data as ArrayLike<number | bigint>, Number), width };
+  if (rest.length > 0 && width !== 1)
+    return { kind: 'vectors', values: cast(tensor, 'float32', path).data as Float32Array, width };
+  if (dtype === 'bool') return { kind: 'scalars', values: Array.from(data as Uint8Array, (value) => value !== 0) };
+  if (dtype === 'string') return { kind: 'scalars', values: data as string[] };
+  return { kind: 'scalars', values: Array.from(cast(tensor, 'float64', path).data as Float64Array) };
 }
 
 /** Takes samples one by one into lists that grow. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type BytesDeps, type BytesKind, findBytes } from '../../../kit/named-bytes.ts';
 import { isStoredData } from '../../../kit/rows.ts';
 import { storeBytes } from '../../../kit/stored-bytes.ts';
@@ -38,10 +39,7 @@ export async function mlTrain(step: AdapterStep, context: AdapterContext, deps: 
   const before = await initialModel(params.initial_model, context, deps);
   const raw = await readSamples(params.data, 'params.data', columnsOf(params), context);
   const loss = before?.net.loss ?? settings.loss ?? 'cross_entropy';
-  const labelling: Labelling =
-    before === undefined
-      ? labellingOf(raw, loss, params.classes)
-      : { outputs: before.net.outputs, classes: before.classes };
+  const labelling = before === undefined ? labellingOf(raw, loss, params.classes) : labellingBefore(before, params);
   const samples = encodeLabels(raw, labelling, loss, 'params.data');
   const net = netOf(params, raw, labelling, loss, before);
   const parsed = parseNet(net);
@@ -67,6 +65,13 @@ export async function mlTrain(step: AdapterStep, context: AdapterContext, deps: 
 }
 
 const refuse = (why: string): StepError => new StepError('INVALID_PARAMS', `params.${why}`);
+
+/** @throws StepError INVALID_PARAMS where params state other classes than the model has */
+function labellingBefore({ net, classes }: TrainedModel, { classes: stated }: JSONObject): Labelling {
+  if (stated !== undefined && !isDeepStrictEqual(stated, classes))
+    throw refuse(`classes are others than those of params.initial_model, which are ${JSON.stringify(classes)}`);
+  return { outputs: net.outputs, classes };
+}
 
 const columnsOf = ({ label_column: label, feature_columns: features }: JSONObject): Columns => ({
   label: typeof label === 'string' ? label : 'label',
