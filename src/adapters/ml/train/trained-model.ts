@@ -4,7 +4,8 @@ import { elementsOf } from '../onnx/graph.ts';
 import { type ModelContents, readModel } from '../onnx/model.ts';
 import { buildModel, parametersOf, type Scaling, scalingDeviation, scalingMean, type Weights } from './graphs.ts';
 import type { Label } from './labels.ts';
-import { type NetSpec, parseNet } from './net/parse.ts';
+import { lossKinds } from './net/names.ts';
+import { lengthsOf, type NetSpec, parseNet } from './net/parse.ts';
 
 /** A model that was trained here: its net, its classes and its weights. */
 export interface TrainedModel extends Weights {
@@ -47,8 +48,17 @@ function netOf({ metadata }: ModelContents, path: string): { net: NetSpec; class
       'INVALID_PARAMS',
       `${path} was not trained by ml_train: only its models can be trained further`,
     );
-  const { input, layers, outputs, loss, classes } = stated as unknown as NetSpec & { classes?: Label[] };
-  return { net: { input, layers, outputs, loss }, classes };
+  const { input, layers, outputs, loss, classes } = stated as JSONObject;
+  const kind = lossKinds.find((name) => name === loss);
+  if (kind === undefined || !Array.isArray(layers) || !Number.isSafeInteger(outputs) || Number(outputs) < 1)
+    throw new StepError('ML_INVALID_MODEL', `${path} states a net that can't be read`);
+  const net = {
+    input: lengthsOf(input, 'initial_model'),
+    layers: layers as JSONObject[],
+    outputs: Number(outputs),
+    loss: kind,
+  };
+  return { net, classes: Array.isArray(classes) ? (classes as Label[]) : undefined };
 }
 
 function scalingOf({ constants }: ModelContents): Scaling | undefined {
