@@ -171,6 +171,13 @@ describe('repeats', () => {
     assert.notDeepEqual(other.model, one.model);
   });
 
+  it('equal numbers of threads give equal bytes, of convolutions too', async () => {
+    const { samples } = digits(300);
+    const layers = [{ type: 'conv2d', filters: 8 }, { type: 'max_pool2d' }, { type: 'flatten' }, { type: 'dense' }];
+    const params = { data: samples, input_shape: [1, 28, 28], layers, epochs: 2, seed: 1, threads: 2 };
+    assert.deepEqual(await train(params), await train(params));
+  });
+
   for (const stopping of [undefined, { patience: 100 }])
     it(`a training that goes on from a checkpoint ends as the others do${stopping ? ', the best epoch too' : ''}`, async () => {
       const params = { ...small, epochs: 40, ...(stopping === undefined ? {} : { early_stopping: stopping }) };
