@@ -236,6 +236,48 @@ describe('CUDA', { skip: device === undefined ? withoutNvrtc() : skip }, () => {
     assert.deepEqual(outputs, { partial, sum: [2250], count: [8] });
   });
 
+  it('has the types, constants, structures and functions of C', async () => {
+    const source = `
+#include <stdint.h>
+struct pair { float first; int second; };
+__constant__ float weights[3] = {1.0f, 2.0f, 4.0f};
+__device__ __forceinline__ float dot3(const float *x) { return x[0] * weights[0] + x[1] * weights[1] + x[2] * weights[2]; }
+extern "C" __global__ void __launch_bounds__(64) mixed(const float *x, const uint8_t *bytes, float *out, long long *big, unsigned long long factor) {
+  struct pair p;
+  p.first = dot3(x + 3 * threadIdx.x);
+  p.second = static_cast<int>(bytes[threadIdx.x]) % 7;
+  float4 v = make_float4(p.first, 0.0f, 1.0f, 2.0f);
+  const float *again = x;
+  out[threadIdx.x] = fmaxf(v.x, v.w) + fminf(again[0], 0.5f) + (float)max(p.second, 2) + sqrtf(16.0f);
+  big[threadIdx.x] = (long long)factor * bytes[threadIdx.x];
+}`;
+    const x = [1, 1, 1, 0, 2, 0.5];
+    const bytes = [200, 5];
+    const { outputs } = await compute({
+      ...base,
+      source,
+      grid: 1,
+      block: 2,
+      arguments: [
+        { name: 'x', type: 'float32', data: x },
+        { name: 'bytes', type: 'uint8', data: bytes },
+        { name: 'out', type: 'float32', size: 2, output: true },
+        { name: 'big', type: 'int64', size: 2, output: true },
+        { type: 'uint64', value: 10_000_000_000 },
+      ],
+    });
+    assert.deepEqual(outputs, { out: [7 + 0.5 + 4 + 4, 6 + 0.5 + 5 + 4], big: [2_000_000_000_000, 50_000_000_000] });
+  });
+
+  it('names errors with the lines of the source as it was given', async () => {
+    const source = '// one\n/* two\nthree */\n__global__ void f(float *x) {\n  x[0] = nowhere;\n}';
+    const args = [{ name: 'x', type: 'float32', size: 1, output: true }];
+    await assert.rejects(
+      compute({ ...base, source, grid: 1, block: 1, arguments: args }),
+      failsWith('ML_COMPILE_ERROR', /line 5.*nowhere/),
+    );
+  });
+
   it('checks arguments against the source', async () => {
     const args = [
       { name: 'c', type: 'float32', size: 1, output: true },

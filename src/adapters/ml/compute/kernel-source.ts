@@ -22,9 +22,9 @@ export const withoutComments = (source: string): string =>
 /** The kernels of a source without comments. */
 export function kernelsOf(source: string): KernelHead[] {
   const heads: KernelHead[] = [];
-  for (const match of source.matchAll(
-    /__global__\s+[^(){};]*?(?:__launch_bounds__\s*\([^)]*\)\s*)?[^(){};]*?\b(\w+)\s*\(/g,
-  )) {
+  // Blank, so that it is not taken for the name; places stay.
+  const plain = source.replace(/__launch_bounds__\s*\([^)]*\)/g, (found) => found.replace(/[^\n]/g, ' '));
+  for (const match of plain.matchAll(/__global__\s+[^(){};]*?\b(\w+)\s*\(/g)) {
     const from = match.index + match[0].length;
     const to = closing(source, from);
     if (to === undefined || match[1] === undefined) continue;
