@@ -30,11 +30,16 @@ export interface FeatureMap {
 /**
  * Rows are lists of numbers, or objects whose `features` are such a list; one row alone is taken as well. What else a row has, such as a label (in
  * a list, one number more than there are qubits), stays with it, so that the result is what a classifier is trained with.
- * @throws StepError INVALID_PARAMS that names the row
+ * @param checkQubits throws where there are too many: all pairs of them are about to be listed
+ * @throws StepError INVALID_PARAMS that names the row, and what `checkQubits` throws
  */
-export function featureMapOf({ input, qubits, features, reps, entanglement }: JSONObject): FeatureMap {
+export function featureMapOf(
+  { input, qubits, features, reps, entanglement }: JSONObject,
+  checkQubits: (qubits: number) => void,
+): FeatureMap {
   const rows = rowsOf(input, typeof qubits === 'number' ? qubits : undefined);
   const width = typeof qubits === 'number' ? qubits : (rows[0]?.features.length ?? 0);
+  checkQubits(width);
   rows.forEach((row, index) => {
     if (row.features.length !== width)
       throw new StepError(
@@ -79,7 +84,8 @@ const zOn = (on: readonly number[], qubits: number): PauliSum => ({
 function rowsOf(input: JSONValue | undefined, qubits: number | undefined): Row[] {
   if (input === undefined || input === null)
     throw new StepError('INVALID_PARAMS', 'a feature_map needs params.input: rows of numbers, one per qubit');
-  const list = Array.isArray(input) && !input.every((one) => typeof one === 'number') ? input : [input];
+  const isRow = Array.isArray(input) && input.length > 0 && input.every((one) => typeof one === 'number');
+  const list = Array.isArray(input) && !isRow ? input : [input];
   if (list.length > rowsMax)
     throw new StepError(
       'INVALID_PARAMS',
@@ -104,8 +110,10 @@ function rowOf(row: JSONValue, qubits: number | undefined, path: string): Row {
   return { features: numbers(own, `${path}.features`), rebuilt: (features) => ({ ...others, features }) };
 }
 
-const numbers = (list: readonly JSONValue[], path: string): number[] =>
-  list.map((value, index) => {
-    if (typeof value === 'number') return value;
+function numbers(list: readonly JSONValue[], path: string): number[] {
+  if (list.length === 0) throw new StepError('INVALID_PARAMS', `${path} has no features: one is needed per qubit`);
+  return list.map((value, index) => {
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
     throw new StepError('INVALID_PARAMS', `${path}[${index}] must be a number`);
   });
+}

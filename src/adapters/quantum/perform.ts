@@ -5,7 +5,7 @@ import type { AdapterContext, AdapterStep } from '../../ports/adapter.ts';
 import type { Egress } from '../../ports/egress.ts';
 import { type Backend, backendOf } from './backends.ts';
 import type { Circuit } from './circuit/circuit.ts';
-import { circuitOf, circuitTypeOf, isPlain } from './circuit-source.ts';
+import { circuitOf, circuitTypeOf, isPlain, valuesIn } from './circuit-source.ts';
 import { compileQsharp } from './formats/qsharp/compile.ts';
 import type { HardwareSettings } from './hardware/choose-provider.ts';
 import type { Job } from './job.ts';
@@ -101,4 +101,17 @@ async function compiled({ qsharp, qsharp_operation }: JSONObject, signal: AbortS
   return compileQsharp(qsharp, { ...operation, signal });
 }
 
-const isShort = (job: Job): boolean => job.circuit !== undefined && secondsOf(job, job.circuit) < atOnceSeconds;
+const observablesAtOnce = 64;
+
+function isShort(job: Job): boolean {
+  const { circuit, params } = job;
+  if (circuit === undefined) return false;
+  // The plan doesn't tell how long expectation values take: noise and measurements on the way may need many runs.
+  const { observables } = params;
+  if (
+    observables !== undefined &&
+    (params.noise !== undefined || valuesIn(observables, observablesAtOnce) > observablesAtOnce)
+  )
+    return false;
+  return secondsOf(job, circuit) < atOnceSeconds;
+}

@@ -112,6 +112,46 @@ describe('quantum_circuit', () => {
     assert.ok(Math.abs((exact['0101'] ?? 0) - 0.684895) < 1e-6);
   });
 
+  test('that has no exact probabilities is not said to have none at all', async () => {
+    const noise = { channels: [{ channel: 'depolarizing', probability: 0.1 }] };
+    const many: JSONObject = { circuit_type: 'ghz', qubits: 20, shots: 0 };
+    await assert.rejects(circuit(many), { code: 'INVALID_PARAMS', message: /no exact probabilities/ });
+    await assert.rejects(circuit({ circuit_type: 'random', qubits: 16, depth: 3, shots: 0, noise }), {
+      message: /no exact probabilities/,
+    });
+    const output = await circuit({ ...many, observables: 'Z0 Z19' });
+    assert.equal('probabilities' in output, false);
+    assert.deepEqual(output.expectation_values, { 'Z0 Z19': { value: 1, error: 0 } });
+  });
+
+  test('is run by the methods that keep no vector, where nobody asks for one', async () => {
+    for (const method of ['stabilizer', 'density_matrix']) {
+      const output = await circuit({ circuit_type: 'bell', shots: 0, method });
+      const { '00': zeros, '11': ones } = output.probabilities as Record<string, number>;
+      assert.ok(Math.abs((zeros ?? 0) - 0.5) < 1e-12 && Math.abs((ones ?? 0) - 0.5) < 1e-12);
+      assert.equal((output.backend_info as JSONObject).method, method);
+      await assert.rejects(circuit({ circuit_type: 'bell', method, statevector: true }), StepError);
+    }
+  });
+
+  test('has as many qubits as are stated, in each language', async () => {
+    const qasm = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; h q[0];';
+    for (const params of [{ qasm }, { gates: [{ type: 'H', qubit: 0 }] }]) {
+      const { num_qubits, counts } = await circuit({ ...params, qubits: 5 });
+      assert.equal(num_qubits, 5);
+      assert.deepEqual(Object.keys(counts as object).sort(), ['00000', '00001']);
+    }
+  });
+
+  test('of too many operations is refused before it is made', async () => {
+    for (const params of [
+      { circuit_type: 'random', qubits: 4096, depth: 100_000 },
+      { circuit_type: 'qft', qubits: 4096 },
+      { circuit_type: 'grover', qubits: 24, rounds: 100_000 },
+    ])
+      await assert.rejects(circuit(params), { code: 'CIRCUIT_TOO_LARGE', message: /operations; at most 2000000/ });
+  });
+
   test('is the same for the same seed, and another for another', async () => {
     const params = { circuit_type: 'random', qubits: 6, depth: 4, circuit_seed: 'x', shots: 500 };
     const [a, b, c] = await Promise.all([
@@ -221,6 +261,22 @@ describe('a feature map', () => {
     assert.equal((named.result as { id: string }[])[1]?.id, 'r1');
   });
 
+  test('of no rows gives none, and rows without features are refused', async () => {
+    const { result, count } = await circuit({ circuit_type: 'feature_map', input: [] });
+    assert.deepEqual([result, count], [[], 0]);
+    await assert.rejects(circuit({ circuit_type: 'feature_map', input: [[]] }), {
+      message: /input\[0\] has no features/,
+    });
+  });
+
+  test('of more qubits than may be is refused before its pairs are listed', async () => {
+    const input = [Array.from({ length: 20_000 }, () => 0.5)];
+    await assert.rejects(circuit({ circuit_type: 'feature_map', input }), {
+      code: 'CIRCUIT_TOO_LARGE',
+      message: /has 20000 qubits, and this step may use 32/,
+    });
+  });
+
   test('takes one feature per qubit', async () => {
     await assert.rejects(circuit({ circuit_type: 'feature_map', qubits: 4, input: rows }), {
       code: 'INVALID_PARAMS',
@@ -285,6 +341,19 @@ describe('what a step needs of a node', () => {
     assert.deepEqual(await needs('quantum_optimize', { molecule: 'H4' }), { qubits: 8 });
   });
 
+  test('is not looked for in circuits that take long to read', async () => {
+    const wide: JSONValue = [{ type: 'H', qubits: Array.from({ length: 4000 }, (_, qubit) => qubit) }];
+    const many: JSONValue = Array.from({ length: 3000 }, () => ({ type: 'X', qubit: 30 }));
+    for (const gates of [[...wide, ...wide], [{ type: 'If', condition: { bit: 0 }, gates: many }]])
+      assert.deepEqual(await needs('quantum_circuit', { gates }), {});
+    assert.deepEqual(await needs('quantum_circuit', { circuit_type: 'grover', qubits: 8, rounds: 90_000 }), {
+      qubits: 8,
+    });
+    assert.deepEqual(await needs('quantum_circuit', { qsharp: 'operation Main() : Unit {}', qubits: 3 }), {
+      qubits: 3,
+    });
+  });
+
   test('is what can be told while params hold references', async () => {
     assert.deepEqual(
       await needs('quantum_circuit', { circuit_type: 'feature_map', qubits: 4, input: '$data.result' }),
@@ -318,6 +387,8 @@ test('mistakes in the choice of a back end and of a circuit are told', async () 
       /no one state vector/,
     ],
     [{ gates: bell, observables: 'ZZZ' }, /observables/],
+    [{ gates: bell, parameters: { theta: 1 } }, /params\.parameters is for qasm and cirq/],
+    [{ gates: bell, qsharp_operation: 'Main()' }, /params\.qsharp_operation is for qsharp/],
   ];
   for (const [params, message] of cases) await assert.rejects(circuit(params), { message });
 });

@@ -26,7 +26,7 @@ export function runCircuit(job: Job, hooks: JobHooks): JSONObject {
   const observables = observablesOf(params.observables, circuit.qubits);
   const outcome = simulate(
     requestOf(job, circuit, {
-      statevector: wantsVector(params, circuit),
+      statevector: wantsVector(job, circuit),
       probabilities: shots === 0,
       observables: observables.map(({ sum }) => sum),
     }),
@@ -38,9 +38,15 @@ export function runCircuit(job: Job, hooks: JobHooks): JSONObject {
       'INVALID_PARAMS',
       'params.statevector is true, but a circuit with noise, or that measures or resets on the way, has no one state vector',
     );
+  const given = shots > 0 ? shares(outcome.counts) : probabilities && aboveRounding(probabilities);
+  if (given === undefined && statevector === undefined && observables.length === 0)
+    throw new StepError(
+      'INVALID_PARAMS',
+      'params.shots is 0, but there are no exact probabilities: too many bits are measured, or there is noise on too many qubits. Ask for shots, or for observables',
+    );
   return {
     counts: outcome.counts,
-    probabilities: shots === 0 ? aboveRounding(probabilities ?? {}) : shares(outcome.counts),
+    ...(given === undefined ? {} : { probabilities: given }),
     ...(statevector === undefined ? {} : { statevector: vectorJSON(statevector) }),
     ...(observables.length === 0 ? {} : { expectation_values: expectationsJSON(observables, outcome.expectations) }),
     ...circuitFacts(circuit),
@@ -54,8 +60,12 @@ export function runCircuit(job: Job, hooks: JobHooks): JSONObject {
 const aboveRounding = (probabilities: Readonly<Record<string, number>>): Record<string, number> =>
   Object.fromEntries(Object.entries(probabilities).filter(([, probability]) => probability > 1e-28));
 
-function wantsVector({ statevector, noise }: JSONObject, { qubits }: Circuit): boolean {
-  if (statevector === undefined) return noise === undefined && qubits <= vectorQubitsUsual;
+/** Methods that keep no vector; they refuse a circuit that is asked for one. */
+const vectorless = ['stabilizer', 'density_matrix'];
+
+function wantsVector({ params: { statevector, noise }, backend }: Job, { qubits }: Circuit): boolean {
+  if (statevector === undefined)
+    return noise === undefined && qubits <= vectorQubitsUsual && !vectorless.includes(backend.method);
   if (statevector === true && qubits > vectorQubitsMax)
     throw new StepError(
       'CIRCUIT_TOO_LARGE',
@@ -67,8 +77,7 @@ function wantsVector({ statevector, noise }: JSONObject, { qubits }: Circuit): b
 /** The rows of data, each with the features that its circuit gives. */
 function mapFeatures(job: Job, { progress }: JobHooks): JSONObject {
   const { params } = job;
-  const map = featureMapOf(params);
-  checkQubits(map.qubits, job);
+  const map = featureMapOf(params, (qubits) => checkQubits(qubits, job));
   const shots = typeof params.shots === 'number' ? params.shots : 0;
   const isExact = map.features === 'probabilities';
   const runs = map.rows.map((row, index) => {

@@ -141,6 +141,8 @@ class JobFailure extends Error {
 }
 
 async function ask(worker: Worker, job: Job, hooks: JobHooks): Promise<JSONObject> {
+  // It may have been aborted when its turn was given, and the signal tells it but once.
+  hooks.signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<JSONObject>();
   const saved = new Checkpoints(hooks.checkpoint);
   const take = (message: FromThread): void => {
