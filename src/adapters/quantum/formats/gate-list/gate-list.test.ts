@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { JSONValue } from '../../../../lib/json.ts';
-import { type Circuit, gateOn, type Operation } from '../../circuit/circuit.ts';
+import { type Circuit, type Expression, evaluate, gateOn, type Operation } from '../../circuit/circuit.ts';
 import { gateNamed, gateNames, shapeOf } from '../../circuit/gates.ts';
 import { listedGates } from './names.ts';
 import { readGateList } from './read.ts';
@@ -186,4 +186,50 @@ test('what is written is read again as it was', () => {
       assert.deepEqual(read.operations.length, circuit.operations.length);
     }),
   );
+});
+
+describe('a condition', () => {
+  const branch = (condition: Expression): Circuit => ({
+    qubits: 1,
+    registers: [{ name: 'c', size: 2 }],
+    operations: [
+      { kind: 'branch', condition, body: [gateOn(gateNamed('x'), [0])], otherwise: [gateOn(gateNamed('z'), [0])] },
+    ],
+  });
+  /** Names of the gates that are done where the bits are those of `value`. */
+  const done = ({ operations }: Circuit, value: number): string[] =>
+    operations.flatMap((operation) => {
+      if (operation.kind !== 'branch') return [];
+      const holds = evaluate(operation.condition, (bit) => (value & (1 << bit) ? 1 : 0)) !== 0n;
+      return (holds ? operation.body : operation.otherwise).flatMap((one) =>
+        one.kind === 'gate' ? one.gate.name : [],
+      );
+    });
+
+  test('is written so that it holds for the same bits', () => {
+    const bits: Expression = { kind: 'bits', bits: [0, 1] };
+    const compared = (operator: '==' | '!=', value: bigint): Expression => ({
+      kind: 'binary',
+      operator,
+      left: bits,
+      right: { kind: 'integer', value },
+    });
+    for (const condition of [
+      bits,
+      { kind: 'bits', bits: [1] } as const,
+      { kind: 'not', of: bits } as const,
+      compared('==', 2n),
+      compared('!=', 2n),
+      { kind: 'not', of: compared('!=', 0n) } as const,
+    ]) {
+      const circuit = branch(condition);
+      const { gates = null } = writeGateList(circuit);
+      const again = readGateList(gates, { registers: circuit.registers });
+      for (let value = 0; value < 4; value += 1) assert.deepEqual(done(again, value), done(circuit, value));
+    }
+  });
+});
+
+test('a param that is no finite number is refused', () => {
+  refused([{ type: 'RX', qubit: 0, params: [Number.POSITIVE_INFINITY] }], /needs theta in radians/);
 });

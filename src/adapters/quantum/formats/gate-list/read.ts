@@ -280,7 +280,7 @@ function named(listed: ListedGate, fields: Fields): Gate {
   if (given !== undefined && (angle !== undefined || single.some((value) => value !== undefined)))
     throw refuse(fields.at('params'), 'stands beside the same params by name');
   const values = given ?? single.map((value, at) => value ?? (at === 0 ? angle : undefined));
-  if (values.length !== names.length || values.some((value) => typeof value !== 'number'))
+  if (values.length !== names.length || !values.every((value) => Number.isFinite(value)))
     throw refuse(
       fields.path,
       names.length === 0

@@ -22,12 +22,14 @@ function entry(operation: Operation): JSONObject {
     case 'barrier':
       return { type: 'Barrier', qubits: [...operation.qubits] };
     case 'branch': {
+      const { condition, isMet } = comparison(operation.condition);
       const { body, otherwise } = operation;
+      const [gates, others] = isMet ? [body, otherwise] : [otherwise, body];
       return {
         type: 'If',
-        condition: condition(operation.condition),
-        gates: body.map(entry),
-        ...(otherwise.length === 0 ? {} : { else: otherwise.map(entry) }),
+        condition,
+        gates: gates.map(entry),
+        ...(others.length === 0 ? {} : { else: others.map(entry) }),
       };
     }
     case 'loop':
@@ -58,15 +60,28 @@ function rowsOf({ dimension, data }: { dimension: number; data: Float64Array }):
   );
 }
 
-function condition(expression: Expression): JSONObject {
-  if (expression.kind === 'bits') return { bits: [...expression.bits], equals: 1 };
+/** Bits that equal a number, and whether the condition is that they do, or that they don't. */
+function comparison(expression: Expression): { condition: JSONObject; isMet: boolean } {
+  if (expression.kind === 'bits') {
+    const { bits } = expression;
+    return bits.length === 1
+      ? { condition: { bits: [...bits], equals: 1 }, isMet: true }
+      : { condition: { bits: [...bits], equals: 0 }, isMet: false };
+  }
+  if (expression.kind === 'not') {
+    const { condition, isMet } = comparison(expression.of);
+    return { condition, isMet: !isMet };
+  }
   if (
     expression.kind === 'binary' &&
-    expression.operator === '==' &&
+    (expression.operator === '==' || expression.operator === '!=') &&
     expression.left.kind === 'bits' &&
-    expression.right.kind === 'integer'
-  )
-    return { bits: [...expression.left.bits], equals: expression.right.value.toString(2) };
+    expression.right.kind === 'integer' &&
+    expression.right.value >= 0n
+  ) {
+    const { left, right, operator } = expression;
+    return { condition: { bits: [...left.bits], equals: right.value.toString(2) }, isMet: operator === '==' };
+  }
   throw new StepError(
     'UNSUPPORTED_GATE',
     'a gate list compares bits with a number, and nothing else: OpenQASM 3 has more',
