@@ -8,9 +8,10 @@ import { exportsOf } from '../adapters/quantum/jobs/circuit.ts';
 import { runJob } from '../adapters/quantum/jobs/run.ts';
 import { exportForms } from '../adapters/quantum/schemas.ts';
 import type { MethodName } from '../adapters/quantum/simulate/request.ts';
+import { StepError } from '../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../lib/json.ts';
 
-export { histogram } from '../adapters/quantum/draw/histogram.ts';
+export { histogram, probabilityList } from '../adapters/quantum/draw/histogram.ts';
 // What the command line needs of the quantum adapter.
 export { drawSvg, drawText, exportForms };
 
@@ -34,9 +35,15 @@ function languageOf(name: string, text: string): JSONObject {
   if (Array.isArray(value)) return { gates: value };
   const object = value as JSONObject;
   if (object.cirq_type !== undefined) return { cirq: object };
-  const { gates, qubits, registers } = object;
+  const { gates, qubits, registers, ...others } = object;
+  const [foreign] = Object.keys(others);
+  if (gates === undefined || foreign !== undefined)
+    throw new StepError(
+      'INVALID_PARAMS',
+      `${foreign === undefined ? 'there are no gates' : `there is no field ${JSON.stringify(foreign)} here`}: a circuit is a list of gates, an object with gates and perhaps qubits and registers, or what cirq.to_json gives`,
+    );
   return {
-    gates: gates ?? [],
+    gates,
     ...(qubits === undefined ? {} : { qubits }),
     ...(registers === undefined ? {} : { registers }),
   };

@@ -8,6 +8,7 @@ import {
   type exportForms,
   factsOf,
   histogram,
+  probabilityList,
   runCircuitHere,
 } from '../../compose/quantum.ts';
 import { StepError } from '../../lib/errors.ts';
@@ -90,10 +91,9 @@ function show(
   terminal.out(`${printable(file)}: ${qubits} qubits, ${operations} operations, depth ${depth}\n`);
   terminal.out(`${paintOut('dim', `${method}: ${reason}; ${elapsedMs.toFixed(1)} ms`)}\n`);
   const counts = output.counts as Record<string, number>;
-  if (output.shots === 0) {
-    const shown = Object.entries(output.probabilities as Record<string, number>).slice(0, rowsMax);
-    for (const [key, value] of shown) terminal.out(`${key}  ${value.toFixed(6)}\n`);
-  } else terminal.out(`${histogram(counts, rowsMax)}\n`);
+  if (output.shots === 0)
+    terminal.out(`${probabilityList((output.probabilities ?? {}) as Record<string, number>, rowsMax)}\n`);
+  else terminal.out(`${histogram(counts, rowsMax)}\n`);
   if (withVector) terminal.out(`statevector ${jsonText(output.statevector as JSONValue).trim()}\n`);
 }
 

@@ -16,6 +16,8 @@ export interface Item {
   readonly marks: ReadonlyMap<number, Mark>;
   readonly low: number;
   readonly high: number;
+  /** Classical bits that are read or written: who reads one stands to the right of who wrote it. */
+  readonly bits: readonly number[];
 }
 
 /** What happens at the same time. */
@@ -27,11 +29,13 @@ export interface Layout {
 /** Each operation in the earliest column in which nothing is in its way. */
 export function layoutOf(circuit: Circuit): Layout {
   const free = new Array<number>(circuit.qubits).fill(0);
+  const freeBits = new Array<number>(bitsOf(circuit)).fill(0);
   const columns: Item[][] = [];
   for (const item of itemsOf(circuit)) {
-    let column = 0;
+    let column = item.bits.reduce((most, bit) => Math.max(most, freeBits[bit] ?? 0), 0);
     for (let qubit = item.low; qubit <= item.high; qubit += 1) column = Math.max(column, free[qubit] ?? 0);
     for (let qubit = item.low; qubit <= item.high; qubit += 1) free[qubit] = column + 1;
+    for (const bit of item.bits) freeBits[bit] = column + 1;
     const items = columns[column];
     if (items === undefined) columns[column] = [item];
     else items.push(item);
@@ -57,7 +61,7 @@ function itemOf(operation: Operation, circuit: Circuit, bitName: (bit: number) =
       return spanning(marks);
     }
     case 'measure':
-      return spanning(new Map([[operation.qubit, { kind: 'measure', bit: bitName(operation.bit) }]]));
+      return spanning(new Map([[operation.qubit, { kind: 'measure', bit: bitName(operation.bit) }]]), [operation.bit]);
     case 'reset':
       return spanning(new Map([[operation.qubit, { kind: 'box', label: '|0⟩' }]]));
     case 'barrier':
@@ -76,7 +80,7 @@ function itemOf(operation: Operation, circuit: Circuit, bitName: (bit: number) =
       const names = summary(inner);
       const label = `${word} ${conditionText(operation.condition, bitName)}: ${names}`;
       const qubits = [...new Set(qubitsIn(inner))];
-      return spanning(new Map(qubits.map((qubit) => [qubit, { kind: 'box', label }])));
+      return spanning(new Map(qubits.map((qubit) => [qubit, { kind: 'box', label }])), bitsIn([operation]));
     }
   }
 }
@@ -97,14 +101,14 @@ function gateText(gate: Gate): string {
   return gate.params.length === 0 ? name : `${name}(${gate.params.map(angleText).join(',')})`;
 }
 
-function spanning(marks: ReadonlyMap<number, Mark>): Item | undefined {
+function spanning(marks: ReadonlyMap<number, Mark>, bits: readonly number[] = []): Item | undefined {
   const qubits = [...marks.keys()];
   const [first] = qubits;
   // A phase of the whole lies on no qubit.
   if (first === undefined) return undefined;
   const low = qubits.reduce((least, qubit) => Math.min(least, qubit), first);
   const high = qubits.reduce((most, qubit) => Math.max(most, qubit), first);
-  return { marks, low, high };
+  return { marks, low, high, bits };
 }
 
 function qubitsIn(operations: readonly Operation[]): number[] {
@@ -124,6 +128,35 @@ function qubitsOf(operation: Operation): number[] {
       return qubitsIn([...operation.body, ...operation.otherwise]);
     case 'loop':
       return qubitsIn(operation.body);
+  }
+}
+
+/** Classical bits that are read or written. */
+function bitsIn(operations: readonly Operation[]): number[] {
+  return operations.flatMap((operation) => {
+    switch (operation.kind) {
+      case 'measure':
+        return [operation.bit];
+      case 'branch':
+        return [...bitsRead(operation.condition), ...bitsIn(operation.body), ...bitsIn(operation.otherwise)];
+      case 'loop':
+        return [...bitsRead(operation.condition), ...bitsIn(operation.body)];
+      default:
+        return [];
+    }
+  });
+}
+
+function bitsRead(expression: Expression): readonly number[] {
+  switch (expression.kind) {
+    case 'integer':
+      return [];
+    case 'bits':
+      return expression.bits;
+    case 'not':
+      return bitsRead(expression.of);
+    case 'binary':
+      return [...bitsRead(expression.left), ...bitsRead(expression.right)];
   }
 }
 
@@ -155,7 +188,9 @@ function bitNames(circuit: Circuit): (bit: number) => string {
   const names = new Array<string>(bitsOf(circuit));
   let first = 0;
   for (const { name, size } of circuit.registers) {
-    for (let at = 0; at < size; at += 1) names[first + at] = `${name}${at}`;
+    // A name may be any text, and a picture may not hold what is no character of XML.
+    const shownName = name.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\ufffd');
+    for (let at = 0; at < size; at += 1) names[first + at] = `${shownName}${at}`;
     first += size;
   }
   return (bit) => names[bit] ?? `${bit}`;
