@@ -13,20 +13,61 @@ export interface KernelHead {
   to: number;
 }
 
-/** Comments as spaces, so that every place and line stays what it is. */
-export const withoutComments = (source: string): string =>
-  source.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"/g, (found) =>
-    found.startsWith('"') ? found : found.replace(/[^\n]/g, ' '),
-  );
+/** Characters that the parameters of a kernel may take. */
+const headMax = 20_000;
 
-/** The kernels of a source without comments. */
+const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
+
+/** Comments as spaces, so that every place and line stays what it is. In one pass, whatever the source is. */
+export function withoutComments(source: string): string {
+  const parts: string[] = [];
+  let from = 0;
+  for (let at = nextMark(source, 0); at < source.length; at = nextMark(source, at)) {
+    const isText = source[at] === '"';
+    const end = isText ? endOfText(source, at + 1) : endOfComment(source, at);
+    if (!isText) {
+      parts.push(source.slice(from, at), blank(source.slice(at, end)));
+      from = end;
+    }
+    at = end;
+  }
+  return parts.join('') + source.slice(from);
+}
+
+/** Where the next comment or text begins. */
+function nextMark(source: string, from: number): number {
+  for (let at = from; at < source.length; at += 1) {
+    if (source[at] === '"') return at;
+    if (source[at] === '/' && (source[at + 1] === '/' || source[at + 1] === '*')) return at;
+  }
+  return source.length;
+}
+
+function endOfComment(source: string, at: number): number {
+  const isLine = source[at + 1] === '/';
+  const end = source.indexOf(isLine ? '\n' : '*/', at + 2);
+  if (end < 0) return source.length;
+  return isLine ? end : end + 2;
+}
+
+function endOfText(source: string, from: number): number {
+  let at = from;
+  while (at < source.length && source[at] !== '"' && source[at] !== '\n') at += source[at] === '\\' ? 2 : 1;
+  return Math.min(source.length, at + 1);
+}
+
+/** The kernels of CUDA's source without comments. */
 export function kernelsOf(source: string): KernelHead[] {
   const heads: KernelHead[] = [];
+  let last = 0;
   // Blank, so that it is not taken for the name; places stay.
-  const plain = source.replace(/__launch_bounds__\s*\([^)]*\)/g, (found) => found.replace(/[^\n]/g, ' '));
-  for (const match of plain.matchAll(/__global__\s+[^(){};]*?\b(\w+)\s*\(/g)) {
+  const plain = source.replace(/__launch_bounds__\s*\([^()]{0,200}\)/g, blank);
+  for (const match of plain.matchAll(/__global__\s[^(){};]{0,300}?\b(\w+)\s*\(/g)) {
     const from = match.index + match[0].length;
+    // One within the parameters of another is none.
+    if (from < last) continue;
     const to = closing(source, from);
+    last = to ?? from + headMax;
     if (to === undefined || match[1] === undefined) continue;
     heads.push({ name: match[1], params: paramsOf(source.slice(from, to)), from, to });
   }
@@ -36,7 +77,7 @@ export function kernelsOf(source: string): KernelHead[] {
 /** Where the parenthesis that is open at a place closes. */
 function closing(source: string, from: number): number | undefined {
   let depth = 1;
-  for (let at = from; at < source.length; at += 1) {
+  for (let at = from; at < Math.min(source.length, from + headMax); at += 1) {
     if (source[at] === '(') depth += 1;
     if (source[at] === ')') depth -= 1;
     if (depth === 0) return at;
@@ -48,3 +89,17 @@ function paramsOf(text: string): KernelParam[] {
   if (/^\s*(void)?\s*$/.test(text)) return [];
   return text.split(',').map((param) => ({ text: param.trim(), isPointer: /[*[]/.test(param) }));
 }
+
+/** Names of the kernels of a source, by language. */
+export const kernelNames = {
+  cuda: (source: string): string[] => kernelsOf(withoutComments(source)).map(({ name }) => name),
+  opencl: (source: string): string[] => {
+    const plain = withoutComments(source).replace(
+      /__attribute__\s*\(\([^()]{0,200}(?:\([^()]{0,200}\))?[^()]{0,200}\)\)/g,
+      blank,
+    );
+    return [...plain.matchAll(/\b(?:__)?kernel\s[^(){};]{0,300}?\b(\w+)\s*\(/g)].map(([, name = '']) => name);
+  },
+  wgsl: (source: string): string[] =>
+    [...withoutComments(source).matchAll(/@compute\b[^;{}]{0,300}?\bfn\s+(\w+)/g)].map(([, name = '']) => name),
+} as const;

@@ -5,7 +5,7 @@ import { allocate, type DType, elementBytes } from '../tensor/dtype.ts';
 import { readTensor } from '../tensor/from-json.ts';
 import { checkSize, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { TensorForm } from '../tensor/to-json.ts';
-import { kernelsOf, withoutComments } from './kernel-source.ts';
+import { kernelNames, kernelsOf, withoutComments } from './kernel-source.ts';
 import type { KernelJob, Launch, LaunchArg } from './messages.ts';
 
 export type Language = 'cuda' | 'opencl' | 'wgsl';
@@ -149,18 +149,9 @@ function indexOf(name: string, place: string, buffers: readonly BufferSpec[]): n
   return index;
 }
 
-const entries: Readonly<Record<Language, (source: string) => string[]>> = {
-  cuda: (source) => kernelsOf(source).map(({ name }) => name),
-  opencl: (source) =>
-    [...source.matchAll(/\b(?:__)?kernel\b[^;{}()]*?(?:__attribute__\s*\(\(.*?\)\)\s*)?[^;{}()]*?(\w+)\s*\(/g)].map(
-      (match) => match[1] ?? '',
-    ),
-  wgsl: (source) => [...source.matchAll(/@compute[^;{}]*?\bfn\s+(\w+)/g)].map((match) => match[1] ?? ''),
-};
-
 function entryOf(given: JSONValue | undefined, path: string, { language, source }: LaunchReader): string {
   if (typeof given === 'string') return given;
-  const names = entries[language](withoutComments(source));
+  const names = kernelNames[language](source);
   const [only] = names;
   if (only !== undefined && names.length === 1) return only;
   throw refuse(path, `is needed: which kernel to run${names.length === 0 ? '' : `, of ${names.join(', ')}`}`);

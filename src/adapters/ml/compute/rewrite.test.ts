@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { StepError } from '../../../lib/errors.ts';
-import { kernelsOf, withoutComments } from './kernel-source.ts';
+import { kernelNames, kernelsOf, withoutComments } from './kernel-source.ts';
 import { rewriteCuda } from './rewrite.ts';
 
 /** What the author's own lines became. */
@@ -69,4 +69,41 @@ it('kernels and their parameters are found however they are written', () => {
       ['two', []],
     ],
   );
+});
+
+it('hostile sources take no more time than long ones', () => {
+  const length = 200_000;
+  const pieces = [
+    '/*',
+    '"\\"',
+    '__global__ a ',
+    '__global__ f(',
+    '__kernel a ',
+    '__kernel f(int x, ',
+    '@compute a ',
+    'extern "C" { } ',
+    'struct a ',
+    'typedef a ',
+    'extern __shared__ a ',
+    'int *',
+    'static_cast<',
+    '__attribute__((a(',
+    '__launch_bounds__(',
+    '(',
+    ' ',
+    '\n',
+    'a ',
+    '#include ',
+  ];
+  for (const piece of pieces)
+    for (const begin of ['', '__global__ void f(', '__kernel ']) {
+      const source = begin + piece.repeat(length / piece.length);
+      // Each of these takes milliseconds; what backtracks takes hours, and the test never ends.
+      for (const names of Object.values(kernelNames)) names(source);
+      try {
+        rewriteCuda(source);
+      } catch (thrown) {
+        assert.ok(thrown instanceof StepError, String(thrown));
+      }
+    }
 });

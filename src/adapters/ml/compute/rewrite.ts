@@ -21,6 +21,8 @@ const refused: readonly (readonly [RegExp, string])[] = [
   [/__managed__|__cluster_dims__|__grid_constant__/, 'managed memory or clusters'],
 ];
 
+const dynamicMax = 64;
+const ownTypesMax = 200;
 const axes = ['x', 'y', 'z'] as const;
 const places: Readonly<Record<string, string>> = {
   threadIdx: 'get_local_id',
@@ -120,12 +122,11 @@ const vectorTypes = ['char', 'uchar', 'short', 'ushort', 'int', 'uint', 'long', 
  * @throws StepError ML_CUDA_NOT_PORTABLE that names what OpenCL C doesn't have, and its line
  */
 export function rewriteCuda(given: string): Rewritten {
-  let source = withoutComments(given)
+  let source = withoutLinkage(withoutComments(given))
     .replace(/^[ \t]*#[ \t]*include[ \t]*<(cuda\w*|stdint|math|stdio|device_launch_parameters)(\.h)?>/gm, '')
-    .replace(/extern\s+"C"\s*\{([\s\S]*)\}\s*$/, '$1')
     .replace(/extern\s+"C"/g, '')
-    .replace(/\b(static_cast|reinterpret_cast|const_cast)\s*<([^<>]*)>\s*\(/g, '($2)(')
-    .replace(/__launch_bounds__\s*\([^)]*\)/g, '');
+    .replace(/\b(static_cast|reinterpret_cast|const_cast)\s*<([^<>]{0,200})>\s*\(/g, '($2)(')
+    .replace(/__launch_bounds__\s*\([^()]{0,200}\)/g, '');
   for (const [pattern, what] of refused) {
     const match = pattern.exec(source);
     if (match === null) continue;
@@ -153,18 +154,30 @@ export function rewriteCuda(given: string): Rewritten {
   return { source: prelude + source, dynamic };
 }
 
+/** What is within `extern "C" { … }`, the braces as spaces. */
+function withoutLinkage(source: string): string {
+  const match = /extern\s+"C"\s*\{/.exec(source);
+  if (match === null) return source;
+  const close = source.lastIndexOf('}');
+  const spaces = match[0].replace(/[^\n]/g, ' ');
+  return `${source.slice(0, match.index)}${spaces}${source.slice(match.index + spaces.length, close)} ${source.slice(close + 1)}`;
+}
+
 /** `extern __shared__ float tile[];` becomes a parameter of the kernel that declares it. */
 function moveDynamic(source: string, dynamic: Set<string>): string {
-  const declaration = /extern\s+__shared__\s+([^;[\]]+?)\s*\b(\w+)\s*\[\s*\]\s*;/g;
+  const declaration = /extern\s+__shared__\s+([^;[\]]{1,200}?)\b(\w+)\s*\[\s*\]\s*;/g;
   let moved = source;
   // From the last to the first, so that places before stay what they are.
-  for (const match of [...source.matchAll(declaration)].toReversed()) {
+  const declarations = [...source.matchAll(declaration)];
+  if (declarations.length > dynamicMax)
+    throw new StepError('ML_CUDA_NOT_PORTABLE', `more than ${dynamicMax} kernels have dynamic shared memory`);
+  for (const match of declarations.toReversed()) {
     const [text, type = '', name = ''] = match;
     const kernel = kernelsOf(moved).findLast(({ from }) => from < match.index);
     if (kernel === undefined)
       throw new StepError('ML_CUDA_NOT_PORTABLE', `dynamic shared memory "${name}" must be declared within its kernel`);
     dynamic.add(kernel.name);
-    const param = `${kernel.params.length === 0 ? '' : ', '}__local ${type.replace(/\s+/g, ' ')} *${name}`;
+    const param = `${kernel.params.length === 0 ? '' : ', '}__local ${type.trim().replace(/\s+/g, ' ')} *${name}`;
     moved = moved.slice(0, match.index) + text.replace(/[^\n]/g, ' ') + moved.slice(match.index + text.length);
     const head = kernel.params.length === 0 ? moved.slice(0, kernel.from) : moved.slice(0, kernel.to);
     moved = head + param + moved.slice(kernel.to);
@@ -173,7 +186,9 @@ function moveDynamic(source: string, dynamic: Set<string>): string {
 }
 
 function globalPointers(source: string): string {
-  const own = [...source.matchAll(/\b(?:struct|typedef\b[^;]*?)\s+(\w+)\s*[;{]/g)].map((match) => match[1] ?? '');
+  const own = [...source.matchAll(/\b(?:struct|typedef\b[^;]{0,300}?)\s(\w+)\s*[;{]/g)]
+    .map((match) => match[1] ?? '')
+    .slice(0, ownTypesMax);
   const types = [...scalarTypes.split(' '), ...vectorTypes, ...own].filter(Boolean).join('|');
   // Not twice, and not what is of a group: `__local float *tile`.
   const pointer = new RegExp(`(\\b__(?:local|shared__)\\s+)?\\b(${types})(\\s+const)?(\\s*\\*)`, 'g');
