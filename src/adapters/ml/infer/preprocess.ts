@@ -4,7 +4,7 @@ import { cast } from '../tensor/cast.ts';
 import { checkSize, sizeOf, type Tensor } from '../tensor/tensor.ts';
 
 export const layouts = ['nhwc', 'nchw'] as const;
-export type Layout = (typeof layouts)[number];
+type Layout = (typeof layouts)[number];
 
 /** What is done to an input before the model gets it, in this order: resize, scale, subtract the mean, divide by the deviation, change the layout. */
 export interface Preprocess {

@@ -16,7 +16,7 @@ export const frameworks = ['onnx', 'tfjs', 'tensorflow', 'remote'] as const;
 
 export type ModelDeps = BytesDeps;
 
-export const modelKind: BytesKind = {
+const modelKind: BytesKind = {
   noun: 'model',
   codes: 'MODEL',
   param: 'params.model',

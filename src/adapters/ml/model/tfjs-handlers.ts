@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { GraphModel, InferenceModel, io, LayersModel, NamedTensorMap, Tensor as TfTensor } from '@tensorflow/tfjs';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import type { JSONObject } from '../../../lib/json.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BytesCache } from './cache.ts';
@@ -30,10 +31,11 @@ async function load(): Promise<Tf> {
   tf.enableProdMode();
   try {
     require('@tensorflow/tfjs-backend-wasm');
-    await tf.setBackend('wasm');
+    if (await tf.setBackend('wasm')) return tf;
   } catch {
-    await tf.setBackend('cpu');
+    // Plain JavaScript does it, too.
   }
+  await tf.setBackend('cpu');
   return tf;
 }
 
@@ -53,15 +55,15 @@ async function modelOf({ key, payload, cacheBytesMax }: ModelRequest): Promise<T
 async function create({ json, weights }: TfjsParts): Promise<TfModel> {
   const tf = await runtime();
   const { format, topology, specs } = parseModelJSON(json, 'model.json');
-  const { signature, userDefinedMetadata } = JSON.parse(Buffer.from(json).toString()) as Record<string, object>;
+  // Graphs may begin with tables that another graph fills.
+  const { modelTopology: _, weightsManifest: __, ...others } = JSON.parse(Buffer.from(json).toString()) as JSONObject;
   const artifacts = {
+    ...others,
     modelTopology: topology,
-    weightSpecs: specs as never,
+    weightSpecs: specs,
     weightData: new Uint8Array(weights).buffer,
-    ...(signature === undefined ? {} : { signature }),
-    ...(userDefinedMetadata === undefined ? {} : { userDefinedMetadata }),
   };
-  const handler = { load: async () => artifacts as io.ModelArtifacts };
+  const handler = { load: async () => artifacts as unknown as io.ModelArtifacts };
   try {
     return await (format === 'graph' ? tf.loadGraphModel(handler) : tf.loadLayersModel(handler));
   } catch (thrown) {
@@ -74,7 +76,7 @@ const infoOf = ({ inputs, outputs }: Pick<InferenceModel, 'inputs' | 'outputs'>)
   outputs: outputs.map(tensorInfo),
 });
 
-function tensorInfo({ name, dtype, shape }: { name: string; dtype: string; shape?: number[] }): TensorInfo {
+function tensorInfo({ name, dtype, shape }: { name: string; dtype?: string; shape?: number[] }): TensorInfo {
   return {
     name: nameOf(name),
     dtype: dtypeOf(dtype),
@@ -85,8 +87,10 @@ function tensorInfo({ name, dtype, shape }: { name: string; dtype: string; shape
 /** Without the number of a node's output, which is 0. */
 const nameOf = (name: string): string => name.replace(/:0$/, '');
 
-function dtypeOf(dtype: string): DType {
-  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
+/** Graphs don't always say what their outputs are; floats mostly, and the run will tell. */
+function dtypeOf(dtype: string | undefined): DType {
+  if (dtype === undefined) return 'float32';
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool' || dtype === 'string') return dtype;
   throw new StepError('ML_UNSUPPORTED_MODEL', `the model has tensors of ${dtype}, which is not supported`);
 }
 
@@ -99,6 +103,33 @@ async function run(request: RunRequest): Promise<RunAnswer> {
   const model = await modelOf(request);
   if (model === undefined) return { missing: true };
   const tf = await runtime();
+  const fast = tf.getBackend();
+  try {
+    return { outputs: await runOn(tf, model, request) };
+  } catch (thrown) {
+    if (thrown instanceof StepError) throw thrown;
+    if (fast === 'cpu') throw failed(thrown);
+    return { outputs: await runSlowly(tf, model, request) };
+  }
+}
+
+/** WebAssembly lacks operators that plain JavaScript has, such as those of texts. */
+async function runSlowly(tf: Tf, model: TfModel, request: RunRequest): Promise<Record<string, Tensor>> {
+  const fast = tf.getBackend();
+  try {
+    await tf.setBackend('cpu');
+    return await runOn(tf, model, request);
+  } catch (thrown) {
+    throw thrown instanceof StepError ? thrown : failed(thrown);
+  } finally {
+    await tf.setBackend(fast);
+  }
+}
+
+const failed = (thrown: unknown): StepError =>
+  new StepError('ML_RUN_FAILED', `the model failed: ${messageOf(thrown).slice(0, 500)}`);
+
+async function runOn(tf: Tf, model: TfModel, request: RunRequest): Promise<Record<string, Tensor>> {
   const given: NamedTensorMap = {};
   for (const { name } of model.inputs) {
     const tensor = request.inputs[nameOf(name)];
@@ -116,10 +147,7 @@ async function run(request: RunRequest): Promise<RunAnswer> {
       const data = (await result.data()) as Float32Array<ArrayBuffer>;
       outputs[plain] = { dtype: dtypeOf(result.dtype), shape: result.shape, data: data.slice() };
     }
-    return { outputs };
-  } catch (thrown) {
-    if (thrown instanceof StepError) throw thrown;
-    throw new StepError('ML_RUN_FAILED', `the model failed: ${messageOf(thrown).slice(0, 500)}`);
+    return outputs;
   } finally {
     tf.dispose([...Object.values(given), ...results]);
   }

@@ -4,7 +4,7 @@ import { fromHalf } from '../tensor/half.ts';
 import { sizeOf } from '../tensor/tensor.ts';
 
 /** How a weight lies in the files, as `model.json` says. */
-export interface WeightSpec {
+interface WeightSpec {
   name: string;
   shape: number[];
   dtype: string;

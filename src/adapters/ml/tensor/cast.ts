@@ -31,7 +31,7 @@ export function cast(tensor: Tensor, dtype: DType, path: string): Tensor {
 }
 
 /** Elements as JavaScript's numbers. */
-export function numberReader(dtype: DType, data: NumericData): (at: number) => number {
+function numberReader(dtype: DType, data: NumericData): (at: number) => number {
   if (dtype === 'float16') return (at) => fromHalf(data[at] as number);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return (at) => Number(data[at]);
   return (at) => data[at] as number;
