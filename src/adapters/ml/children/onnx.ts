@@ -2,4 +2,6 @@
 import { onnxHandlers } from '../model/onnx-handlers.ts';
 import { serve } from '../process/serve.ts';
 
+// A model may name files beside it, which are looked for here: there is nothing to be had but what everyone has.
+process.chdir(import.meta.dirname);
 serve(onnxHandlers);

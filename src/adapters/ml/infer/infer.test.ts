@@ -9,6 +9,7 @@ import type { StoredData } from '../../../protocol/stored-data.ts';
 import { Runner } from '../model/runner.ts';
 import { Graph, type Shape } from '../onnx/graph.ts';
 import { encodeModel } from '../onnx/model.ts';
+import { MessageWriter } from '../onnx/wire.ts';
 import { Processes } from '../process/processes.ts';
 import { mlBatch } from './batch.ts';
 import { Batcher } from './batcher.ts';
@@ -181,6 +182,38 @@ test('what does not fit is refused before the model runs', async () => {
   ];
   for (const [params, message, code = 'ML_INPUT_MISMATCH'] of cases)
     await assert.rejects(infer(params), { code, message }, JSON.stringify(params));
+});
+
+test('a model reads no file of the machine', async () => {
+  for (const location of ['onnx.ts', '../adapter.ts', '/etc/hostname']) {
+    const entry = (key: string, value: string) => new MessageWriter().text(1, key).text(2, value);
+    const outside = new MessageWriter()
+      .int(1, 1)
+      .int(2, 1)
+      .text(8, 'w')
+      .message(13, entry('location', location))
+      .int(14, 1);
+    const vector = new MessageWriter()
+      .int(1, 1)
+      .message(2, new MessageWriter().message(1, new MessageWriter().int(1, 1)));
+    const value = (name: string) =>
+      new MessageWriter().text(1, name).message(2, new MessageWriter().message(1, vector));
+    const graph = new MessageWriter().message(
+      1,
+      new MessageWriter().text(1, 'x').text(1, 'w').text(2, 'y').text(4, 'Add'),
+    );
+    graph.text(2, 'g').message(5, outside).message(11, value('x')).message(12, value('y'));
+    const model = new MessageWriter()
+      .int(1, 8)
+      .message(7, graph)
+      .message(8, new MessageWriter().text(1, '').int(2, 17));
+    const base64 = Buffer.from(model.finish()).toString('base64');
+    await assert.rejects(
+      infer({ model: { base64 }, input: [1] }),
+      { code: 'ML_UNSUPPORTED_MODEL', message: /as one file/ },
+      location,
+    );
+  }
 });
 
 test('a step that reserves a GPU never runs on the CPU', async (t) => {

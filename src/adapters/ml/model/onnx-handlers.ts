@@ -48,6 +48,11 @@ async function create(bytes: Uint8Array, device: string): Promise<InferenceSessi
     const message = messageOf(thrown);
     if (device !== 'cpu' && /provider|adapter|cuda|webgpu/i.test(message))
       throw new StepError('ML_NO_GPU', `ONNX Runtime has no ${device} device here: ${firstLine(message)}`);
+    if (/external data|model_path must not be empty/i.test(message))
+      throw new StepError(
+        'ML_UNSUPPORTED_MODEL',
+        'the model keeps weights in a file of its own (external data), which is not supported: save it as one file (onnx.save_model with save_as_external_data=False)',
+      );
     throw failure('ML_INVALID_MODEL', 'the model can not be loaded', message);
   }
 }
