@@ -42,7 +42,7 @@ export function runCircuit(job: Job, hooks: JobHooks): JSONObject {
   if (given === undefined && statevector === undefined && observables.length === 0)
     throw new StepError(
       'INVALID_PARAMS',
-      'params.shots is 0, but there are no exact probabilities: too many bits are measured, or there is noise on too many qubits. Ask for shots, or for observables',
+      'params.shots is 0, but there are no exact probabilities: too many bits are measured, or a loop, or noise on many qubits, leaves shots as the only way. Ask for shots, or for observables',
     );
   return {
     counts: outcome.counts,
