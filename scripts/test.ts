@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { interruption, onInterruption } from './servers/interruption.ts';
+import { installLavapipe } from './servers/lavapipe.ts';
 import { releaseServices, type ServiceReport, startServices } from './servers/manager.ts';
 import { environmentVariable, serviceNames } from './servers/names.ts';
 import { installNvrtc } from './servers/nvrtc.ts';
@@ -49,6 +50,7 @@ try {
     reports = await startServices(serviceNames, (line) => console.error(line), us);
     await installOpenCL((line) => console.error(line));
     await installNvrtc((line) => console.error(line));
+    await installLavapipe((line) => console.error(line));
   }
   if (!interruption.aborted) status = await runTests();
 } finally {

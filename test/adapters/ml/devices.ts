@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { lavapipe } from '../../../scripts/servers/lavapipe.ts';
 import { nvrtcFile } from '../../../scripts/servers/nvrtc.ts';
 import { type Device, probeDevices } from '../../../src/adapters/ml/device/devices.ts';
 
@@ -7,6 +8,7 @@ import { type Device, probeDevices } from '../../../src/adapters/ml/device/devic
  * fail: a driver can be had for every processor.
  */
 export async function withoutDevice(kind: Device['kind']): Promise<string | false> {
+  if (kind === 'webgpu') Object.assign(process.env, lavapipe());
   const { devices, reasons } = await probeDevices();
   if (devices.some((device) => device.kind === kind)) return false;
   const why = `there is no ${kind} device here${reasons[kind] === undefined ? '' : `: ${reasons[kind]}`}`;

@@ -111,6 +111,17 @@ it('memory beyond the limit is an error of its own, and within it there is room'
     assert.equal(await call(pool, 'allocate', 400, { memoryMb: 1024 }), 400 * 1024 * 1024);
   }));
 
+it(
+  'memory is watched where the system sets no limit',
+  { skip: process.platform !== 'linux' && 'only Linux says what a process has' },
+  () =>
+    withProcesses(async (pool) => {
+      const bomb = pool.call('cuda', 'cuda:0', { method: 'bomb', args: null }, { signal: never, memoryMb: 300 });
+      await assert.rejects(bomb, code('ML_OUT_OF_MEMORY', false, /300 MiB/));
+      assert.equal(pool.counts.killed, 1);
+    }),
+);
+
 it('calls wait for a free process in order, those who give up leave, and too many are refused', () =>
   withProcesses(
     async (pool) => {
