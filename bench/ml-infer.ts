@@ -15,7 +15,6 @@ import { contextFor } from '../test/compliance/adapter.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '3' }, json: { type: 'boolean' } } });
 const ms = Number(values.seconds) * 1000;
-const rounds = 3;
 
 function perceptron(widths: readonly number[]): Uint8Array {
   const graph = new Graph();
@@ -46,26 +45,45 @@ const deps: InferDeps = {
   assets: { places: [], find: async () => ({ digest, size: bytes.length, read: async () => bytes }) },
 };
 
-/** `body` again and again; rows per second. */
-async function rate(rows: number, body: () => Promise<unknown>): Promise<number> {
-  await body();
+type Body = () => Promise<unknown>;
+const sliceMs = 40;
+
+/** Rows per second of one slice of time. */
+async function slice(rows: number, body: Body): Promise<number> {
   const start = performance.now();
   let count = 0;
   do {
     await body();
     count += rows;
-  } while (performance.now() - start < ms);
+  } while (performance.now() - start < sliceMs);
   return (count / (performance.now() - start)) * 1000;
 }
 
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
 
-/** Turn by turn, so that other load on the machine meets all alike; medians. */
-async function compare(bodies: Record<string, () => Promise<number>>): Promise<Record<string, number>> {
-  const rates = new Map(Object.keys(bodies).map((name) => [name, [] as number[]]));
-  for (let round = 0; round < rounds; round += 1)
-    for (const [name, body] of Object.entries(bodies)) rates.get(name)?.push(await body());
-  return Object.fromEntries([...rates].map(([name, list]) => [name, Math.round(median(list))]));
+interface Rate {
+  /** Rows per second, the median of slices. */
+  rate: number;
+  /** Median of what it was of the first's in the slice before. */
+  'of the first': number;
+}
+
+/** In turns of short slices, so that other load on the machine meets all alike. */
+async function compare(bodies: Record<string, [rows: number, body: Body]>): Promise<Record<string, Rate>> {
+  const names = Object.keys(bodies);
+  const rates = names.map((): number[] => []);
+  for (const [, body] of Object.values(bodies)) await body();
+  const end = performance.now() + ms * names.length;
+  while (performance.now() < end)
+    for (const [index, [rows, body]] of Object.values(bodies).entries()) rates[index]?.push(await slice(rows, body));
+  const [first = []] = rates;
+  const ratio = (list: readonly number[]): number => median(list.map((rate, at) => rate / (first[at] ?? rate)));
+  return Object.fromEntries(
+    names.map((name, index) => {
+      const list = rates[index] ?? [];
+      return [name, { rate: Math.round(median(list)), 'of the first': Math.round(ratio(list) * 100) / 100 }];
+    }),
+  );
 }
 
 const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
@@ -89,29 +107,30 @@ for (const rows of [1, 32, 256, 1024]) {
   const model = { kind: 'onnx', name: '', key: digest, digest, read: async () => bytes } as const;
   const direct = { x: { dtype: 'float32', shape: [rows, features], data: data(rows) } } as const;
   report[`rows/s, batches of ${rows}`] = await compare({
-    'bare runtime': () => rate(rows, () => session.run({ x: tensor })),
-    'process alone': () => rate(rows, () => runner.run(model, 'cpu', direct, [], context.signal)),
-    'ml_infer, base64': () => rate(rows, infer(input)),
-    'ml_infer, lists': () => rate(rows, infer(lists)),
+    'bare runtime': [rows, () => session.run({ x: tensor })],
+    'process alone': [rows, () => runner.run(model, 'cpu', direct, [], context.signal)],
+    'ml_infer, base64': [rows, infer(input)],
+    'ml_infer, lists': [rows, infer(lists)],
   });
 }
 const many = Array.from({ length: 8192 }, () => [...data(1)]);
 const manyBytes = base64(many.length);
 report['rows/s, ml_batch of 8,192'] = await compare({
-  'bare runtime, batches of 256': () =>
-    rate(256, () => session.run({ x: new ort.Tensor('float32', data(256), [256, features]) })),
-  'ml_batch, lists': () => rate(8192, () => mlBatch(step('ml_batch', { input: many, batch_size: 256 }), context, deps)),
-  'ml_batch, base64': () =>
-    rate(8192, () => mlBatch(step('ml_batch', { input: manyBytes, batch_size: 256 }), context, deps)),
+  'bare runtime, batches of 256': [
+    256,
+    () => session.run({ x: new ort.Tensor('float32', data(256), [256, features]) }),
+  ],
+  'ml_batch, lists': [8192, () => mlBatch(step('ml_batch', { input: many, batch_size: 256 }), context, deps)],
+  'ml_batch, base64': [8192, () => mlBatch(step('ml_batch', { input: manyBytes, batch_size: 256 }), context, deps)],
 });
 const one = base64(1);
 const single = (dynamic_batching: boolean) => () =>
   mlInfer(step('ml_infer', { input: one, dynamic_batching }), context, deps);
 report['steps/s, one row each'] = await compare({
-  'one after the other': () => rate(1, single(false)),
-  '64 at once, each alone': () => rate(64, () => Promise.all(Array.from({ length: 64 }, single(false)))),
-  '64 at once, run together': () => rate(64, () => Promise.all(Array.from({ length: 64 }, single(true)))),
-  '256 at once, run together': () => rate(256, () => Promise.all(Array.from({ length: 256 }, single(true)))),
+  'one after the other': [1, single(false)],
+  '64 at once, each alone': [64, () => Promise.all(Array.from({ length: 64 }, single(false)))],
+  '64 at once, run together': [64, () => Promise.all(Array.from({ length: 64 }, single(true)))],
+  '256 at once, run together': [256, () => Promise.all(Array.from({ length: 256 }, single(true)))],
 });
 if (values.json === true) console.log(JSON.stringify(report, null, 2));
 else
