@@ -21,11 +21,16 @@ interface Lane {
 }
 
 const rowsMax = 1024;
+/** How long what comes later waits for a run; then it no longer shares the fate of a model that may never end. */
+const patienceMs = 1_000;
+/** How long a run may go on once one of its steps has ended: that may have been the one that holds up all. */
+const graceMs = 1_000;
 const lanesMax = 1000;
 
 /**
  * Runs the rows of concurrent steps together. While a model runs, what comes for it waits, and goes as one batch when it is done: nothing waits
- * where nothing runs, and the busier a model is, the larger its batches become.
+ * where nothing runs, and the busier a model is, the larger its batches become. A run that takes long is no longer waited for, and one that a
+ * step has left, by its time-out perhaps, is given up soon: the others are run again, each alone.
  *
  *     idle ── rows come ──▶ busy ── done, others wait ──▶ busy (all of them, up to `rowsMax`)
  *                             └──── done, nobody waits ──▶ idle
@@ -70,7 +75,7 @@ export class Batcher {
   async #work(lane: Lane, key: string, run: (inputs: Tensors, signal: AbortSignal) => Promise<Tensors>): Promise<void> {
     while (lane.queue.length > 0) {
       const batch = take(lane.queue, lane.alone ? 0 : rowsMax);
-      if (batch.length > 0) await this.#runBatch(lane, batch, run);
+      if (batch.length > 0) await atMost(this.#runBatch(lane, batch, run), patienceMs);
     }
     lane.busy = false;
     if (this.#lanes.size > lanesMax) this.#lanes.delete(key);
@@ -157,17 +162,32 @@ function share(batch: readonly Waiting[], outputs: Tensors): boolean {
   return true;
 }
 
-/** Aborted once all are. */
+/** Resolves when the promise does, or when the time is over. */
+async function atMost(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, over]);
+  clearTimeout(timer);
+}
+
+/** Aborted once all are, and a little after the first is. */
 function untilAllEnd(signals: readonly AbortSignal[]): { signal: AbortSignal; done(): void } {
   const stop = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
   const check = (): void => {
-    if (signals.every(({ aborted }) => aborted)) stop.abort(signals.at(-1)?.reason);
+    const ended = signals.filter(({ aborted }) => aborted);
+    const end = (): void => stop.abort(ended.at(-1)?.reason);
+    if (ended.length === signals.length) end();
+    else if (ended.length > 0) timer ??= setTimeout(end, graceMs);
   };
   for (const signal of signals) signal.addEventListener('abort', check, { once: true });
   check();
   return {
     signal: stop.signal,
     done() {
+      clearTimeout(timer);
       for (const signal of signals) signal.removeEventListener('abort', check);
     },
   };
