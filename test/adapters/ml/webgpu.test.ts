@@ -12,9 +12,9 @@ const skip = await withoutDevice('webgpu');
 const processes = new Processes();
 after(() => processes.close());
 
-async function compute(params: JSONObject): Promise<JSONObject> {
+async function compute(params: JSONObject, signal?: AbortSignal): Promise<JSONObject> {
   const step = { id: 'kernels', type: 'gpu_compute', params: { language: 'wgsl', ...params } };
-  return gpuCompute(step, contextFor(step), { processes });
+  return gpuCompute(step, contextFor(step, signal), { processes });
 }
 
 const source = `
@@ -52,6 +52,18 @@ describe('WGSL', { skip }, () => {
     await compute(wild);
     const { result, cached } = await compute(scale);
     assert.deepEqual([result, cached], [values.map((value) => value / 2), true]);
+  });
+
+  it('kills a kernel that never ends when its time is over', async () => {
+    const endless = source.replace(
+      'if (id.x',
+      'var go = 1.0; while (go > 0.0) { b[0] += 1.0; go = go + b[1] * 0.0; } if (id.x',
+    );
+    const late = new StepError('STEP_TIMEOUT', 'too long');
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(late), 1000);
+    await assert.rejects(compute({ ...scale, source: endless }, stop.signal), (thrown) => thrown === late);
+    assert.equal(((await compute(scale)).result as number[])[4], 2);
   });
 
   it('names errors with their lines, and what does not fit', async () => {

@@ -27,28 +27,23 @@ function open(): Opened {
   const index = Number((process.argv[2] ?? '').split(':')[1] ?? 0);
   const device = openCLDevices(cl)[index];
   if (device === undefined) throw new StepError('ML_NO_DEVICE', `there is no OpenCL device ${index} any more`);
-  const make = maker(cl);
-  const context = make('making a context', (error) =>
+  const context = made('making a context', (error) =>
     cl.clCreateContext(null, 1, BigUint64Array.of(device.handle), 0, 0, error),
   );
-  const queue = make('making a queue', (error) => cl.clCreateCommandQueue(context, device.handle, 0, error));
+  const queue = made('making a queue', (error) => cl.clCreateCommandQueue(context, device.handle, 0, error));
   return { cl, device, context, queue };
 }
 
 /** OpenCL gives what it makes, and says by a pointer whether it did. */
-const maker =
-  (_: OpenCL) =>
-  (what: string, make: (error: Int32Array) => number): number => {
-    const error = new Int32Array(1);
-    const made = make(error);
-    check(error[0], what);
-    return made;
-  };
+function made(what: string, make: (error: Int32Array) => number): number {
+  const error = new Int32Array(1);
+  const handle = make(error);
+  check(error[0], what);
+  return handle;
+}
 
 function build({ cl, context, device }: Opened, { source, defines }: KernelJob): number {
-  const program = maker(cl)('taking the source', (error) =>
-    cl.clCreateProgramWithSource(context, 1, [source], null, error),
-  );
+  const program = made('taking the source', (error) => cl.clCreateProgramWithSource(context, 1, [source], null, error));
   const options = Object.entries(defines).map(([name, value]) => `-D ${name}=${value}`);
   const status = cl.clBuildProgram(program, 1, BigUint64Array.of(device.handle), options.join(' '), 0, 0);
   if (status === 0) return program;
@@ -83,7 +78,7 @@ function run(job: KernelJob): KernelAnswer {
 function createBuffer({ cl, context, queue }: Opened, { bytes, data }: KernelJob['buffers'][number]): number {
   // OpenCL has no empty buffers.
   const size = Math.max(1, bytes);
-  const buffer = maker(cl)(`making a buffer of ${bytes} bytes`, (error) =>
+  const buffer = made(`making a buffer of ${bytes} bytes`, (error) =>
     cl.clCreateBuffer(context, readWrite, size, 0, error),
   );
   const status =
@@ -108,8 +103,7 @@ function enqueue(
   kernels: Map<string, number>,
 ): void {
   const kernel =
-    kernels.get(entry) ??
-    maker(cl)(`finding the kernel "${entry}"`, (error) => cl.clCreateKernel(program, entry, error));
+    kernels.get(entry) ?? made(`finding the kernel "${entry}"`, (error) => cl.clCreateKernel(program, entry, error));
   kernels.set(entry, kernel);
   const count = new Uint32Array(1);
   check(cl.clGetKernelInfo(kernel, argumentCount, 4, count, null), 'asking a kernel');
