@@ -31,7 +31,8 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
   const total = rowsGiven(given);
   let batches = 0;
   // What the step says of its progress is said of rows, not of the runs of a batch.
-  const quiet = { signal: context.signal, blobs: context.blobs, progress: () => undefined };
+  const { signal, blobs, resources } = context;
+  const quiet = { signal, blobs, resources, progress: () => undefined };
   const run = async (batch: Batch): Promise<JSONValue[]> => {
     const inputs =
       batch.tensor === undefined

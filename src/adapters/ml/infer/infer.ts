@@ -60,7 +60,7 @@ async function loaded(params: JSONObject, context: AdapterContext, deps: InferDe
   const devices = devicesOf(params, context);
   const model = await findModel(params, context, deps);
   context.signal.throwIfAborted();
-  const found = await ready(model, devices, deps.runner, context.signal);
+  const found = await ready(model, devices, deps.runner, context);
   // Another GPU rounds otherwise.
   if (found.device !== 'cpu') context.varies();
   return found;

@@ -33,19 +33,27 @@ export async function ready(
   model: Model,
   devices: readonly string[],
   runner: Runner,
-  signal: AbortSignal,
+  { signal, resources }: Pick<AdapterContext, 'signal' | 'resources'>,
 ): Promise<ReadyModel> {
   const reasons: string[] = [];
   for (const device of devices)
     try {
       if (model.kind === 'tfjs' && device !== 'cpu')
         throw new StepError('ML_NO_GPU', `models that TensorFlow.js runs itself can't use ${device} here`);
-      return { model, device, info: await runner.info(model, device, signal) };
+      return { model, device, info: await runner.info(model, device, signal, memoryOf(resources)) };
     } catch (thrown) {
       if (!(thrown instanceof StepError) || thrown.code !== 'ML_NO_GPU') throw thrown;
       reasons.push(thrown.message);
     }
   throw new StepError('ML_NO_GPU', reasons.join('; '));
+}
+
+/** Of a process that many steps share, as `Processes` has it where nothing is said. */
+const sharedMemoryMb = 4096;
+
+/** MiB for a step that reserves more than others may have; it shares no run with them. */
+function memoryOf({ ram_mb = 0 }: AdapterContext['resources']): number | undefined {
+  return ram_mb > sharedMemoryMb ? ram_mb : undefined;
 }
 
 /** The step's inputs in the types and shapes that the model takes. @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
@@ -86,15 +94,17 @@ export async function runRows(
   inputs: Record<string, Tensor>,
   options: Pick<InferOptions, 'batchSize' | 'outputs' | 'dynamicBatching'>,
   { runner, batcher }: RunDeps,
-  context: Pick<AdapterContext, 'signal' | 'progress'>,
+  context: Pick<AdapterContext, 'signal' | 'progress' | 'resources'>,
 ): Promise<{ outputs: Record<string, Tensor>; runs: number }> {
   const { model, device, info, remote } = ready;
   const { signal } = context;
+  const memoryMb = memoryOf(context.resources);
   const run = (part: Record<string, Tensor>): Promise<Record<string, Tensor>> =>
-    remote?.run(part, options.outputs) ?? runner.run(model, device, part, options.outputs, signal);
+    remote?.run(part, options.outputs) ?? runner.run(model, device, part, options.outputs, signal, memoryMb);
   const division = divide(inputs, info, options.batchSize);
   if (division === undefined) {
-    const rows = remote === undefined ? sharedRows(info, inputs, options.dynamicBatching) : undefined;
+    const rows =
+      remote === undefined && memoryMb === undefined ? sharedRows(info, inputs, options.dynamicBatching) : undefined;
     const outputs =
       rows === undefined ? await run(inputs) : await batcher.run(model, device, inputs, rows, options.outputs, signal);
     return { outputs, runs: 1 };

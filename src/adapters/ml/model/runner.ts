@@ -35,26 +35,34 @@ export class Runner {
   }
 
   /** What the model takes and gives. After this the process is warm. @throws StepError ML_INVALID_MODEL, ML_PACKAGE_MISSING, ML_NO_GPU, … */
-  async info(model: Model, device: string, signal: AbortSignal): Promise<ModelInfo> {
+  async info(model: Model, device: string, signal: AbortSignal, memoryMb?: number): Promise<ModelInfo> {
     const known = this.#infos.get(model.key);
     if (known !== undefined) return known;
-    const { info } = await this.#ask<{ info: ModelInfo }, InfoAnswer>('describe', model, device, {}, signal);
+    const { info } = await this.#ask<{ info: ModelInfo }, InfoAnswer>('describe', model, device, {}, signal, memoryMb);
     this.#infos.set(model.key, info);
     if (this.#infos.size > infosMax)
       for (const oldest of [...this.#infos.keys()].slice(0, 1)) this.#infos.delete(oldest);
     return info;
   }
 
-  /** @param outputs names; all where it is empty @throws StepError ML_RUN_FAILED, ML_PROCESS_CRASHED, ML_OUT_OF_MEMORY, the signal's reason */
+  /** @param outputs names; all where it is empty @param memoryMb that the process may have, where the step reserves more than all may @throws StepError ML_RUN_FAILED, ML_PROCESS_CRASHED, ML_OUT_OF_MEMORY, the signal's reason */
   async run(
     model: Model,
     device: string,
     inputs: Record<string, Tensor>,
     outputs: string[],
     signal: AbortSignal,
+    memoryMb?: number,
   ): Promise<Record<string, Tensor>> {
     const call = { inputs, outputs };
-    const answer = await this.#ask<{ outputs: Record<string, Tensor> }, RunAnswer>('run', model, device, call, signal);
+    const answer = await this.#ask<{ outputs: Record<string, Tensor> }, RunAnswer>(
+      'run',
+      model,
+      device,
+      call,
+      signal,
+      memoryMb,
+    );
     return answer.outputs;
   }
 
@@ -65,22 +73,14 @@ export class Runner {
     device: string,
     call: Partial<RunRequest>,
     signal: AbortSignal,
+    memoryMb: number | undefined,
   ): Promise<T> {
+    const hooks = { signal, affinity: model.key, ...(memoryMb === undefined ? {} : { memoryMb }) };
     const args: ModelRequest = { ...call, key: model.key, device, cacheBytesMax: this.#cacheBytesMax };
-    const first = (await this.#processes.call(
-      model.kind,
-      device,
-      { method, args },
-      { signal, affinity: model.key },
-    )) as A;
+    const first = (await this.#processes.call(model.kind, device, { method, args }, hooks)) as A;
     if (first.missing !== true) return first as unknown as T;
     const payload = await model.read();
     signal.throwIfAborted();
-    return (await this.#processes.call(
-      model.kind,
-      device,
-      { method, args: { ...args, payload } },
-      { signal, affinity: model.key },
-    )) as T;
+    return (await this.#processes.call(model.kind, device, { method, args: { ...args, payload } }, hooks)) as T;
   }
 }

@@ -24,6 +24,9 @@ const runner = new Runner(processes);
 const deps: InferDeps = { runner, batcher: new Batcher(runner), egress: createEgress() };
 let server: ModelServer;
 
+const contextOf = (others: Partial<AdapterContext> = {}) =>
+  contextFor({ id: 'r', type: 'ml_infer', params: {} }, undefined, others);
+
 before(async () => {
   const graph = new Graph();
   const [a, b] = [graph.input('a', ['n', 2]), graph.input('b', ['n', 2])];
@@ -32,7 +35,7 @@ before(async () => {
   const bytes = encodeModel(graph);
   const digest = sha256(bytes);
   const model = { kind: 'onnx' as const, name: 'two', key: digest, digest, read: async () => bytes };
-  const served = await ready(model, ['cpu'], runner, new AbortController().signal);
+  const served = await ready(model, ['cpu'], runner, contextOf());
   server = await serveModels([{ ...served, name: 'two' }], { host: '127.0.0.1', port: 0, version: '1', deps });
 });
 after(async () => {
@@ -41,8 +44,6 @@ after(async () => {
 });
 
 const base = (): string => `http://127.0.0.1:${server.port}`;
-const contextOf = (others: Partial<AdapterContext> = {}) =>
-  contextFor({ id: 'r', type: 'ml_infer', params: {} }, undefined, others);
 const infer = (params: JSONObject, others: Partial<AdapterContext> = {}): Promise<JSONObject> =>
   mlInfer(
     { id: 'r', type: 'ml_infer', params: { framework: 'remote', url: base(), model: 'two', ...params } },

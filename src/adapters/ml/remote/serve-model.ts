@@ -37,7 +37,8 @@ export async function runModelServer(options: ServeModelOptions): Promise<Runnin
     const runner = new Runner(processes);
     const params = { model, ...(framework === undefined ? {} : { framework }) };
     const found = await findModel(params, nothingFixed(), options);
-    const served = await ready(found, devicesOf({ device }, { resources: {} }), runner, new AbortController().signal);
+    const all = { resources: {}, signal: new AbortController().signal };
+    const served = await ready(found, devicesOf({ device }, all), runner, all);
     const deps = { runner, batcher: new Batcher(runner) };
     const server = await serveModels([{ ...served, name }], { host, port, version, deps, timeoutMs });
     const authority = host.includes(':') ? `[${host}]` : host;

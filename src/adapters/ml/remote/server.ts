@@ -198,6 +198,7 @@ async function infer(
   const options = { batchSize: undefined, dynamicBatching: undefined, outputs: [...wanted.keys()] };
   const { outputs } = await runRows(model, inputs, options, deps, {
     signal: stop.signal,
+    resources: {},
     progress: () => undefined,
   }).finally(() => clearTimeout(timer));
   const byDefault = isObject(json.parameters) && json.parameters.binary_data_output === true;
