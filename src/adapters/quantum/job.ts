@@ -1,6 +1,7 @@
 import type { JSONObject, JSONValue } from '../../lib/json.ts';
 import type { Backend } from './backends.ts';
 import type { Circuit } from './circuit/circuit.ts';
+import type { Target } from './transpile/target.ts';
 
 /** A step's work on this node, as plain data that can be cloned into a thread. Equal jobs give equal outputs. */
 export interface Job {
@@ -22,6 +23,12 @@ interface JobLimits {
   /** Changes nothing but the time it takes. */
   readonly threads: number;
 }
+
+/** What a thread does: a job, or what may take long before a device has its circuit. */
+export type Work =
+  | Job
+  | { readonly type: 'read'; readonly params: JSONObject; readonly compiled: Circuit | undefined }
+  | { readonly type: 'transpile'; readonly circuit: Circuit; readonly target: Target };
 
 export interface JobHooks {
   /** @param fraction from 0 to 1, null where unknown */

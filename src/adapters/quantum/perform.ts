@@ -13,6 +13,7 @@ import { runOnDevice } from './jobs/hardware.ts';
 import { runJob } from './jobs/run.ts';
 import { secondsOf } from './needs.ts';
 import type { Threads } from './threads/threads.ts';
+import type { Transpiled } from './transpile/transpile.ts';
 
 const mebibyte = 1024 * 1024;
 const memoryMbDefault = 1024;
@@ -42,18 +43,20 @@ export async function perform(step: AdapterStep, context: AdapterContext, means:
   if (step.params.mode === 'fast') context.varies();
   const job = await withCircuit(jobOf(step, context, backend, means.qubitsMax), context);
   if (isShort(job)) return runJob(job, { progress: () => undefined, checkpoint: () => undefined });
-  return means.threads.run(job, {
+  return (await means.threads.run(job, {
     signal: context.signal,
     progress: (fraction, note) => context.progress(fraction, note),
     checkpoint: (state) => context.checkpoint(state),
-  });
+  })) as JSONObject;
 }
+
+const noHooks = { progress: () => undefined, checkpoint: async () => undefined };
 
 async function onHardware(
   step: AdapterStep,
   context: AdapterContext,
   name: string,
-  { egress, hardware }: Means,
+  { egress, hardware, threads }: Means,
 ): Promise<JSONValue> {
   const { type, params } = step;
   if (type === 'quantum_optimize' || params.circuit_type === 'feature_map')
@@ -61,8 +64,16 @@ async function onHardware(
       'INVALID_PARAMS',
       `${type === 'quantum_optimize' ? type : 'a feature map'} runs on simulators, and ${name} is hardware`,
     );
-  const circuit = circuitOf(params, await compiled(params, context.signal));
-  return runOnDevice(step, circuit, context, name, { egress, settings: hardware });
+  // A short program may stand for many gates, and each may take many on the device.
+  const hooks = { ...noHooks, signal: context.signal };
+  const work = { type: 'read', params, compiled: await compiled(params, context.signal) } as const;
+  const circuit = (await threads.run(work, hooks)) as Circuit;
+  return runOnDevice(step, circuit, context, name, {
+    egress,
+    settings: hardware,
+    transpile: async (given, target) =>
+      (await threads.run({ type: 'transpile', circuit: given, target }, hooks)) as Transpiled,
+  });
 }
 
 function jobOf(

@@ -5,9 +5,18 @@ import { toQasm3 } from '../formats/qasm/write.ts';
 import { entanglers, type Target } from '../transpile/target.ts';
 import { transpile } from '../transpile/transpile.ts';
 import { keyOf } from './counts.ts';
-import { ApiClient, type HttpAnswer, type HttpOptions, type HttpRequest, RefusedError, saidBy } from './http.ts';
+import { ApiClient, type HttpAnswer, type HttpRequest, RefusedError, saidBy } from './http.ts';
 import { AccessToken } from './iam.ts';
-import type { Device, JobStatus, Measured, PreparedJob, Provider, ProviderConfig } from './provider.ts';
+import type {
+  Device,
+  JobStatus,
+  Measured,
+  PreparedJob,
+  Provider,
+  ProviderConfig,
+  ProviderOptions,
+  Transpile,
+} from './provider.ts';
 
 const apiVersion = '2025-05-01';
 /** Gates that a circuit is written with where the device has them: angles of its others are limited. */
@@ -29,14 +38,16 @@ const states: Readonly<Record<string, JobStatus['state']>> = {
 export class IbmProvider implements Provider {
   readonly name = 'ibm';
   readonly #token: string;
+  readonly #transpile: Transpile;
   readonly #instance: string;
   readonly #api: ApiClient;
   readonly #access: AccessToken;
 
-  constructor({ token, instance, baseUrl, iamUrl }: ProviderConfig, options: HttpOptions) {
+  constructor({ token, instance, baseUrl, iamUrl }: ProviderConfig, options: ProviderOptions) {
     if (instance === undefined || !/^crn:[\x21-\x7e]{1,1000}$/.test(instance))
       throw new StepError('INVALID_PARAMS', 'ibm needs the CRN of the service instance: give instance, "crn:v1:…"');
     this.#token = token;
+    this.#transpile = options.transpile ?? (async (circuit, target) => transpile(circuit, target));
     this.#instance = instance;
     this.#api = new ApiClient(baseUrl ?? publicUrl(instance), 'IBM Quantum', 'base_url', options);
     this.#access = new AccessToken(token, iamUrl, options);
@@ -60,7 +71,7 @@ export class IbmProvider implements Provider {
     const { target, shotsMax } = configured(await this.#ask({ method: 'GET', path }, signal));
     if (shotsMax !== undefined && shots > shotsMax)
       throw new StepError('INVALID_PARAMS', `params.shots is ${shots}; ${device} takes ${shotsMax} at most`);
-    const transpiled = transpile(circuit, target);
+    const transpiled = await this.#transpile(circuit, target);
     const text = toQasm3({ ...transpiled.circuit, registers: circuit.registers.map(ownName) });
     return {
       transpiled,

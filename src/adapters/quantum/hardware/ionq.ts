@@ -3,8 +3,17 @@ import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts'
 import type { Circuit, GateOperation } from '../circuit/circuit.ts';
 import { transpile } from '../transpile/transpile.ts';
 import { keyOf, rounded } from './counts.ts';
-import { ApiClient, type HttpAnswer, type HttpOptions, type HttpRequest, RefusedError, saidBy } from './http.ts';
-import type { Device, JobStatus, Measured, PreparedJob, Provider, ProviderConfig } from './provider.ts';
+import { ApiClient, type HttpAnswer, type HttpRequest, RefusedError, saidBy } from './http.ts';
+import type {
+  Device,
+  JobStatus,
+  Measured,
+  PreparedJob,
+  Provider,
+  ProviderConfig,
+  ProviderOptions,
+  Transpile,
+} from './provider.ts';
 
 const publicUrl = 'https://api.ionq.co/v0.4';
 
@@ -51,10 +60,12 @@ const ownFailures = ['InternalError', 'QuantumComputerError', 'SystemCancel', 'S
 export class IonqProvider implements Provider {
   readonly name = 'ionq';
   readonly #token: string;
+  readonly #transpile: Transpile;
   readonly #api: ApiClient;
 
-  constructor({ token, baseUrl = publicUrl }: ProviderConfig, options: HttpOptions) {
+  constructor({ token, baseUrl = publicUrl }: ProviderConfig, options: ProviderOptions) {
     this.#token = token;
+    this.#transpile = options.transpile ?? (async (circuit, target) => transpile(circuit, target));
     this.#api = new ApiClient(baseUrl, 'IonQ', 'base_url', options);
   }
 
@@ -80,7 +91,7 @@ export class IonqProvider implements Provider {
         'CIRCUIT_TOO_LARGE',
         `the circuit has ${circuit.qubits} qubits, ${device} ${known.qubits}: choose a larger device or a simulator`,
       );
-    const transpiled = transpile(circuit, {
+    const transpiled = await this.#transpile(circuit, {
       basis: Object.keys(qis),
       qubits: circuit.qubits,
       branches: false,

@@ -1,6 +1,8 @@
 import type { JSONObject } from '../../../lib/json.ts';
 import type { Circuit } from '../circuit/circuit.ts';
+import type { Target } from '../transpile/target.ts';
 import type { Transpiled } from '../transpile/transpile.ts';
+import type { HttpOptions } from './http.ts';
 
 export const providerNames = ['ionq', 'ibm'] as const;
 export type ProviderName = (typeof providerNames)[number];
@@ -36,6 +38,13 @@ export interface JobStatus {
   readonly reason?: string | undefined;
   /** Whether the failure was the provider's own, so that another job may succeed. */
   readonly retryable?: boolean | undefined;
+}
+
+export type Transpile = (circuit: Circuit, target: Target) => Promise<Transpiled>;
+
+export interface ProviderOptions extends HttpOptions {
+  /** Writes a circuit for a device. Default on this thread. */
+  readonly transpile?: Transpile | undefined;
 }
 
 /** A circuit as a provider takes it. */

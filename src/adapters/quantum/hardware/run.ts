@@ -7,10 +7,18 @@ import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import type { Transpiled } from '../transpile/transpile.ts';
 import { withMeasurements } from './counts.ts';
-import { type HttpOptions, RefusedError } from './http.ts';
+import { RefusedError } from './http.ts';
 import { IbmProvider } from './ibm.ts';
 import { IonqProvider } from './ionq.ts';
-import type { JobStatus, Measured, PreparedJob, Provider, ProviderConfig, ProviderName } from './provider.ts';
+import type {
+  JobStatus,
+  Measured,
+  PreparedJob,
+  Provider,
+  ProviderConfig,
+  ProviderName,
+  ProviderOptions,
+} from './provider.ts';
 
 export interface HardwareRequest {
   readonly config: ProviderConfig;
@@ -42,7 +50,7 @@ interface HardwareTiming {
   readonly retryMs?: number | undefined;
 }
 
-export interface HardwareOptions extends HttpOptions, HardwareTiming {}
+export interface HardwareOptions extends ProviderOptions, HardwareTiming {}
 
 /** Requests that fail one after the other, with waits between them; some minutes at the default waits. */
 const failuresMax = 8;
@@ -78,7 +86,7 @@ export async function runOnHardware(
   );
 }
 
-function providerFor(config: ProviderConfig, options: HttpOptions): Provider {
+function providerFor(config: ProviderConfig, options: ProviderOptions): Provider {
   if (config.token === '' || /[^\x21-\x7e]/.test(config.token))
     throw new StepError('INVALID_PARAMS', `the token for ${config.provider} is empty or holds spaces or line ends`);
   return config.provider === 'ionq' ? new IonqProvider(config, options) : new IbmProvider(config, options);

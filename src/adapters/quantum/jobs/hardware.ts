@@ -5,7 +5,7 @@ import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
 import type { Egress } from '../../../ports/egress.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import { chooseProvider, type HardwareSettings } from '../hardware/choose-provider.ts';
-import type { ProviderName } from '../hardware/provider.ts';
+import type { ProviderName, Transpile } from '../hardware/provider.ts';
 import { runOnHardware } from '../hardware/run.ts';
 import { circuitFacts, shares } from '../results.ts';
 import type { Transpiled } from '../transpile/transpile.ts';
@@ -18,6 +18,8 @@ const simulatorParams = ['noise', 'precision', 'mode', 'bond_dimension', 'trunca
 
 export interface DeviceDeps {
   egress: Egress;
+  /** Writes a circuit for a device. */
+  transpile: Transpile;
   /** What the node is set up with. */
   settings: HardwareSettings;
 }
@@ -28,7 +30,7 @@ export async function runOnDevice(
   circuit: Circuit,
   context: AdapterContext,
   backend: string,
-  { egress, settings }: DeviceDeps,
+  { egress, settings, transpile }: DeviceDeps,
 ): Promise<JSONObject> {
   const foreign = simulatorParams.find((name) => params[name] !== undefined);
   if (foreign !== undefined)
@@ -43,6 +45,7 @@ export async function runOnDevice(
   const { counts, probabilities, job, transpiled } = await runOnHardware({ config, circuit, shots }, context, {
     egress,
     reach: reachOf(context),
+    transpile,
   });
   return {
     counts: { ...counts },

@@ -1,8 +1,8 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { messageOf, StepError } from '../../../lib/errors.ts';
-import type { JSONObject, JSONValue } from '../../../lib/json.ts';
-import type { Job } from '../job.ts';
+import type { JSONValue } from '../../../lib/json.ts';
+import type { Work } from '../job.ts';
 import type { FromThread, ToThread } from './messages.ts';
 
 const program = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
@@ -36,12 +36,12 @@ export class Threads {
   }
 
   /** @throws StepError the job's own; QUANTUM_CRASHED (retryable) where the thread is lost, CIRCUIT_TOO_LARGE where its memory ends; the signal's reason */
-  async run(job: Job, hooks: JobHooks): Promise<JSONObject> {
+  async run(work: Work, hooks: JobHooks): Promise<unknown> {
     await this.#turn(hooks.signal);
     const worker = this.#take();
     let isWhole = false;
     try {
-      const output = await ask(worker, job, hooks);
+      const output = await ask(worker, work, hooks);
       isWhole = true;
       return output;
     } catch (thrown) {
@@ -140,10 +140,10 @@ class JobFailure extends Error {
   }
 }
 
-async function ask(worker: Worker, job: Job, hooks: JobHooks): Promise<JSONObject> {
+async function ask(worker: Worker, work: Work, hooks: JobHooks): Promise<unknown> {
   // It may have been aborted when its turn was given, and the signal tells it but once.
   hooks.signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<JSONObject>();
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const saved = new Checkpoints(hooks.checkpoint);
   const take = (message: FromThread): void => {
     switch (message.kind) {
@@ -165,7 +165,7 @@ async function ask(worker: Worker, job: Job, hooks: JobHooks): Promise<JSONObjec
   worker.on('exit', ended);
   hooks.signal.addEventListener('abort', stop, { once: true });
   try {
-    worker.postMessage({ kind: 'run', job } satisfies ToThread);
+    worker.postMessage({ kind: 'run', work } satisfies ToThread);
     const output = await promise;
     await saved.done();
     return output;
