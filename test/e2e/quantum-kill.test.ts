@@ -1,13 +1,9 @@
 // An optimization whose node is killed goes on elsewhere, from where it was, to the same end.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { it } from 'node:test';
 import { optimize } from '../../src/adapters/quantum/variational/optimize.ts';
 import { parseProblem } from '../../src/adapters/quantum/variational/parse-problem.ts';
-import { Client } from './client.ts';
-import { NodeProcess } from './processes.ts';
+import { withCluster } from './cluster.ts';
 
 /** A ring with some chords: enough work for a kill to fall into it. */
 const nodes = 14;
@@ -29,28 +25,9 @@ const workflow = {
   steps: [{ id: 'cut', type: 'quantum_optimize', params }],
 };
 
-it('an optimization goes on from its last checkpoint when its node is killed', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'jsonflow-quantum-'));
-  const ledger = join(folder, 'unused');
-  const started: NodeProcess[] = [];
-  const start = async (config: ConstructorParameters<typeof NodeProcess>[0]) => {
-    const node = new NodeProcess(config);
-    started.push(node);
-    return { node, ...(await node.ready) };
-  };
-  try {
-    const { url = '', http = '' } = await start({
-      nodeId: 'coordinator',
-      port: 0,
-      dataDir: join(folder, 'coordinator'),
-      localSteps: 'never',
-      coordinator: { heartbeatMs: 200, suspectAfterMs: 600, lostAfterMs: 1_500, reconnectGraceMs: 500 },
-      ledger,
-    });
-    const worker = (nodeId: string) =>
-      start({ nodeId, role: 'worker', connect: url, dataDir: join(folder, nodeId), ledger });
+it('an optimization goes on from its last checkpoint when its node is killed', () =>
+  withCluster(async ({ client, worker }) => {
     const first = await worker('w-1');
-    const client = new Client(http);
     const runId = await client.submit(workflow, {}, 'once');
     let saved = 0;
     await client.follow(runId, (text) => {
@@ -58,7 +35,7 @@ it('an optimization goes on from its last checkpoint when its node is killed', a
       return saved >= 3;
     });
     assert.ok(saved >= 3, 'it was not over before it could be killed');
-    await first.node.kill();
+    await first.kill();
     await worker('w-2');
     let events = '';
     await client.follow(runId, (text) => {
@@ -75,8 +52,4 @@ it('an optimization goes on from its last checkpoint when its node is killed', a
     assert.deepEqual(output, JSON.parse(JSON.stringify(optimize(parseProblem(params, 'string kill')))));
     const [, iteration] = /"kind":"step\.progress"[^\n]*"attempt":2,[^\n]*"note":"iteration (\d+)/.exec(events) ?? [];
     assert.ok(Number(iteration) > 1, `the second attempt went on, at iteration ${iteration}`);
-  } finally {
-    for (const node of started) await node.kill();
-    await rm(folder, { recursive: true, force: true });
-  }
-});
+  }));
