@@ -290,7 +290,7 @@ test('quantum_sample gives samples, their distribution and expectation values', 
     circuit_type: 'ghz',
     qubits: 3,
     shots: 400,
-    observables: { all: 'XXX', pair: { 'Z0 Z2': 1 } },
+    observables: { all: { 'X0 X1 X2': 1 }, pair: { 'Z0 Z2': 1 } },
   });
   const samples = output.samples as string[];
   assert.equal(samples.length, 400);

@@ -20,7 +20,7 @@ const kindOf = (param: string): BytesKind => ({ noun: 'model', codes: 'MODEL', p
 const shardsMax = 1000;
 
 /**
- * A TensorFlow.js model: `model.json` with the files that its manifest names beside it; or the value is `{ json, weights }`, both found as any
+ * A TensorFlow.js model: `model.json` with the files that its manifest names beside it; or the value is `{ json, weights }`, each found like any
  * model is. Layers models become ONNX ones where every layer can; others, and graph models,
  * are run by TensorFlow.js.
  *

@@ -149,7 +149,7 @@ export class RefusedError extends StepError {
 function kindOf(status: number): { code: string; why: string; retryable: boolean } {
   if (status === 401 || status === 403)
     return { code: 'QUANTUM_UNAUTHORIZED', why: 'the token is not accepted, or not for this', retryable: false };
-  if (status === 429) return { code: 'QUANTUM_BUSY', why: 'it takes no more requests for now', retryable: true };
-  if (status >= 500) return { code: 'QUANTUM_UNREACHABLE', why: 'it is out of order for now', retryable: true };
+  if (status === 429) return { code: 'QUANTUM_BUSY', why: 'it takes no more requests at the moment', retryable: true };
+  if (status >= 500) return { code: 'QUANTUM_UNREACHABLE', why: 'it is out of order at the moment', retryable: true };
   return { code: 'QUANTUM_REJECTED', why: 'it does not accept the request', retryable: false };
 }

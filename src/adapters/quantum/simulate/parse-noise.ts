@@ -44,14 +44,16 @@ const completenessTolerance = 1e-8;
  * @throws StepError INVALID_PARAMS with the path of what is wrong
  */
 export function parseNoiseModel(json: JSONValue, path = 'noise'): NoiseModel {
-  const fields = new Fields(json, path);
+  const fields = new Fields(json, path, '{ "readout": { "probability": 0.01 } }');
   const channels = listOf(fields.take('channels') ?? [], fields.at('channels'));
   const readout = fields.take('readout') ?? [];
   fields.end('a noise model');
   const errors = Array.isArray(readout) ? listOf(readout, `${path}.readout`) : [[readout, `${path}.readout`] as const];
   return {
-    rules: channels.flatMap(([entry, at]) => rulesOf(new Fields(entry, at))),
-    readout: errors.map(([entry, at]) => readoutOf(new Fields(entry, at))),
+    rules: channels.flatMap(([entry, at]) =>
+      rulesOf(new Fields(entry, at, '{ "channel": "bit_flip", "probability": 0.01 }')),
+    ),
+    readout: errors.map(([entry, at]) => readoutOf(new Fields(entry, at, '{ "probability": 0.01 }'))),
   };
 }
 
@@ -145,7 +147,7 @@ const pauli = (probabilities: Record<string, number>, qubits: 1 | 2 = 1): Channe
 function readPauli(fields: Fields): Channel {
   const value = fields.take('probabilities');
   const path = fields.at('probabilities');
-  const probabilities = new Fields(value ?? null, path);
+  const probabilities = new Fields(value ?? null, path, '{ "X": 0.01 }');
   const all = Object.keys(value ?? {}).map((letters) => {
     if (!/^[IXYZ]{1,2}$/.test(letters)) throw refuse(probabilities.at(letters), 'must be one or two of I, X, Y, Z');
     return [letters, share(probabilities, letters)] as const;

@@ -13,8 +13,8 @@ export class Fields {
   readonly #known = new Set<string>();
 
   /** @throws StepError INVALID_PARAMS where it is no object */
-  constructor(entry: JSONValue, path: string) {
-    if (!isObject(entry)) throw refuse(path, 'must be an object, such as { "type": "H", "qubit": 0 }');
+  constructor(entry: JSONValue, path: string, example = '{ "type": "H", "qubit": 0 }') {
+    if (!isObject(entry)) throw refuse(path, `must be an object, such as ${example}`);
     this.#entry = entry as Record<string, JSONValue>;
     this.path = path;
   }

@@ -44,6 +44,8 @@ class Writer {
       case 'reset':
         return [`reset ${this.wires.qubit(operation.qubit)};`];
       case 'barrier': {
+        // One over nothing holds nothing apart.
+        if (operation.qubits.length === 0) return [];
         const all = operation.qubits.length === this.#qubits;
         return [
           `barrier ${all ? this.wires.qubits : operation.qubits.map((qubit) => this.wires.qubit(qubit)).join(', ')};`,

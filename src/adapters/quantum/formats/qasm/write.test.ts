@@ -143,3 +143,11 @@ test('no state is told apart by what was left out: a phase of the whole', () => 
   state.apply(parseQasm(toQasm2(circuit)).operations.filter((operation) => operation.kind === 'gate'));
   assertSameState(state.amplitudes(), Float64Array.of(Math.SQRT1_2, 0, Math.SQRT1_2, 0));
 });
+
+test('a barrier over nothing is not written', () => {
+  const circuit: Circuit = { qubits: 2, registers: [], operations: [{ kind: 'barrier', qubits: [] }] };
+  for (const written of [toQasm2(circuit), toQasm3(circuit)]) {
+    assert.doesNotMatch(written, /barrier/);
+    assert.deepEqual(parseQasm(written).operations, []);
+  }
+});

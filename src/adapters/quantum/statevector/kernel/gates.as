@@ -3,14 +3,12 @@ import { lower, madd, mul, nmadd, unitShift, upper } from './vector';
 // Each walks the units of a block whose number has the bits of `value` where `fixed` has bits; `fixed` includes the target. The walk
 // counts with the fixed bits out of the way: set, they pass a carry on.
 
-// @ts-ignore: decorator
 @inline
 function next(unit: u32, fixed: u32): u32 {
   return ((unit | fixed) + 1) & ~fixed;
 }
 
 /** The half with the target at 1 is multiplied by c + i·s; the halves change places if `swapped`; then [1 -t; t 1]. */
-// @ts-ignore: decorator
 @inline
 function turned<T>(p: usize, q: usize, t: v128, c: v128, s: v128, swapped: bool, phased: bool): void {
   const xr = v128.load(p);
@@ -35,7 +33,6 @@ function turned<T>(p: usize, q: usize, t: v128, c: v128, s: v128, swapped: bool,
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function walkTurned<T>(block: usize, units: u32, fixed: u32, value: u32, stride: usize, t: v128, c: v128, s: v128, swapped: bool, phased: bool): void {
   let unit: u32 = 0;
@@ -69,7 +66,6 @@ export function rotate<T>(block: usize, units: u32, fixed: u32, value: u32, stri
   else walkTurned<T>(block, units, fixed, value, stride, t, vc, vs, false, true);
 }
 
-// @ts-ignore: decorator
 @inline
 function turnedLanes<T>(p: usize, q: usize, lane: i32, t: v128, c: v128, s: v128, swapped: bool): void {
   const ar = v128.load(p);

@@ -22,7 +22,6 @@ export function weight<T>(state: usize, first: u32, units: u32, fixed: u32, valu
   return lanes(sum);
 }
 
-// @ts-ignore: decorator
 @inline
 function square(sum: v128, v: v128): v128 {
   return f64x2.add(sum, f64x2.mul(v, v));
@@ -32,13 +31,11 @@ function square(sum: v128, v: v128): v128 {
 // number of Y is odd, 16 a swizzle that flips lanes, 32 and 48 signs of the lanes for either parity of the unit, 64 and 72 the coefficient.
 export const termBytes: usize = 80;
 
-// @ts-ignore: decorator
 @inline
 function partner(state: usize, unit: u32, term: usize): usize {
   return state + (<usize>(unit ^ load<u32>(term)) << unitShift);
 }
 
-// @ts-ignore: decorator
 @inline
 function signs(unit: u32, term: usize): v128 {
   return v128.load(term + (<usize>(popcnt<u32>(unit & load<u32>(term, 4)) & 1) << 4), 32);

@@ -4,26 +4,22 @@
 export const unitBytes: usize = 32;
 export const unitShift: usize = 5;
 
-// @ts-ignore: decorator
 @inline
 export function add<T>(a: v128, b: v128): v128 {
   return v128.add<T>(a, b);
 }
 
-// @ts-ignore: decorator
 @inline
 export function sub<T>(a: v128, b: v128): v128 {
   return v128.sub<T>(a, b);
 }
 
-// @ts-ignore: decorator
 @inline
 export function mul<T>(a: v128, b: v128): v128 {
   return v128.mul<T>(a, b);
 }
 
 /** `a · b + c`; RELAXED, which the build sets, lets the machine round once. */
-// @ts-ignore: decorator
 @inline
 export function madd<T>(a: v128, b: v128, c: v128): v128 {
   if (RELAXED != 0) return v128.relaxed_madd<T>(a, b, c);
@@ -31,7 +27,6 @@ export function madd<T>(a: v128, b: v128, c: v128): v128 {
 }
 
 /** `c - a · b` */
-// @ts-ignore: decorator
 @inline
 export function nmadd<T>(a: v128, b: v128, c: v128): v128 {
   if (RELAXED != 0) return v128.relaxed_nmadd<T>(a, b, c);
@@ -39,7 +34,6 @@ export function nmadd<T>(a: v128, b: v128, c: v128): v128 {
 }
 
 /** Of two units that differ in a bit, what has the lane bit 0, that bit then standing where the lane bit was. Done twice, it is undone. */
-// @ts-ignore: decorator
 @inline
 export function lower<T>(lane: i32, a: v128, b: v128): v128 {
   if (sizeof<T>() == 8) return v128.shuffle<f64>(a, b, 0, 2);
@@ -47,7 +41,6 @@ export function lower<T>(lane: i32, a: v128, b: v128): v128 {
 }
 
 /** Likewise, what has the lane bit 1. */
-// @ts-ignore: decorator
 @inline
 export function upper<T>(lane: i32, a: v128, b: v128): v128 {
   if (sizeof<T>() == 8) return v128.shuffle<f64>(a, b, 1, 3);
@@ -55,14 +48,12 @@ export function upper<T>(lane: i32, a: v128, b: v128): v128 {
 }
 
 /** The sum of the lanes, as f64. */
-// @ts-ignore: decorator
 @inline
 export function lanes(sum: v128): f64 {
   return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
 }
 
 /** `sum` plus the lanes of `v`, as f64. */
-// @ts-ignore: decorator
 @inline
 export function addWide<T>(sum: v128, v: v128): v128 {
   if (sizeof<T>() == 8) return f64x2.add(sum, v);
