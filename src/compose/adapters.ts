@@ -1,5 +1,6 @@
 import { createDatabaseAdapter } from '../adapters/database/adapter.ts';
 import { createMlAdapter } from '../adapters/ml/adapter.ts';
+import { needsOf as mlNeedsOf } from '../adapters/ml/needs.ts';
 import { createMqAdapter } from '../adapters/mq/adapter.ts';
 import { createNetworkAdapter } from '../adapters/network/adapter.ts';
 import { createQuantumAdapter } from '../adapters/quantum/adapter.ts';
@@ -35,6 +36,7 @@ const builtIn: Readonly<Record<string, (deps: AdapterDeps) => Adapter>> = {
 
 /** What a step of a built-in adapter needs of a node, also where this one does not offer the adapter. */
 export async function builtInRequirements(step: AdapterStep): Promise<Readonly<Record<string, number>>> {
+  if (/^(ml|gpu)_/.test(step.type)) return mlNeedsOf(step);
   if (!step.type.startsWith('quantum_')) return {};
   try {
     return (await import('../adapters/quantum/needs.ts')).needsOf(step);

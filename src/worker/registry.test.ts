@@ -246,7 +246,7 @@ test('a built-in adapter is replaced by one of its id, and closed; any other kee
   assert.throws(() => registry.register(echo(() => 3)), { code: 'CONFLICT' });
 });
 
-test('an adapter says what a step needs; what is no amount, or throws, is nothing', async () => {
+test('an adapter says what a step needs; what is no amount, or throws, is nothing', async (t) => {
   const step = { id: 's', type: 't', params: { n: 4 } };
   const registryOf = (requirements: (step: { params: { n?: unknown } }) => unknown) => {
     const registry = new AdapterRegistry();
@@ -261,6 +261,10 @@ test('an adapter says what a step needs; what is no amount, or throws, is nothin
   for (const bad of [() => ({ qubits: -1 }), () => 'four', () => null, () => assert.fail()])
     assert.deepEqual(await registryOf(bad).requirements(step), {});
   assert.deepEqual(await registryOf(() => ({ qubits: 1 })).requirements({ ...step, type: 'other' }), {});
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const asked = registryOf(() => new Promise(() => undefined)).requirements(step);
+  t.mock.timers.tick(5_000);
+  assert.deepEqual(await asked, {}, 'an adapter that never answers');
 });
 
 test('what an adapter warns of is taken as far as it is of the form, and an adapter that fails warns of nothing', () => {

@@ -23,7 +23,8 @@ export interface RegisteredStepType {
   checkParams(params: JSONObject): string[];
 }
 
-const HEALTH_TIMEOUT_MS = 5_000;
+/** How long an adapter may think over a question that is no step. */
+const ANSWER_TIMEOUT_MS = 5_000;
 const PROBLEMS_SHOWN_MAX = 5;
 const WARNINGS_MAX = 100;
 const ERROR_CODE = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/;
@@ -82,10 +83,11 @@ export class AdapterRegistry {
     return this.#stepTypes.get(stepType);
   }
 
-  /** What the step's adapter says that it needs of a node; nothing where that is not amounts by name. */
+  /** What the step's adapter says that it needs of a node; nothing where that is not amounts by name, or takes more than 5 s. */
   async requirements(step: AdapterStep): Promise<Readonly<Record<string, number>>> {
     try {
-      const needed: unknown = (await this.#stepTypes.get(step.type)?.adapter.requirements?.(step)) ?? {};
+      const adapter = this.#stepTypes.get(step.type)?.adapter;
+      const needed: unknown = await inTime(async () => adapter?.requirements?.(step), undefined);
       return isAmounts(needed) ? needed : {};
     } catch {
       // The step will fail with what is wrong with it, where that can be told in full.
@@ -338,16 +340,20 @@ function asStepError(thrown: unknown, signal: AbortSignal, adapterId: string): S
 async function healthOf(adapter: CustomAdapter): Promise<AdapterHealth> {
   const timestamp = new Date().toISOString();
   if (adapter.healthCheck === undefined) return { status: 'unknown', timestamp };
-  const ask = async (): Promise<AdapterHealth> => (await adapter.healthCheck?.()) ?? { status: 'unknown', timestamp };
-  const { promise: late, resolve } = Promise.withResolvers<AdapterHealth>();
-  const timer = setTimeout(
-    () => resolve({ status: 'failed', timestamp, message: `no answer within ${HEALTH_TIMEOUT_MS} ms` }),
-    HEALTH_TIMEOUT_MS,
-  );
   try {
-    return await Promise.race([ask(), late]);
+    const late: AdapterHealth = { status: 'failed', timestamp, message: `no answer within ${ANSWER_TIMEOUT_MS} ms` };
+    return (await inTime(async () => adapter.healthCheck?.(), late)) ?? { status: 'unknown', timestamp };
   } catch (thrown) {
     return { status: 'failed', timestamp, message: messageOf(thrown).split('\n', 1)[0] };
+  }
+}
+
+/** @param late the answer where there is none in time */
+async function inTime<T>(ask: () => Promise<T>, late: T): Promise<T> {
+  const { promise, resolve } = Promise.withResolvers<T>();
+  const timer = setTimeout(() => resolve(late), ANSWER_TIMEOUT_MS);
+  try {
+    return await Promise.race([ask(), promise]);
   } finally {
     clearTimeout(timer);
   }

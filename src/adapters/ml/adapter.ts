@@ -6,6 +6,7 @@ import { gpuResources, probeDevices } from './device/devices.ts';
 import { inferStepTypes } from './infer/schema.ts';
 import type { RunnerOptions } from './model/runner.ts';
 import type { ModelDeps } from './model/source.ts';
+import { needsOf } from './needs.ts';
 import type { Steps } from './steps.ts';
 import { trainStepType } from './train/schema.ts';
 
@@ -16,7 +17,7 @@ const stepTypes = [gpuComputeType, ...inferStepTypes, trainStepType];
 export function createMlAdapter(
   source: ModelDeps,
   options: RunnerOptions = {},
-): Required<Omit<Adapter, 'validate' | 'requirements' | 'lint'>> {
+): Required<Omit<Adapter, 'validate' | 'lint'>> {
   // Loaded when a step first needs it: most nodes start without.
   let loaded: Promise<Steps> | undefined;
   const steps = (): Promise<Steps> => {
@@ -25,6 +26,7 @@ export function createMlAdapter(
   };
   return {
     getManifest: () => ({ adapter_id: 'ml', version, step_types: stepTypes, resources: gpuResources() }),
+    requirements: needsOf,
     async execute(step, context): Promise<JSONValue> {
       const { run } = await steps();
       const perform = Object.hasOwn(run, step.type) ? run[step.type] : undefined;
