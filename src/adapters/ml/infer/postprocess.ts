@@ -74,9 +74,13 @@ function best(row: Float32Array, k: number): number[] {
   for (let at = 0; at < row.length; at += 1) {
     const score = row[at] as number;
     if (Number.isNaN(score) || (found.length === k && score <= (row[found[k - 1] as number] as number))) continue;
-    let place = found.length;
-    while (place > 0 && score > (row[found[place - 1] as number] as number)) place -= 1;
-    found.splice(place, 0, at);
+    let [low, high] = [0, found.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (score > (row[found[middle] as number] as number)) high = middle;
+      else low = middle + 1;
+    }
+    found.splice(low, 0, at);
     if (found.length > k) found.pop();
   }
   return found;

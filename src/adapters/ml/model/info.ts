@@ -14,6 +14,8 @@ export interface TensorInfo {
 export interface ModelInfo {
   inputs: TensorInfo[];
   outputs: TensorInfo[];
+  /** Names of outputs that are no tensors. */
+  unreadable?: string[];
 }
 
 export const shapeText = (shape: readonly Axis[] | undefined): string =>

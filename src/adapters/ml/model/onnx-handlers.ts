@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-node';
 import { messageOf, StepError } from '../../../lib/errors.ts';
 import { isDType, type TensorData } from '../tensor/dtype.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { checkSize, type Tensor, tensorLimits } from '../tensor/tensor.ts';
 import { BytesCache } from './cache.ts';
 import type { ModelInfo, TensorInfo } from './info.ts';
 import type { InfoAnswer, ModelRequest, RunAnswer, RunRequest } from './messages.ts';
@@ -17,6 +17,8 @@ let loaded: Ort | undefined;
 
 function runtime(): Ort {
   try {
+    // Its native half knows no Float16Array and would take one for empty; without that class, halves are bits in a Uint16Array.
+    Reflect.deleteProperty(globalThis, 'Float16Array');
     loaded ??= createRequire(import.meta.url)('onnxruntime-node') as Ort;
     return loaded;
   } catch (cause) {
@@ -53,11 +55,18 @@ async function create(bytes: Uint8Array, device: string): Promise<InferenceSessi
         'ML_UNSUPPORTED_MODEL',
         'the model keeps weights in a file of its own (external data), which is not supported: save it as one file (onnx.save_model with save_as_external_data=False)',
       );
+    if (/opset|IR version|No Op registered|Unsupported data type/i.test(message))
+      throw failure('ML_UNSUPPORTED_MODEL', "the model needs what this ONNX Runtime doesn't have", message);
     throw failure('ML_INVALID_MODEL', 'the model can not be loaded', message);
   }
 }
 
-const firstLine = (text: string): string => (text.trim().split('\n')[0] ?? '').slice(0, 500);
+/** What there is to tell, without the places in the runtime's sources that it begins with. */
+const firstLine = (text: string): string =>
+  (text.trim().split('\n')[0] ?? '')
+    .slice(0, 2000)
+    .replace(/\/\S+\.(?:cc|cpp|h):\d+ [^)]*\) /g, '')
+    .slice(0, 500);
 
 function failure(code: string, what: string, message: string): StepError {
   if (/bad_alloc|failed to allocate|out of memory/i.test(message))
@@ -65,9 +74,11 @@ function failure(code: string, what: string, message: string): StepError {
   return new StepError(code, `${what}: ${firstLine(message)}`);
 }
 
+/** Sequences and maps, which classifiers of scikit-learn give, can't be read; a step may do without. */
 const infoOf = ({ inputMetadata, outputMetadata }: InferenceSession): ModelInfo => ({
   inputs: inputMetadata.map(tensorInfo),
-  outputs: outputMetadata.map(tensorInfo),
+  outputs: outputMetadata.filter(({ isTensor }) => isTensor).map(tensorInfo),
+  unreadable: outputMetadata.filter(({ isTensor }) => !isTensor).map(({ name }) => name),
 });
 
 function tensorInfo(value: InferenceSession.ValueMetadata): TensorInfo {
@@ -76,6 +87,9 @@ function tensorInfo(value: InferenceSession.ValueMetadata): TensorInfo {
       'ML_UNSUPPORTED_MODEL',
       `"${value.name}" of the model is ${value.isTensor ? `of type ${value.type}` : 'no tensor'}, which is not supported`,
     );
+  // The runtime keeps tensors in plain objects, which can't hold this name.
+  if (value.name === '__proto__')
+    throw new StepError('ML_UNSUPPORTED_MODEL', 'the model has an input or output "__proto__": give it another name');
   return { name: value.name, dtype: value.type, shape: value.shape };
 }
 
@@ -89,13 +103,27 @@ async function run(request: RunRequest): Promise<RunAnswer> {
   if (session === undefined) return { missing: true };
   const feeds: Record<string, OnnxValue> = {};
   for (const [name, tensor] of Object.entries(request.inputs)) feeds[name] = toOrt(tensor);
-  const { outputs } = request;
-  const fetched = await session
-    .run(feeds, outputs.length === 0 ? [...session.outputNames] : outputs)
-    .catch((thrown) => {
-      throw failure('ML_RUN_FAILED', 'the model failed', messageOf(thrown));
-    });
-  return { outputs: Object.fromEntries(Object.entries(fetched).map(([name, value]) => [name, fromOrt(name, value)])) };
+  const all = session.outputMetadata.filter(({ isTensor }) => isTensor).map(({ name }) => name);
+  const fetched = await session.run(feeds, request.outputs.length === 0 ? all : request.outputs).catch((thrown) => {
+    throw failure('ML_RUN_FAILED', 'the model failed', messageOf(thrown));
+  });
+  const tensors = Object.entries(fetched).map(([name, value]): [string, Tensor] => [name, fromOrt(name, value)]);
+  checkOutputs(tensors);
+  return { outputs: Object.fromEntries(tensors) };
+}
+
+/** A small model can make large outputs; none leaves this process that its caller would have to refuse. */
+function checkOutputs(tensors: readonly [name: string, Tensor][]): void {
+  let total = 0;
+  for (const [name, { dtype, shape, data }] of tensors) {
+    checkSize(dtype, shape, `the model's output "${name}"`);
+    total += Array.isArray(data) ? data.reduce((sum, text) => sum + text.length, 0) : data.byteLength;
+  }
+  if (total > tensorLimits.bytesMax)
+    throw new StepError(
+      'ML_TENSOR_TOO_LARGE',
+      `the model's outputs take ${total} bytes; at most ${tensorLimits.bytesMax} are allowed`,
+    );
 }
 
 function toOrt({ dtype, shape, data }: Tensor): OrtTensor {

@@ -36,10 +36,12 @@ export class Runner {
 
   /** What the model takes and gives. After this the process is warm. @throws StepError ML_INVALID_MODEL, ML_PACKAGE_MISSING, ML_NO_GPU, … */
   async info(model: Model, device: string, signal: AbortSignal, memoryMb?: number): Promise<ModelInfo> {
-    const known = this.#infos.get(model.key);
+    // What one device has run, another may not even be there for.
+    const key = `${device} ${model.key}`;
+    const known = this.#infos.get(key);
     if (known !== undefined) return known;
     const { info } = await this.#ask<{ info: ModelInfo }, InfoAnswer>('describe', model, device, {}, signal, memoryMb);
-    this.#infos.set(model.key, info);
+    this.#infos.set(key, info);
     if (this.#infos.size > infosMax)
       for (const oldest of [...this.#infos.keys()].slice(0, 1)) this.#infos.delete(oldest);
     return info;

@@ -13,6 +13,7 @@ export type TensorForm = (typeof tensorForms)[number];
 const listElementsMax = 250_000;
 /** Bytes that an output holds itself. */
 const inlineBytesMax = 1024 * 1024;
+const pieceBytes = 4 * 1024 * 1024;
 
 /**
  * A tensor as JSON. What is too large for the form is stored: a step that is given it reads it all the same.
@@ -29,8 +30,13 @@ export async function tensorJSON(
   const held =
     form === 'base64' && bytes.length <= inlineBytesMax
       ? { base64: redactBytes(bytes, context.redact).toString('base64') }
-      : ((await storeBytes([bytes], undefined, 'application/octet-stream', context)) as unknown as JSONObject);
+      : ((await storeBytes(piecesOf(bytes), undefined, 'application/octet-stream', context)) as unknown as JSONObject);
   return { dtype, shape: [...shape], data: held };
+}
+
+/** Stored piece by piece, so that nothing holds all of it once more. */
+function* piecesOf(bytes: Buffer): Generator<Buffer> {
+  for (let from = 0; from < bytes.length; from += pieceBytes) yield bytes.subarray(from, from + pieceBytes);
 }
 
 /** Lists of lists, one level an axis; a value where there is none. */
