@@ -1,71 +1,38 @@
+import { fields, flag, object, text, whole } from '../../kit/schema.ts';
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import { mongoParams } from './mongodb/schema.ts';
 import { redisParams } from './redis/schema.ts';
 
-const connection: JSONObject = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 4096,
-  description:
-    'Where the database is: postgres://, mysql://, mariadb://, sqlite:, mongodb:// or redis://, usually by a vault:// pointer.',
-};
-const options: JSONObject = {
-  type: 'object',
-  description: 'How the operation runs; all have defaults.',
-  properties: {
-    timeout: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 86_400_000,
-      description: 'Ms for the whole operation, its retries included; the server stops at it. Default 30,000.',
-    },
-    pool_size: { type: 'integer', minimum: 1, maximum: 1_000, description: 'Connections at once. Default 10.' },
-    acquire_timeout: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 3_600_000,
-      description: 'Ms to wait for a free connection. Default 10,000.',
-    },
-    retry_attempts: {
-      type: 'integer',
-      minimum: 0,
-      maximum: 100,
-      description: 'Tries after the first, of failures that may pass. Default 3.',
-    },
-    isolation: {
-      enum: ['read uncommitted', 'read committed', 'repeatable read', 'serializable'],
-      description: "The transaction's isolation level. Default: the server's.",
-    },
-    read_only: { type: 'boolean', description: 'Refuse to write. db_query never writes.' },
-    max_rows: {
-      type: 'integer',
-      minimum: 0,
-      maximum: 1_000_000,
-      description: 'Rows that the output holds itself; more go to the blob store. Default 10,000.',
-    },
-    batch_size: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 100_000,
-      description: 'Rows of one statement, or of one fetch of a cursor. Default 1,000.',
-    },
+const connection: JSONObject = text(
+  'Where the database is: postgres://, mysql://, mariadb://, sqlite:, mongodb:// or redis://, usually by a vault:// pointer.',
+  4096,
+);
+const options: JSONObject = object('How the operation runs; all have defaults.', {
+  timeout: whole(
+    'Ms for the whole operation, its retries included; the server stops at it. Default 30,000.',
+    1,
+    86_400_000,
+  ),
+  pool_size: whole('Connections at once. Default 10.', 1, 1_000),
+  acquire_timeout: whole('Ms to wait for a free connection. Default 10,000.', 1, 3_600_000),
+  retry_attempts: whole('Tries after the first, of failures that may pass. Default 3.', 0, 100),
+  isolation: {
+    enum: ['read uncommitted', 'read committed', 'repeatable read', 'serializable'],
+    description: "The transaction's isolation level. Default: the server's.",
   },
-  additionalProperties: false,
-};
+  read_only: flag('Refuse to write. db_query never writes.'),
+  max_rows: whole('Rows that the output holds itself; more go to the blob store. Default 10,000.', 0, 1_000_000),
+  batch_size: whole('Rows of one statement, or of one fetch of a cursor. Default 1,000.', 1, 100_000),
+});
 const idempotency: JSONObject = {
   enum: ['on', 'off'],
   description:
     'on (the default): the step has its effect once, however often it is tried. off: each attempt has it again.',
 };
-const name = (description: string): JSONObject => ({ type: 'string', minLength: 1, maxLength: 512, description });
+const name = (description: string): JSONObject => text(description, 512);
 const table = name('The table, as table or schema.table.');
-const query: JSONObject = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 1_048_576,
-  description: 'One SQL statement, with placeholders for its values.',
-};
+const query: JSONObject = text('One SQL statement, with placeholders for its values.', 1_048_576);
 const values: JSONObject = {
   type: ['array', 'object'],
   description:
@@ -87,12 +54,9 @@ const returning = names('Columns of the written rows to answer with: a list, or 
 const rows: JSONObject = {
   description: 'One object, a list of objects, or rows that another step stored: column names with values.',
 };
-const count = (description: string): JSONObject => ({ type: 'integer', minimum: 0, description });
-
-const onConflict: JSONObject = {
-  type: 'object',
-  description: 'What to do with a row that is there already.',
-  properties: {
+const onConflict: JSONObject = object(
+  'What to do with a row that is there already.',
+  {
     columns: { type: 'array', minItems: 1, items: name('A column.'), description: 'The columns of the unique key.' },
     action: { enum: ['update', 'ignore'], description: 'Update the row, or leave it as it is.' },
     update: {
@@ -102,9 +66,8 @@ const onConflict: JSONObject = {
       description: 'Columns to update. Default: all that are given, without the key.',
     },
   },
-  required: ['columns', 'action'],
-  additionalProperties: false,
-};
+  ['columns', 'action'],
+);
 
 const querySql: JSONObject = {
   query,
@@ -116,9 +79,9 @@ const querySql: JSONObject = {
     type: ['array', 'string', 'object'],
     description: 'Columns to sort by: names, or { column, direction: "asc" | "desc" }.',
   },
-  limit: count('Rows at most.'),
-  offset: count('Rows to skip.'),
-  explain: { type: 'boolean', description: 'Answer with the plan instead of running the query.' },
+  limit: whole('Rows at most.', 0),
+  offset: whole('Rows to skip.', 0),
+  explain: flag('Answer with the plan instead of running the query.'),
 };
 const insertSql: JSONObject = { table, data: rows, on_conflict: onConflict, returning };
 const updateSql: JSONObject = {
@@ -126,19 +89,15 @@ const updateSql: JSONObject = {
   set: { type: 'object', description: 'New values by column.' },
   data: { type: 'object', description: 'Another name for set.' },
   where,
-  all: { type: 'boolean', description: 'true: every row, instead of where.' },
-  delete: { type: 'boolean', description: 'true: delete the rows instead of changing them.' },
+  all: flag('true: every row, instead of where.'),
+  delete: flag('true: delete the rows instead of changing them.'),
   returning,
   query,
   params: values,
 };
 
-const schemaOf = (properties: JSONObject): JSONObject => ({
-  type: 'object',
-  properties: { connection, ...properties, options },
-  required: ['connection'],
-  additionalProperties: false,
-});
+const schemaOf = (properties: Readonly<Record<string, JSONObject>>): JSONObject =>
+  fields({ connection, ...properties, options }, ['connection']);
 
 /** The step types with their params: shown in validation errors, and the reference for docs/adapters/database.md. */
 export const stepTypes: StepTypeManifest[] = [
@@ -187,10 +146,7 @@ export const stepTypes: StepTypeManifest[] = [
             id: name('Its name; the order is that of the list.'),
             sql: { type: 'string', minLength: 1, description: 'Statements.' },
             ...mongoParams.migration,
-            transaction: {
-              type: 'boolean',
-              description: 'false: outside of a transaction, for statements that can only run so. Default true.',
-            },
+            transaction: flag('false: outside of a transaction, for statements that can only run so. Default true.'),
           },
           required: ['id'],
           additionalProperties: true,
@@ -198,8 +154,8 @@ export const stepTypes: StepTypeManifest[] = [
       },
       directory: name('A folder of this node with .sql files, in the order of their names, instead of migrations.'),
       to: name('The last migration to apply. Default: all.'),
-      dry_run: { type: 'boolean', description: 'Check, and say what would be applied.' },
-      status: { type: 'boolean', description: 'Say what is applied and what is not; change nothing.' },
+      dry_run: flag('Check, and say what would be applied.'),
+      status: flag('Say what is applied and what is not; change nothing.'),
     }),
   },
 ];

@@ -1,23 +1,16 @@
+import { fields, flag, object, text, whole } from '../../kit/schema.ts';
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import { kafkaConsumeParams, kafkaCreateParams, kafkaFrom, kafkaPublishParams } from './kafka/schema.ts';
 import { natsConsumeParams, natsCreateParams, natsFrom, natsPublishParams } from './nats/schema.ts';
 
-const ms = (description: string, maximum = 3_600_000, minimum = 0): JSONObject => ({
-  type: 'integer',
-  minimum,
-  maximum,
-  description,
-});
-const name = (description: string): JSONObject => ({ type: 'string', minLength: 1, maxLength: 255, description });
+const ms = (description: string, maximum = 3_600_000, minimum = 0): JSONObject => whole(description, minimum, maximum);
+const name = (description: string): JSONObject => text(description, 255);
 
-const broker: JSONObject = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 4096,
-  description:
-    'URL of the broker: amqp:// or rabbitmq:// (RabbitMQ), kafka://, nats://, redis:// (Streams); amqps://, rabbitmqs://, kafkas://, tls://, rediss:// with TLS. Usually a vault:// pointer.',
-};
+const broker: JSONObject = text(
+  'URL of the broker: amqp:// or rabbitmq:// (RabbitMQ), kafka://, nats://, redis:// (Streams); amqps://, rabbitmqs://, kafkas://, tls://, rediss:// with TLS. Usually a vault:// pointer.',
+  4096,
+);
 const queues: Record<string, JSONObject> = {
   queue: name('The queue: a topic in Kafka, a subject or stream in NATS, a stream in Redis.'),
   topic: name('The same as queue, as Kafka calls it.'),
@@ -35,60 +28,33 @@ const headers: JSONObject = {
   description: 'Headers of every message, as texts.',
 };
 
-const publishOptions: JSONObject = {
-  type: 'object',
-  properties: {
-    ...kafkaPublishParams,
-    ...natsPublishParams,
-    persistent: {
-      type: 'boolean',
-      description: 'RabbitMQ: whether messages outlive a restart of the broker. Default true.',
-    },
-    priority: {
-      type: 'integer',
-      minimum: 0,
-      maximum: 255,
-      description: 'RabbitMQ: of use in classic queues with the argument x-max-priority.',
-    },
-    expiration: ms('RabbitMQ: after how many ms a message that nobody took is dropped.', 4_294_967_295),
-    mandatory: {
-      type: 'boolean',
-      description: 'RabbitMQ: whether a message that reaches no queue is an error. Default true.',
-    },
-    key: {
-      type: 'string',
-      maxLength: 1024,
-      description: 'Key of all messages: partition in Kafka; routing key in RabbitMQ where none is given.',
-    },
-    key_field: {
-      type: 'string',
-      minLength: 1,
-      maxLength: 1024,
-      description: 'Path of the key within each message, such as user.id.',
-    },
-    content_type: {
-      type: 'string',
-      pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]*)?$',
-      maxLength: 255,
-      description: 'Default application/json; with text/plain a message that is a string is sent as it is.',
-    },
-    max_length: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 9_007_199_254_740_991,
-      description: 'Redis: the stream is trimmed to about so many entries, the oldest first.',
-    },
-    timeout: ms('How long a batch of up to 5,000 messages may take, in ms. Default 30,000.', 3_600_000, 1),
-    retry_attempts: {
-      type: 'integer',
-      minimum: 0,
-      maximum: 20,
-      description: 'Tries after the first, where the connection fails or the broker is busy. Default 2.',
-    },
+const publishOptions: JSONObject = object('How to publish.', {
+  ...kafkaPublishParams,
+  ...natsPublishParams,
+  persistent: flag('RabbitMQ: whether messages outlive a restart of the broker. Default true.'),
+  priority: whole('RabbitMQ: of use in classic queues with the argument x-max-priority.', 0, 255),
+  expiration: ms('RabbitMQ: after how many ms a message that nobody took is dropped.', 4_294_967_295),
+  mandatory: flag('RabbitMQ: whether a message that reaches no queue is an error. Default true.'),
+  key: {
+    type: 'string',
+    maxLength: 1024,
+    description: 'Key of all messages: partition in Kafka; routing key in RabbitMQ where none is given.',
   },
-  additionalProperties: false,
-  description: 'How to publish.',
-};
+  key_field: text('Path of the key within each message, such as user.id.', 1024),
+  content_type: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *;[ -~]*)?$',
+    maxLength: 255,
+    description: 'Default application/json; with text/plain a message that is a string is sent as it is.',
+  },
+  max_length: whole(
+    'Redis: the stream is trimmed to about so many entries, the oldest first.',
+    1,
+    9_007_199_254_740_991,
+  ),
+  timeout: ms('How long a batch of up to 5,000 messages may take, in ms. Default 30,000.', 3_600_000, 1),
+  retry_attempts: whole('Tries after the first, where the connection fails or the broker is busy. Default 2.', 0, 20),
+});
 
 const messages: JSONObject = {
   description: 'Several messages: a list, or rows that an earlier step stored because they are many.',
@@ -125,7 +91,7 @@ const consumeParams: Record<string, JSONObject> = {
   ...natsConsumeParams,
   broker,
   ...queues,
-  max_messages: { type: 'integer', minimum: 1, maximum: 50_000, description: 'At most so many messages. Default 100.' },
+  max_messages: whole('At most so many messages. Default 100.', 1, 50_000),
   wait_ms: ms('How long to wait for the first message, in ms. Default 1,000.'),
   group: name(
     'Kafka, NATS, Redis: consumers of one group share the messages. Default: jsonflow.<topic> in Kafka, jsonflow-<subject> with _ for dots and wildcards in NATS, jsonflow in Redis.',
@@ -134,41 +100,30 @@ const consumeParams: Record<string, JSONObject> = {
     description: `Where a new group begins, where the broker keeps messages: earliest (default), latest, a position, or a time. ${kafkaFrom.description} ${natsFrom.description}`,
     anyOf: [{ type: 'string', minLength: 1, maxLength: 64 }, { type: 'integer', minimum: 0 }, { type: 'object' }],
   },
-  max_deliveries: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 1_000,
-    description:
-      'A message that was delivered so often without an acknowledgement goes to the dead letters. Default 5.',
-  },
+  max_deliveries: whole(
+    'A message that was delivered so often without an acknowledgement goes to the dead letters. Default 5.',
+    1,
+    1_000,
+  ),
   dead_letter: name('Queue for messages that can not be processed. Default: the queue with .dead behind its name.'),
   retry_delay_ms: ms(
     'How long the messages of a step that fails wait until they are delivered again, in ms. Default 0 for steps, 1,000 for triggers.',
     604_800_000,
   ),
-  content_type: {
-    type: 'string',
-    maxLength: 255,
-    minLength: 1,
-    description: 'Read every body as this, whatever the message says of itself.',
-  },
-  max_bytes: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 134_217_728,
-    description:
-      'Take no more once so many bytes of bodies, keys and headers are there; what has come by then counts. Default 33,554,432 for steps; for triggers 67,108,864, of messages that are unsettled.',
-  },
+  content_type: text('Read every body as this, whatever the message says of itself.', 255),
+  max_bytes: whole(
+    'Take no more once so many bytes of bodies, keys and headers are there; what has come by then counts. Default 33,554,432 for steps; for triggers 67,108,864, of messages that are unsettled.',
+    1,
+    134_217_728,
+  ),
   claim_after_ms: ms(
     'Redis: what a consumer holds goes to others once it was silent for so long, in ms. Default 60,000.',
     3_600_000,
     100,
   ),
-  delete_acknowledged: {
-    type: 'boolean',
-    description:
-      'Redis: delete entries from the stream once they are acknowledged; for streams with one group. Default false.',
-  },
+  delete_acknowledged: flag(
+    'Redis: delete entries from the stream once they are acknowledged; for streams with one group. Default false.',
+  ),
 };
 
 const createParams: Record<string, JSONObject> = {
@@ -177,7 +132,7 @@ const createParams: Record<string, JSONObject> = {
   broker,
   ...queues,
   type: { enum: ['quorum', 'classic', 'stream'], description: 'RabbitMQ: the type of queue. Default quorum.' },
-  durable: { type: 'boolean', description: 'RabbitMQ: whether it outlives a restart of the broker. Default true.' },
+  durable: flag('RabbitMQ: whether it outlives a restart of the broker. Default true.'),
   exchange: name('RabbitMQ: declare this exchange, too, and bind the queue to it.'),
   exchange_type: {
     enum: ['direct', 'topic', 'fanout', 'headers'],
@@ -191,14 +146,10 @@ const createParams: Record<string, JSONObject> = {
     items: {
       anyOf: [
         { type: 'string', maxLength: 255, description: 'A routing key.' },
-        {
-          type: 'object',
-          properties: {
-            routing_key: { type: 'string', maxLength: 255, description: 'Routing key; default: empty.' },
-            arguments: { type: 'object', description: 'Arguments of the binding, for exchanges of type headers.' },
-          },
-          additionalProperties: false,
-        },
+        fields({
+          routing_key: { type: 'string', maxLength: 255, description: 'Routing key; default: empty.' },
+          arguments: { type: 'object', description: 'Arguments of the binding, for exchanges of type headers.' },
+        }),
       ],
     },
   },
@@ -208,33 +159,26 @@ const createParams: Record<string, JSONObject> = {
   from: consumeParams.from ?? {},
 };
 
-const paramsOf = (properties: Record<string, JSONObject>): JSONObject => ({
-  type: 'object',
-  properties,
-  required: ['broker'],
-  additionalProperties: false,
-});
-
 /** The step types with their params: shown in validation errors, and the reference for docs/adapters/mq.md. */
 export const stepTypes: StepTypeManifest[] = [
   {
     type: 'mq_publish',
     description: 'Publishes one message or many, and waits for the broker to confirm them.',
-    params_schema: paramsOf(publishParams),
+    params_schema: fields(publishParams, ['broker']),
   },
   {
     type: 'mq_consume',
     description: 'Takes messages, which are acknowledged once the step has been recorded.',
-    params_schema: paramsOf(consumeParams),
+    params_schema: fields(consumeParams, ['broker']),
   },
   {
     type: 'mq_create_queue',
     description: 'Makes a queue, topic, subject or stream, unless it is there.',
-    params_schema: paramsOf(createParams),
+    params_schema: fields(createParams, ['broker']),
   },
   {
     type: 'mq_purge',
     description: 'Deletes the messages of a queue.',
-    params_schema: paramsOf({ broker, ...queues }),
+    params_schema: fields({ broker, ...queues }, ['broker']),
   },
 ];

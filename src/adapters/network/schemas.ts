@@ -1,3 +1,4 @@
+import { fields, flag, object, text, whole } from '../../kit/schema.ts';
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import { graphqlSchema } from './graphql/schema.ts';
@@ -7,23 +8,13 @@ import {
   headersSchema,
   httpOptions,
   querySchema,
-  text,
   tlsSchema,
   urlSchema,
   webSocketUrlSchema,
-  whole,
 } from './http/schema.ts';
 
 const path = (description: string): JSONObject => ({ type: 'string', maxLength: 1024, description });
-const strict = (description: string, properties: JSONObject, required: string[] = []): JSONObject => ({
-  type: 'object',
-  description,
-  properties,
-  ...(required.length === 0 ? {} : { required }),
-  additionalProperties: false,
-});
-
-const part = strict(
+const part = object(
   'A part: name, and value, bytes or stored.',
   {
     name: text('Name of the field.', 1024),
@@ -43,7 +34,7 @@ const statusForm: JSONObject = {
   ],
 };
 
-const expect = strict('What the response must be; otherwise the step fails.', {
+const expect = object('What the response must be; otherwise the step fails.', {
   status: {
     description: 'A status, "2xx", "200-299", "any", or a list of these. Default "2xx".',
     anyOf: [statusForm, { type: 'array', minItems: 1, maxItems: 100, items: statusForm }],
@@ -58,40 +49,39 @@ const expect = strict('What the response must be; otherwise the step fails.', {
 const next: JSONObject = {
   description: 'How one page leads to the next: one of link, url, cursor, page, offset.',
   oneOf: [
-    strict('By the header `link`.', { link: text('Relation, usually next.', 100) }, ['link']),
-    strict('By a URL in the body.', { url: text('Path of the URL.', 1024) }, ['url']),
-    strict(
+    object('By the header `link`.', { link: text('Relation, usually next.', 100) }, ['link']),
+    object('By a URL in the body.', { url: text('Path of the URL.', 1024) }, ['url']),
+    object(
       'By a cursor in the body, which becomes a parameter of the URL.',
       { cursor: text('Path of the cursor.', 1024), param: text('The parameter. Default cursor.', 256) },
       ['cursor'],
     ),
-    strict(
+    object(
       'By number, until a page has no items.',
-      { page: text('The parameter.', 256), start: whole(0, 1_000_000, 'Number of the first page. Default 1.') },
+      { page: text('The parameter.', 256), start: whole('Number of the first page. Default 1.', 0, 1_000_000) },
       ['page'],
     ),
-    strict(
+    object(
       'By the items so far, until a page has none.',
-      { offset: text('The parameter.', 256), start: whole(0, 1_000_000_000, 'The first offset. Default 0.') },
+      { offset: text('The parameter.', 256), start: whole('The first offset. Default 0.', 0, 1_000_000_000) },
       ['offset'],
     ),
   ],
 };
 
-const pagination = strict(
+const pagination = object(
   'Asks for page after page; the result is the items of all. Pages are JSON.',
   {
     next,
     items: path('Path of the list in a page. Default: the page itself.'),
-    max_pages: whole(1, 10_000, 'Pages that are asked for. Default 100.'),
-    max_items: whole(1, 100_000_000, 'Items after which it ends. Default 1,000,000.'),
+    max_pages: whole('Pages that are asked for. Default 100.', 1, 10_000),
+    max_items: whole('Items after which it ends. Default 1,000,000.', 1, 100_000_000),
   },
   ['next'],
 );
 
-const requestSchema: JSONObject = {
-  type: 'object',
-  properties: {
+const requestSchema: JSONObject = fields(
+  {
     method: {
       ...text('Method of HTTP, in any case, but not CONNECT and TRACE. Default GET.', 32),
       pattern: '^[a-zA-Z][a-zA-Z-]*$',
@@ -120,12 +110,12 @@ const requestSchema: JSONObject = {
     tls: tlsSchema,
     expect,
     pagination,
-    options: strict('How it is sent and read.', {
+    options: object('How it is sent and read.', {
       ...httpOptions,
       max_inline_bytes: whole(
+        'The largest body that the output holds itself; a larger one goes to the blob store. Default 1 MiB.',
         0,
         67_108_864,
-        'The largest body that the output holds itself; a larger one goes to the blob store. Default 1 MiB.',
       ),
       parse: {
         enum: ['json', 'ndjson', 'text', 'bytes'],
@@ -133,13 +123,11 @@ const requestSchema: JSONObject = {
       },
     }),
   },
-  required: ['url'],
-  additionalProperties: false,
-};
+  ['url'],
+);
 
-const websocketSchema: JSONObject = {
-  type: 'object',
-  properties: {
+const websocketSchema: JSONObject = fields(
+  {
     url: webSocketUrlSchema,
     query: querySchema,
     headers: headersSchema,
@@ -156,11 +144,11 @@ const websocketSchema: JSONObject = {
       description: 'Messages: a text as it is, { "$bytes": base64 } as a binary one, anything else as JSON.',
       maxItems: 10_000,
     },
-    collect: strict(
+    collect: object(
       'What to wait for; the first of these ends it. Empty: until the server closes. Without it nothing is waited for.',
       {
-        count: whole(1, 1_000_000, 'So many messages.'),
-        until: strict(
+        count: whole('So many messages.', 1, 1_000_000),
+        until: object(
           'A message that has a value somewhere.',
           {
             path: path('Path in the message; empty for the message itself.'),
@@ -168,37 +156,31 @@ const websocketSchema: JSONObject = {
           },
           ['equals'],
         ),
-        duration_ms: whole(1, 86_400_000, 'So long, from the opening on.'),
+        duration_ms: whole('So long, from the opening on.', 1, 86_400_000),
       },
     ),
-    options: strict('Limits and manners.', {
-      timeout: whole(1, 86_400_000, 'Ms for the whole step. Default 30,000.'),
-      wait_reply: {
-        type: 'boolean',
-        description: 'Sends each message after an answer to the one before. Default false.',
-      },
+    options: object('Limits and manners.', {
+      timeout: whole('Ms for the whole step. Default 30,000.', 1, 86_400_000),
+      wait_reply: flag('Sends each message after an answer to the one before. Default false.'),
       parse: {
         enum: ['auto', 'json', 'text'],
         description: 'How texts are read. Default auto: JSON objects and lists are parsed, others stay texts.',
       },
-      max_messages: whole(1, 1_000_000, 'Messages that may come. Default 10,000.'),
-      max_bytes: whole(1, 268_435_456, 'Bytes of all messages. Default 16 MiB.'),
-      max_message_bytes: whole(1, 268_435_456, 'Bytes of one, decompressed. Default max_bytes.'),
+      max_messages: whole('Messages that may come. Default 10,000.', 1, 1_000_000),
+      max_bytes: whole('Bytes of all messages. Default 16 MiB.', 1, 268_435_456),
+      max_message_bytes: whole('Bytes of one, decompressed. Default max_bytes.', 1, 268_435_456),
       ping_ms: whole(
+        'Time between pings; without any sign of life in one the connection is given up. Default 15,000.',
         100,
         3_600_000,
-        'Time between pings; without any sign of life in one the connection is given up. Default 15,000.',
       ),
-      repeatable: {
-        type: 'boolean',
-        description:
-          'Whether sending the messages twice does no harm, so that a failure may be tried again. Default false.',
-      },
+      repeatable: flag(
+        'Whether sending the messages twice does no harm, so that a failure may be tried again. Default false.',
+      ),
     }),
   },
-  required: ['url'],
-  additionalProperties: false,
-};
+  ['url'],
+);
 
 /** The step types with their params: shown in validation errors, and the reference for docs/adapters/network.md. */
 export const stepTypes: StepTypeManifest[] = [

@@ -1,3 +1,4 @@
+import { fields, flag, text, whole } from '../../kit/schema.ts';
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 import { noiseSchema } from './simulate/parse-noise.ts';
@@ -10,20 +11,6 @@ export const samplesMax = 1_000_000;
 const circuitTypes = ['custom', 'bell', 'ghz', 'qft', 'grover', 'qpe', 'feature_map', 'random'] as const;
 export const exportForms = ['qasm2', 'qasm3', 'gates'] as const;
 const textMax = 4 * 1024 * 1024;
-
-const whole = (description: string, minimum: number, maximum: number): JSONObject => ({
-  type: 'integer',
-  minimum,
-  maximum,
-  description,
-});
-const flag = (description: string): JSONObject => ({ type: 'boolean', description });
-const text = (description: string, maxLength = 256): JSONObject => ({
-  type: 'string',
-  minLength: 1,
-  maxLength,
-  description,
-});
 
 /** Where a circuit comes from. */
 const circuitParams: Readonly<Record<string, JSONObject>> = {
@@ -48,12 +35,7 @@ const circuitParams: Readonly<Record<string, JSONObject>> = {
   registers: {
     type: 'array',
     maxItems: 256,
-    items: {
-      type: 'object',
-      properties: { name: text('Name.', 64), size: whole('Bits.', 1, 4096) },
-      required: ['name', 'size'],
-      additionalProperties: false,
-    },
+    items: fields({ name: text('Name.', 64), size: whole('Bits.', 1, 4096) }, ['name', 'size']),
     description: 'Classical registers of a list of gates. Default one, c, of the measured bits.',
   },
   parameters: {
@@ -130,20 +112,12 @@ const observables: JSONObject = {
   anyOf: [{ type: 'string' }, { type: 'object' }, { type: 'array' }],
 };
 
-const schemaOf = (properties: Readonly<Record<string, JSONObject>>, required: string[] = []): JSONObject => ({
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-  type: 'object',
-  properties: { ...properties },
-  ...(required.length === 0 ? {} : { required }),
-  additionalProperties: false,
-});
-
 export const stepTypes: StepTypeManifest[] = [
   {
     type: 'quantum_circuit',
     description: 'Runs a quantum circuit on a simulator or a device: counts, probabilities, and the state vector.',
     deterministic: true,
-    params_schema: schemaOf({
+    params_schema: fields({
       ...circuitParams,
       ...executionParams,
       ...hardwareParams,
@@ -172,14 +146,14 @@ export const stepTypes: StepTypeManifest[] = [
     type: 'quantum_sample',
     description: 'Samples a quantum circuit: each measurement, their distribution, and expectation values.',
     deterministic: true,
-    params_schema: schemaOf({ ...circuitParams, ...executionParams, ...hardwareParams, observables }),
+    params_schema: fields({ ...circuitParams, ...executionParams, ...hardwareParams, observables }),
   },
   {
     type: 'quantum_optimize',
     description:
       'Finds the lowest energy of a Hamiltonian, a molecule or a graph problem with VQE or QAOA, on a simulator.',
     deterministic: true,
-    params_schema: schemaOf({
+    params_schema: fields({
       algorithm: { enum: ['vqe', 'qaoa'], description: 'Default vqe.' },
       hamiltonian: {
         anyOf: [{ type: 'object' }, { type: 'array' }],

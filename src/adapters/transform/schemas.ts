@@ -1,3 +1,4 @@
+import { text, whole } from '../../kit/schema.ts';
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
 
@@ -10,12 +11,7 @@ const vars: JSONObject = {
   type: 'object',
   description: 'Values for the expression, as `vars`: constants, or results of other steps to look up by key.',
 };
-const expression = (description: string): JSONObject => ({
-  type: 'string',
-  minLength: 1,
-  maxLength: 4096,
-  description,
-});
+const expression = (description: string): JSONObject => text(description, 4096);
 const path = (description: string): JSONObject => ({ type: 'string', maxLength: 1024, description });
 const aggregations = ['sum', 'count', 'avg', 'min', 'max'];
 
@@ -29,7 +25,7 @@ export const stepTypes: StepTypeManifest[] = [
       type: 'object',
       properties: {
         input: { description: 'Any value; becomes the result. Default null.' },
-        delay_ms: { type: 'integer', minimum: 0, maximum: 3_600_000, description: 'How long to wait. Default 0.' },
+        delay_ms: whole('How long to wait. Default 0.', 0, 3_600_000),
       },
     },
   },

@@ -1,18 +1,6 @@
+import { fields, flag, object, text, whole } from '../../kit/schema.ts';
 import type { JSONObject } from '../../lib/json.ts';
 import type { StepTypeManifest } from '../../protocol/messages.ts';
-
-const text = (description: string, maxLength = 256): JSONObject => ({
-  type: 'string',
-  minLength: 1,
-  maxLength,
-  description,
-});
-const whole = (description: string, minimum: number, maximum: number): JSONObject => ({
-  type: 'integer',
-  minimum,
-  maximum,
-  description,
-});
 
 /** Of the params of every step type. */
 const moduleParams: Readonly<Record<string, JSONObject>> = {
@@ -21,7 +9,7 @@ const moduleParams: Readonly<Record<string, JSONObject>> = {
       'The module: a file in an asset folder (hash.wasm), sha256: and a digest, a URL, { "base64": … }, or bytes that another step stored.',
     anyOf: [
       { type: 'string', minLength: 1, maxLength: 4096 },
-      { type: 'object', properties: { base64: { type: 'string' } }, required: ['base64'], additionalProperties: false },
+      fields({ base64: { type: 'string' } }, ['base64']),
       { type: 'object', properties: { stored: { const: 'bytes' } }, required: ['stored', 'chunks'] },
     ],
   },
@@ -35,10 +23,7 @@ const moduleParams: Readonly<Record<string, JSONObject>> = {
     1,
     65_536,
   ),
-  canonical_nan: {
-    type: 'boolean',
-    description: 'Gives every NaN one bit pattern, so that all machines agree. Default true; false is faster.',
-  },
+  canonical_nan: flag('Gives every NaN one bit pattern, so that all machines agree. Default true; false is faster.'),
 };
 
 const abi: JSONObject = {
@@ -54,22 +39,17 @@ const callParams: Readonly<Record<string, JSONObject>> = {
   fuel_limit: whole('Units of work, about one per instruction. Default 10,000,000,000.', 1, Number.MAX_SAFE_INTEGER),
   output: { enum: ['auto', 'json', 'text', 'bytes'], description: 'How bytes that it gives are read. Default auto.' },
   seed: text('What its random numbers follow from. Default the run and the step.'),
-  wasi: {
-    type: 'object',
-    description: 'What a WASI program is shown.',
-    properties: {
-      args: { type: 'array', maxItems: 1000, items: { type: 'string', maxLength: 65_536 }, description: 'Arguments.' },
-      env: {
-        type: 'object',
-        maxProperties: 1000,
-        additionalProperties: { type: 'string', maxLength: 65_536 },
-        description: 'Environment variables.',
-      },
-      stdin: { description: 'Standard input: a text, { "base64": … }, stored bytes, or any value as JSON.' },
-      time_ms: whole('What the clock shows at the start, ms since 1970. Default 0.', 0, 8_640_000_000_000_000),
+  wasi: object('What a WASI program is shown.', {
+    args: { type: 'array', maxItems: 1000, items: { type: 'string', maxLength: 65_536 }, description: 'Arguments.' },
+    env: {
+      type: 'object',
+      maxProperties: 1000,
+      additionalProperties: { type: 'string', maxLength: 65_536 },
+      description: 'Environment variables.',
     },
-    additionalProperties: false,
-  },
+    stdin: { description: 'Standard input: a text, { "base64": … }, stored bytes, or any value as JSON.' },
+    time_ms: whole('What the clock shows at the start, ms since 1970. Default 0.', 0, 8_640_000_000_000_000),
+  }),
   config: {
     type: 'object',
     maxProperties: 1000,
@@ -84,32 +64,29 @@ export const stepTypes: StepTypeManifest[] = [
     description: 'Calls a function of a WebAssembly module in a sandbox.',
     deterministic: true,
     asset_params: ['module'],
-    params_schema: {
-      type: 'object',
-      properties: {
+    params_schema: fields(
+      {
         ...callParams,
         args: { type: ['object', 'array'], description: 'Arguments, by name or in order.' },
         input: { description: 'The one argument: any value; { "base64": … } and stored bytes are given as bytes.' },
       },
-      required: ['module'],
-      additionalProperties: false,
-    },
+      ['module'],
+    ),
   },
   {
     type: 'wasm_load',
     description: 'Checks and compiles a module ahead of its use, and says what it has.',
     deterministic: true,
     asset_params: ['module'],
-    params_schema: { type: 'object', properties: moduleParams, required: ['module'], additionalProperties: false },
+    params_schema: fields(moduleParams, ['module']),
   },
   {
     type: 'wasm_streaming',
     description: 'Sends many items, or large bytes in chunks, through one instance of a module.',
     deterministic: true,
     asset_params: ['module'],
-    params_schema: {
-      type: 'object',
-      properties: {
+    params_schema: fields(
+      {
         ...callParams,
         input: {
           description: 'A list, stored rows (an item each), stored bytes, { "base64": … } or a text (in chunks).',
@@ -118,8 +95,7 @@ export const stepTypes: StepTypeManifest[] = [
         fuel_per_item: whole('Units of work that one item may take.', 1, Number.MAX_SAFE_INTEGER),
         finish: text('Function called at the end for what is left.'),
       },
-      required: ['module', 'input'],
-      additionalProperties: false,
-    },
+      ['module', 'input'],
+    ),
   },
 ];

@@ -1,3 +1,4 @@
+import { flag, whole } from '../../../kit/schema.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 
 const key: JSONObject = { type: 'string', maxLength: 4_096, description: 'Redis: a key.' };
@@ -26,7 +27,7 @@ const write: Record<string, JSONObject> = {
   commands,
   key,
   value: { description: 'Redis: the value of the key: text as it is, anything else as JSON.' },
-  ttl_ms: { type: 'integer', minimum: 1, description: 'Redis: ms after which the keys end. Default: never.' },
+  ttl_ms: whole('Redis: ms after which the keys end. Default: never.', 1),
   data: { description: 'Rows: each becomes a hash.' },
   key_field: { type: 'string', minLength: 1, description: 'Redis: the field of each row whose value names its key.' },
   key_prefix: { type: 'string', description: 'Redis: what stands before that value in the key. Default: nothing.' },
@@ -43,8 +44,8 @@ export const redisParams = {
       enum: ['string', 'list', 'set', 'zset', 'hash', 'stream'],
       description: 'Redis: with pattern, keys of this type alone.',
     },
-    values: { type: 'boolean', description: 'Redis: with pattern, read the values, too. Default false.' },
-    limit: { type: 'integer', minimum: 0, description: 'Rows at most; 0 means all.' },
+    values: flag('Redis: with pattern, read the values, too. Default false.'),
+    limit: whole('Rows at most; 0 means all.', 0),
   },
   db_insert: {
     ...write,
@@ -56,7 +57,7 @@ export const redisParams = {
   db_update: {
     ...write,
     keys,
-    delete: { type: 'boolean', description: 'true: delete instead of changing.' },
+    delete: flag('true: delete instead of changing.'),
   },
   db_transaction: {
     commands,

@@ -1,12 +1,8 @@
+import { flag, text, whole } from '../../../kit/schema.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 
-const topic: JSONObject = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 249,
-  description: 'Kafka: the topic. The same as queue.',
-};
-const partition = (description: string): JSONObject => ({ type: 'integer', minimum: 0, maximum: 100_000, description });
+const topic: JSONObject = text('Kafka: the topic. The same as queue.', 249);
+const partition = (description: string): JSONObject => whole(description, 0, 100_000);
 
 /** Params of `mq_publish` for Kafka alone; each may stand in `options` as well. */
 export const kafkaPublishParams: Record<string, JSONObject> = {
@@ -22,24 +18,18 @@ export const kafkaPublishParams: Record<string, JSONObject> = {
 /** Params of `mq_consume` and of triggers for Kafka alone; each may stand in `options` as well. */
 export const kafkaConsumeParams: Record<string, JSONObject> = {
   topic,
-  replay: {
-    type: 'boolean',
-    description: 'Kafka, NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.',
-  },
+  replay: flag('Kafka, NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.'),
   partition: partition('Kafka: with replay, the one partition to read.'),
-  max_bytes: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 1_073_741_824,
-    description: 'Kafka, NATS: take no more messages once their bodies are so large together. Default 33554432.',
-  },
-  session_timeout_ms: {
-    type: 'integer',
-    minimum: 1000,
-    maximum: 300_000,
-    description:
-      'Kafka: a consumer that is silent for so long counts as dead, and others get its messages; the broker sets bounds. Default 15000.',
-  },
+  max_bytes: whole(
+    'Kafka, NATS: take no more messages once their bodies are so large together. Default 33554432.',
+    1,
+    1_073_741_824,
+  ),
+  session_timeout_ms: whole(
+    'Kafka: a consumer that is silent for so long counts as dead, and others get its messages; the broker sets bounds. Default 15000.',
+    1000,
+    300_000,
+  ),
 };
 
 /** `from` for Kafka; other brokers have forms of their own. */
@@ -55,19 +45,12 @@ export const kafkaFrom: JSONObject = {
 /** Params of `mq_create_queue` for Kafka alone; each may stand in `options` as well. */
 export const kafkaCreateParams: Record<string, JSONObject> = {
   topic,
-  partitions: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 100_000,
-    description: "Kafka: default: the broker's num.partitions.",
-  },
-  replicas: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 100,
-    description:
-      'Kafka, NATS: how many servers keep the messages. Default: what the Kafka broker has configured; 1 in NATS.',
-  },
+  partitions: whole("Kafka: default: the broker's num.partitions.", 1, 100_000),
+  replicas: whole(
+    'Kafka, NATS: how many servers keep the messages. Default: what the Kafka broker has configured; 1 in NATS.',
+    1,
+    100,
+  ),
   config: {
     type: 'object',
     additionalProperties: { type: ['string', 'number', 'boolean'] },

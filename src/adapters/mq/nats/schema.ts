@@ -1,17 +1,8 @@
+import { flag, text, whole } from '../../../kit/schema.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 
-const subject: JSONObject = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 255,
-  description: 'NATS: the subject. The same as queue.',
-};
-const stream: JSONObject = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 255,
-  description: 'NATS: the stream, where it is not the one that takes the subject.',
-};
+const subject: JSONObject = text('NATS: the subject. The same as queue.', 255);
+const stream: JSONObject = text('NATS: the stream, where it is not the one that takes the subject.', 255);
 
 /** Params of `mq_publish` for NATS alone; `stream` and `jetstream` may stand in `options` as well. */
 export const natsPublishParams: Record<string, JSONObject> = {
@@ -20,33 +11,24 @@ export const natsPublishParams: Record<string, JSONObject> = {
     ...stream,
     description: 'NATS: the stream that is expected to take the messages; another one is an error.',
   },
-  jetstream: {
-    type: 'boolean',
-    description: 'NATS: false publishes without JetStream, at most once, to whoever listens now. Default true.',
-  },
+  jetstream: flag('NATS: false publishes without JetStream, at most once, to whoever listens now. Default true.'),
 };
 
 /** Params of `mq_consume` and of triggers for NATS alone; all but `subject` may stand in `options` as well. */
 export const natsConsumeParams: Record<string, JSONObject> = {
   subject,
   stream,
-  replay: {
-    type: 'boolean',
-    description: 'Kafka, NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.',
-  },
-  max_bytes: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 1_073_741_824,
-    description: 'Kafka, NATS: take no more messages once their bodies are so large together. Default 33554432.',
-  },
-  ack_wait_ms: {
-    type: 'integer',
-    minimum: 500,
-    maximum: 86_400_000,
-    description:
-      'NATS: what a dead consumer held is delivered again after so long; used when the group is made. Default 30000.',
-  },
+  replay: flag('Kafka, NATS: read what is there from `from` on for no group, and acknowledge nothing. Default false.'),
+  max_bytes: whole(
+    'Kafka, NATS: take no more messages once their bodies are so large together. Default 33554432.',
+    1,
+    1_073_741_824,
+  ),
+  ack_wait_ms: whole(
+    'NATS: what a dead consumer held is delivered again after so long; used when the group is made. Default 30000.',
+    500,
+    86_400_000,
+  ),
 };
 
 /** `from` for NATS; other brokers have forms of their own. */
@@ -82,25 +64,17 @@ export const natsCreateParams: Record<string, JSONObject> = {
     enum: ['old', 'new'],
     description: 'NATS: what gives way when the stream is full. Default old.',
   },
-  max_age_ms: { type: 'integer', minimum: 1000, description: 'NATS: older messages are deleted. Default: none.' },
-  max_length: { type: 'integer', minimum: 1, description: 'NATS: most messages in the stream. Default: no limit.' },
-  max_length_bytes: { type: 'integer', minimum: 1, description: 'NATS: most bytes in the stream. Default: no limit.' },
-  max_message_bytes: {
-    type: 'integer',
-    minimum: 1,
-    description: "NATS: largest message. Default: the server's max_payload.",
-  },
-  replicas: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 100,
-    description:
-      'Kafka, NATS: how many servers keep the messages. Default: what the Kafka broker has configured; 1 in NATS.',
-  },
-  duplicate_window_ms: {
-    type: 'integer',
-    minimum: 100,
-    description:
-      'NATS: for so long a repetition of a message id is left out. Default 24 hours, or max_age_ms if that is less.',
-  },
+  max_age_ms: whole('NATS: older messages are deleted. Default: none.', 1000),
+  max_length: whole('NATS: most messages in the stream. Default: no limit.', 1),
+  max_length_bytes: whole('NATS: most bytes in the stream. Default: no limit.', 1),
+  max_message_bytes: whole("NATS: largest message. Default: the server's max_payload.", 1),
+  replicas: whole(
+    'Kafka, NATS: how many servers keep the messages. Default: what the Kafka broker has configured; 1 in NATS.',
+    1,
+    100,
+  ),
+  duplicate_window_ms: whole(
+    'NATS: for so long a repetition of a message id is left out. Default 24 hours, or max_age_ms if that is less.',
+    100,
+  ),
 };

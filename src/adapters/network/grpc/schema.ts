@@ -1,5 +1,6 @@
+import { fields, flag, object, text, whole } from '../../../kit/schema.ts';
 import type { JSONObject } from '../../../lib/json.ts';
-import { text, tlsSchema, whole } from '../http/schema.ts';
+import { tlsSchema } from '../http/schema.ts';
 
 /** Names of gRPC's statuses, at the index of their number. */
 export const statusNames = [
@@ -29,54 +30,34 @@ const statuses = (description: string): JSONObject => ({
   items: { enum: statusNames },
 });
 
-const retry: JSONObject = {
-  type: 'object',
-  description: 'More tries of a call that is idempotent, or that never reached the server.',
-  properties: {
-    attempts: whole(0, 20, 'Tries after the first. Default 0.'),
-    backoff: { enum: ['exponential', 'fixed'], description: 'How the waits grow. Default exponential.' },
-    base_ms: whole(0, 600_000, 'Wait before the second try. Default 100.'),
-    max_ms: whole(0, 600_000, 'Longest wait. Default 10,000.'),
-    jitter: { type: 'boolean', description: 'Spreads each wait over 0 to its length. Default true.' },
-    statuses: statuses('Statuses that are tried again. Default UNAVAILABLE.'),
-  },
-  additionalProperties: false,
-};
+const retry: JSONObject = object('More tries of a call that is idempotent, or that never reached the server.', {
+  attempts: whole('Tries after the first. Default 0.', 0, 20),
+  backoff: { enum: ['exponential', 'fixed'], description: 'How the waits grow. Default exponential.' },
+  base_ms: whole('Wait before the second try. Default 100.', 0, 600_000),
+  max_ms: whole('Longest wait. Default 10,000.', 0, 600_000),
+  jitter: flag('Spreads each wait over 0 to its length. Default true.'),
+  statuses: statuses('Statuses that are tried again. Default UNAVAILABLE.'),
+});
 
-const options: JSONObject = {
-  type: 'object',
-  description: 'How to call.',
-  properties: {
-    timeout: whole(1, 86_400_000, 'Ms for the whole step, also told to the server as its deadline. Default 30,000.'),
-    retry,
-    idempotent: {
-      type: 'boolean',
-      description: 'Whether calling twice does no harm. Default: what the method says of itself (idempotency_level).',
-    },
-    idempotency_key: {
-      description: 'Sends metadata that names this step, the same for each attempt: true, or its name. Default false.',
-      anyOf: [{ type: 'boolean' }, text('Name of the metadata; true stands for idempotency-key.', 128)],
-    },
-    max_bytes: whole(1, 268_435_456, 'The largest message of the answer. Default 16 MiB.'),
-    max_total_bytes: whole(1, 1_099_511_627_776, 'All messages of the answer together. Default 1 GiB.'),
-    max_messages: whole(1, 1_000_000_000, 'Ends a stream when so many messages have come. Default: to its own end.'),
-    max_inline: whole(0, 1_000_000, 'Messages that the output holds itself; more are stored. Default 10,000.'),
-    defaults: {
-      type: 'boolean',
-      description: 'Whether fields that have their default value stand in the answer. Default true.',
-    },
-    proto_names: {
-      type: 'boolean',
-      description: 'Field names of the answer as in the .proto file, instead of lowerCamelCase. Default false.',
-    },
+const options: JSONObject = object('How to call.', {
+  timeout: whole('Ms for the whole step, also told to the server as its deadline. Default 30,000.', 1, 86_400_000),
+  retry,
+  idempotent: flag('Whether calling twice does no harm. Default: what the method says of itself (idempotency_level).'),
+  idempotency_key: {
+    description: 'Sends metadata that names this step, the same for each attempt: true, or its name. Default false.',
+    anyOf: [{ type: 'boolean' }, text('Name of the metadata; true stands for idempotency-key.', 128)],
   },
-  additionalProperties: false,
-};
+  max_bytes: whole('The largest message of the answer. Default 16 MiB.', 1, 268_435_456),
+  max_total_bytes: whole('All messages of the answer together. Default 1 GiB.', 1, 1_099_511_627_776),
+  max_messages: whole('Ends a stream when so many messages have come. Default: to its own end.', 1, 1_000_000_000),
+  max_inline: whole('Messages that the output holds itself; more are stored. Default 10,000.', 0, 1_000_000),
+  defaults: flag('Whether fields that have their default value stand in the answer. Default true.'),
+  proto_names: flag('Field names of the answer as in the .proto file, instead of lowerCamelCase. Default false.'),
+});
 
 /** Params of `network_grpc`; the reference for docs/adapters/network-grpc.md. */
-export const grpcSchema: JSONObject = {
-  type: 'object',
-  properties: {
+export const grpcSchema: JSONObject = fields(
+  {
     url: {
       ...text('grpc://host:port (plain text), grpcs://host[:port] (TLS), or host:port; without path and user.', 4096),
       pattern: '^([gG][rR][pP][cC][sS]?://)?(\\[[0-9a-fA-F:.]+\\]|[a-zA-Z0-9_][a-zA-Z0-9_.-]*)(:[0-9]{1,5})?/?$',
@@ -109,13 +90,9 @@ export const grpcSchema: JSONObject = {
       },
     },
     options,
-    expect: {
-      type: 'object',
-      description: 'What counts as an answer.',
-      properties: { status: statuses('Statuses besides OK that are no failure, such as NOT_FOUND.') },
-      additionalProperties: false,
-    },
+    expect: object('What counts as an answer.', {
+      status: statuses('Statuses besides OK that are no failure, such as NOT_FOUND.'),
+    }),
   },
-  required: ['url', 'method'],
-  additionalProperties: false,
-};
+  ['url', 'method'],
+);

@@ -1,28 +1,7 @@
+import { flag, object, text, whole } from '../../../kit/schema.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 
 // Parts of params that requests, GraphQL and WebSockets share.
-
-export const text = (description: string, maxLength = 65_536): JSONObject => ({
-  type: 'string',
-  minLength: 1,
-  maxLength,
-  description,
-});
-
-export const whole = (minimum: number, maximum: number, description: string): JSONObject => ({
-  type: 'integer',
-  minimum,
-  maximum,
-  description,
-});
-
-const strict = (description: string, properties: JSONObject, required: string[] = []): JSONObject => ({
-  type: 'object',
-  description,
-  properties,
-  ...(required.length === 0 ? {} : { required }),
-  additionalProperties: false,
-});
 
 /** Where a URL stands as it is, what is wrong with it is said before a run. */
 const urlOf = (scheme: string, words: string): JSONObject => ({
@@ -51,8 +30,8 @@ export const headersSchema: JSONObject = {
   additionalProperties: { anyOf: [scalar, { type: 'array', maxItems: 100, items: { type: 'string' } }] },
 };
 
-export const authSchema: JSONObject = strict('The header `authorization`, made for you: one of these.', {
-  basic: strict(
+export const authSchema: JSONObject = object('The header `authorization`, made for you: one of these.', {
+  basic: object(
     'User name and password (RFC 7617, UTF-8).',
     {
       username: { type: 'string', maxLength: 1024, description: 'User name, without a colon.' },
@@ -60,10 +39,10 @@ export const authSchema: JSONObject = strict('The header `authorization`, made f
     },
     ['username', 'password'],
   ),
-  bearer: text('A token (RFC 6750).'),
+  bearer: text('A token (RFC 6750).', 65_536),
 });
 
-export const tlsSchema: JSONObject = strict(
+export const tlsSchema: JSONObject = object(
   'TLS beyond the defaults. Versions 1.2 and 1.3; certificates are always verified.',
   {
     cert: text('Client certificate, PEM, with its chain.', 262_144),
@@ -73,37 +52,37 @@ export const tlsSchema: JSONObject = strict(
   },
 );
 
-const retrySchema: JSONObject = strict('More tries after a failure that may pass.', {
-  attempts: whole(0, 20, 'Tries after the first. Default 0.'),
+const retrySchema: JSONObject = object('More tries after a failure that may pass.', {
+  attempts: whole('Tries after the first. Default 0.', 0, 20),
   backoff: { enum: ['exponential', 'fixed'], description: 'How the waits grow. Default exponential.' },
-  base_ms: whole(0, 600_000, 'Wait before the second try. Default 100.'),
-  max_ms: whole(0, 600_000, 'Longest wait. Default 10,000.'),
-  jitter: { type: 'boolean', description: 'Spreads each wait over 0 to its length. Default true.' },
+  base_ms: whole('Wait before the second try. Default 100.', 0, 600_000),
+  max_ms: whole('Longest wait. Default 10,000.', 0, 600_000),
+  jitter: flag('Spreads each wait over 0 to its length. Default true.'),
   statuses: {
     type: 'array',
     description: 'Statuses that are tried again. Default 408, 425, 429, 500, 502, 503, 504.',
     maxItems: 100,
-    items: whole(300, 599, 'A status.'),
+    items: whole('A status.', 300, 599),
   },
   retry_after_max_ms: whole(
+    'The longest `Retry-After` that is waited for; a longer one ends the tries. Default 60,000.',
     0,
     3_600_000,
-    'The longest `Retry-After` that is waited for; a longer one ends the tries. Default 60,000.',
   ),
 });
 
 /** `options` of a request: what `HttpClient` understands. */
 export const httpOptions: JSONObject = {
-  timeout: whole(1, 86_400_000, 'Ms for the whole step: name, connection, redirects, retries, body. Default 30,000.'),
-  try_timeout: whole(1, 86_400_000, 'Ms for one try. Default: what is left of `timeout`.'),
+  timeout: whole('Ms for the whole step: name, connection, redirects, retries, body. Default 30,000.', 1, 86_400_000),
+  try_timeout: whole('Ms for one try. Default: what is left of `timeout`.', 1, 86_400_000),
   retry: retrySchema,
   idempotency_key: {
     description:
       'Whether a header names this step, so that a server that knows it does the work once: true, false, or the header. Default: `idempotency-key`, with POST and PATCH.',
     anyOf: [{ type: 'boolean' }, text('Name of the header.', 128)],
   },
-  max_redirects: whole(0, 20, 'Redirects that are followed; 0 gives the redirect itself. Default 5.'),
-  http2: { type: 'boolean', description: 'Whether HTTP/2 is offered to servers with TLS. Default true.' },
-  max_bytes: whole(1, 1_099_511_627_776, 'The largest response, decompressed. Default 1 GiB.'),
+  max_redirects: whole('Redirects that are followed; 0 gives the redirect itself. Default 5.', 0, 20),
+  http2: flag('Whether HTTP/2 is offered to servers with TLS. Default true.'),
+  max_bytes: whole('The largest response, decompressed. Default 1 GiB.', 1, 1_099_511_627_776),
   proxy: text('URL of an HTTP proxy (http or https, CONNECT), with credentials where it needs some.', 4096),
 };
