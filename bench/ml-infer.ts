@@ -35,6 +35,7 @@ const digest = sha256(bytes);
 const processes = new Processes();
 const runner = new Runner(processes);
 const deps: InferDeps = {
+  processes,
   runner,
   batcher: new Batcher(runner),
   egress: {

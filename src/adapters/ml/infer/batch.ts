@@ -36,7 +36,7 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
   const run = async (batch: Batch): Promise<JSONValue[]> => {
     const inputs =
       batch.tensor === undefined
-        ? await inputsOf(batch.input ?? null, options, model, quiet, batch.path)
+        ? await inputsOf(batch.input ?? null, options, model, context, deps, batch.path)
         : fitInputs({ [onlyInput(model)]: batch.tensor }, options, model, batch.path);
     const { outputs } = await runRows(model, inputs, { ...options, batchSize, dynamicBatching: false }, deps, quiet);
     return rowValues(outputs, batch.rows, options, model);
@@ -114,12 +114,12 @@ async function* batchesOf(
     waiting = waiting.length === 0 ? rows : [...waiting, ...rows];
     let at = 0;
     for (; at + size <= waiting.length; at += size) {
-      yield { input: gathered(waiting.slice(at, at + size)), rows: size, path: path() };
+      yield { input: waiting.slice(at, at + size), rows: size, path: path() };
       from += size;
     }
     waiting = waiting.slice(at);
   }
-  if (waiting.length > 0) yield { input: gathered(waiting), rows: waiting.length, path: path() };
+  if (waiting.length > 0) yield { input: waiting, rows: waiting.length, path: path() };
 }
 
 async function* rowsOfInput(input: JSONValue, context: AdapterContext): AsyncGenerator<JSONValue[]> {
@@ -154,18 +154,6 @@ function onlyInput({ info: { inputs } }: ReadyModel): string {
       `the model has ${inputs.length} inputs: give params.input as rows that are objects with ${inputs.map(({ name }) => name).join(', ')}`,
     );
   return only.name;
-}
-
-/** Rows as the model's inputs: of objects, each name with its list. */
-function gathered(rows: JSONValue[]): JSONValue {
-  const [first] = rows;
-  if (!isObject(first) || !Object.values(first).some(Array.isArray)) return rows;
-  return Object.fromEntries(
-    Object.keys(first).map((name) => [
-      name,
-      rows.map((row) => (isObject(row) ? ((row[name] ?? null) as JSONValue) : null)),
-    ]),
-  );
 }
 
 /** What the model gave for each row: of one output its value, of several an object by their names. */

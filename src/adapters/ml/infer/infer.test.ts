@@ -20,6 +20,7 @@ after(() => processes.close());
 const runner = new Runner(processes);
 const files = new Map<string, Uint8Array>();
 const deps: InferDeps = {
+  processes,
   runner,
   batcher: new Batcher(runner),
   egress: {
@@ -229,7 +230,8 @@ test('images are resized, normalised and brought into the layout of the model', 
   const image = Array.from({ length: 4 }, (_, y) =>
     Array.from({ length: 4 }, (_, x) => [x + 4 * y, 100, 255 * (x >> 1)]),
   );
-  const preprocess = { layout: 'nhwc', resize: { width: 2, height: 2 }, scale: 0.5, mean: [1, 0, 0], std: [1, 50, 1] };
+  const resize = { width: 2, height: 2, antialias: false };
+  const preprocess = { layout: 'nhwc', resize, scale: 0.5, mean: [1, 0, 0], std: [1, 50, 1] };
   assert.deepEqual(await resultOf({ model: 'image.onnx', input: image, preprocess }), [
     [
       [

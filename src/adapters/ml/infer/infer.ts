@@ -1,6 +1,8 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
+import type { ImageDeps } from '../image/images.ts';
+import type { ModelInfo } from '../model/info.ts';
 import type { Model } from '../model/runner.ts';
 import { findModel, type ModelDeps } from '../model/source.ts';
 import { RemoteModel } from '../remote/client.ts';
@@ -11,7 +13,7 @@ import { type InferOptions, optionsOf } from './options.ts';
 import { activate, topK } from './postprocess.ts';
 import { inputsOf, type ReadyModel, type RunDeps, ready, runRows } from './run-model.ts';
 
-export interface InferDeps extends ModelDeps, RunDeps {}
+export interface InferDeps extends ModelDeps, RunDeps, ImageDeps {}
 
 /**
  * The step `ml_infer`: runs a model over `params.input`. Output: `result` (the main output, after postprocessing), `outputs` by name as the
@@ -23,7 +25,7 @@ export async function mlInfer({ params }: AdapterStep, context: AdapterContext, 
   const options = optionsOf(params);
   const model = await prepare(params, options, context, deps);
   try {
-    const inputs = await inputsOf(params.input ?? null, options, model, context);
+    const inputs = await inputsOf(params.input ?? null, options, model, context, deps);
     const { outputs, runs } = await runRows(model, inputs, options, deps, context);
     return { ...(await outputJSON(outputs, options, model, context)), ...provenance(model), runs };
   } finally {
@@ -44,16 +46,31 @@ export async function prepare(
 ): Promise<ReadyModel> {
   const found =
     params.framework === 'remote' ? await connected(params, context, deps) : await loaded(params, context, deps);
-  const names = found.info.outputs.map(({ name }) => name);
-  const unknown = outputs.find((name) => !names.includes(name));
-  if (unknown !== undefined) {
+  try {
+    checkOutputs(outputs, found.info);
+    return found;
+  } catch (thrown) {
     await found.remote?.close();
+    throw thrown;
+  }
+}
+
+function checkOutputs(wanted: readonly string[], { outputs, unreadable = [] }: ModelInfo): void {
+  const names = outputs.map(({ name }) => name);
+  const closed = unreadable.find((name) => wanted.length === 0 || wanted.includes(name));
+  if (closed !== undefined)
+    throw new StepError(
+      'ML_UNSUPPORTED_MODEL',
+      `the model's output "${closed}" is no tensor but a sequence or map, which can't be read: ` +
+        (names.length === 0 ? '' : `name others in params.outputs (${names.join(', ')}), or `) +
+        'convert the model so that it gives a tensor (skl2onnx: options={"zipmap": False})',
+    );
+  const unknown = wanted.find((name) => !names.includes(name));
+  if (unknown !== undefined)
     throw new StepError(
       'INVALID_PARAMS',
       `params.outputs names "${unknown}", which is no output of the model; its outputs are ${names.join(', ')}`,
     );
-  }
-  return found;
 }
 
 async function loaded(params: JSONObject, context: AdapterContext, deps: InferDeps): Promise<ReadyModel> {

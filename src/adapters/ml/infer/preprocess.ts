@@ -1,6 +1,9 @@
 import { StepError } from '../../../lib/errors.ts';
+import type { DecodeRequest, ImageResize } from '../image/messages.ts';
+import { resample } from '../image/resample.ts';
 import type { TensorInfo } from '../model/info.ts';
 import { cast } from '../tensor/cast.ts';
+import { allocate, type DType } from '../tensor/dtype.ts';
 import { checkSize, sizeOf, type Tensor } from '../tensor/tensor.ts';
 
 export const layouts = ['nhwc', 'nchw'] as const;
@@ -12,7 +15,7 @@ export interface Preprocess {
   layout?: Layout;
   /** By default what the lengths of its axes tell. */
   model_layout?: Layout;
-  resize?: { width: number; height: number; method?: 'bilinear' | 'nearest' };
+  resize?: ImageResize | undefined;
   scale?: number;
   /** One number, or one for each channel of images, for each element of a row else. */
   mean?: number | number[];
@@ -32,7 +35,29 @@ export function preprocess(tensor: Tensor, steps: Preprocess, info: TensorInfo, 
     result = resize(result, steps.resize, layout, path);
   }
   result = normalise(result, steps, isImages && layout === 'nchw' ? 1 : result.shape.length - 1, path);
-  return isImages && modelLayout !== undefined && modelLayout !== layout ? relayout(result, modelLayout) : result;
+  if (isImages && modelLayout !== undefined && modelLayout !== layout) result = relayout(result, modelLayout);
+  return rounded(result, info.dtype);
+}
+
+const wholeNumbers: Partial<Record<DType, readonly [least: number, greatest: number]>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32_768, 32_767],
+  uint16: [0, 65_535],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
+};
+
+/** For a model that takes pixels as whole numbers: the nearest of them, within the range of their type. */
+function rounded(tensor: Tensor, dtype: DType): Tensor {
+  const range = wholeNumbers[dtype];
+  if (range === undefined) return tensor;
+  const [least, greatest] = range;
+  const source = tensor.data as Float32Array;
+  const data = allocate(dtype, source.length) as Int32Array<ArrayBuffer>;
+  for (let at = 0; at < data.length; at += 1)
+    data[at] = Math.min(Math.max(Math.round(source[at] as number), least), greatest);
+  return { ...tensor, dtype, data };
 }
 
 /** Images have few channels. */
@@ -40,6 +65,17 @@ function layoutOf({ shape }: TensorInfo): Layout | undefined {
   if (shape?.length !== 4) return undefined;
   const few = (length: unknown): boolean => length === 1 || length === 3 || length === 4;
   return few(shape[3]) && !few(shape[1]) ? 'nhwc' : few(shape[1]) && !few(shape[3]) ? 'nchw' : undefined;
+}
+
+/** How images are decoded for an input: in the size and with the channels that it takes, where these are fixed. */
+export function imagesFor(info: TensorInfo, steps: Preprocess = {}): Pick<DecodeRequest, 'channels' | 'resize'> {
+  const [, a, b, c] = info.shape ?? [];
+  const [height, width, channels] = (steps.model_layout ?? layoutOf(info)) === 'nchw' ? [b, c, a] : [a, b, c];
+  const isFixed = (length: unknown): length is number => typeof length === 'number' && length > 0;
+  return {
+    channels: channels === 1 || channels === 4 ? channels : 3,
+    resize: steps.resize ?? (isFixed(height) && isFixed(width) ? { width, height } : undefined),
+  };
 }
 
 /** Where the elements of images lie. */
@@ -56,55 +92,17 @@ function imageAxes(shape: readonly number[], layout: Layout) {
 const imageShape = (count: number, height: number, width: number, channels: number, layout: Layout): number[] =>
   layout === 'nhwc' ? [count, height, width, channels] : [count, channels, height, width];
 
-/** The two elements that a place of the new image lies between, and how far it is towards the second. */
-interface Between {
-  low: number;
-  high: number;
-  weight: number;
-}
-
-/** Pixels' centres lie at half coordinates, as in PyTorch's and TensorFlow 2's resizing; nothing is smoothed before. */
-function places(from: number, to: number, nearest: boolean): Between[] {
-  return Array.from({ length: to }, (_, at) => {
-    const centre = ((at + 0.5) * from) / to - 0.5;
-    if (nearest) {
-      const place = Math.min(from - 1, Math.floor((at * from) / to));
-      return { low: place, high: place, weight: 0 };
-    }
-    const clamped = Math.min(Math.max(centre, 0), from - 1);
-    const low = Math.floor(clamped);
-    return { low, high: Math.min(low + 1, from - 1), weight: clamped - low };
-  });
-}
-
-function resize(
-  { shape, data }: Tensor,
-  { width, height, method = 'bilinear' }: NonNullable<Preprocess['resize']>,
-  layout: Layout,
-  path: string,
-): Tensor {
-  const from = imageAxes(shape, layout);
-  if (from.width * from.height === 0) throw new StepError('INVALID_PARAMS', `${path} has images without pixels`);
-  const newShape = imageShape(from.count, height, width, from.channels, layout);
+function resize({ shape, data }: Tensor, to: ImageResize, layout: Layout, path: string): Tensor {
+  const { count, height, width, channels } = imageAxes(shape, layout);
+  if (width * height === 0) throw new StepError('INVALID_PARAMS', `${path} has images without pixels`);
+  const newShape = imageShape(count, to.height, to.width, channels, layout);
   checkSize('float32', newShape, path);
-  const to = imageAxes(newShape, layout);
-  const source = data as Float32Array;
-  const target = new Float32Array(sizeOf(newShape));
-  const rows = places(from.height, height, method === 'nearest');
-  const columns = places(from.width, width, method === 'nearest');
-  for (let image = 0; image < from.count; image += 1)
-    for (let channel = 0; channel < from.channels; channel += 1) {
-      const base = image * from.image + channel * from.channel;
-      const out = image * to.image + channel * to.channel;
-      const at = (y: number, x: number): number => source[base + y * from.y + x * from.x] as number;
-      for (const [y, row] of rows.entries())
-        for (const [x, column] of columns.entries()) {
-          const top = at(row.low, column.low) * (1 - column.weight) + at(row.low, column.high) * column.weight;
-          const bottom = at(row.high, column.low) * (1 - column.weight) + at(row.high, column.high) * column.weight;
-          target[out + y * to.y + x * to.x] = top * (1 - row.weight) + bottom * row.weight;
-        }
-    }
-  return { dtype: 'float32', shape: newShape, data: target };
+  const [outer, inner] = layout === 'nhwc' ? [count, channels] : [count * channels, 1];
+  return {
+    dtype: 'float32',
+    shape: newShape,
+    data: resample(data as Float32Array, { outer, height, width, inner }, to),
+  };
 }
 
 /** @param axis which `mean` and `std` have a number for each element of */

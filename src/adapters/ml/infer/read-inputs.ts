@@ -1,6 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
+import { areImages } from '../image/images.ts';
 import type { Axis, ModelInfo, TensorInfo } from '../model/info.ts';
 import { readTensor, type Wanted } from '../tensor/from-json.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -9,6 +10,7 @@ import type { Tensor } from '../tensor/tensor.ts';
  * A model's inputs out of `params.input`: an object by the inputs' names, or the one input itself.
  * @param columns of rows that are objects: the elements of a row, in this order
  * @param asIs types and shapes are the preprocessing's affair
+ * @param images reads `{ "image_file": … }` and lists of these
  * @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE
  */
 export async function readInputs(
@@ -17,11 +19,16 @@ export async function readInputs(
   { inputs }: ModelInfo,
   context: Pick<AdapterContext, 'blobs'>,
   asIs: boolean,
-  path = 'params.input',
+  path: string,
+  images: (value: JSONValue, path: string, info: TensorInfo) => Promise<Tensor>,
 ): Promise<Record<string, Tensor>> {
-  const byName = namedInputs(input, inputs, path);
+  const byName = namedInputs(columns === undefined ? gathered(input, inputs, path) : input, inputs, path);
   const tensors: Record<string, Tensor> = {};
   for (const { info, value, path: place } of byName) {
+    if (areImages(value)) {
+      tensors[info.name] = await images(value, place, info);
+      continue;
+    }
     const rows = columns === undefined ? value : rowsByColumns(value, columns, place);
     tensors[info.name] = await readTensor(rows, place, context, asIs ? {} : wantedOf(info));
   }
@@ -41,7 +48,7 @@ interface NamedInput {
   path: string;
 }
 
-const tensorKeys = ['data', 'base64', 'stored'];
+const tensorKeys = ['data', 'base64', 'stored', 'image_file'];
 
 function namedInputs(input: JSONValue, inputs: readonly TensorInfo[], path: string): NamedInput[] {
   const names = inputs.map(({ name }) => name);
@@ -65,6 +72,23 @@ function namedInputs(input: JSONValue, inputs: readonly TensorInfo[], path: stri
       `${unknown === undefined ? `${path}.${absent} is missing` : `${path}.${unknown} is no input of the model`}; its inputs are ${names.join(', ')}`,
     );
   return inputs.map((info) => ({ info, value: object[info.name] ?? null, path: `${path}.${info.name}` }));
+}
+
+/** Rows that are objects with a value for each input, as a list for each input; what else a row holds is passed over. */
+function gathered(input: JSONValue, inputs: readonly TensorInfo[], path: string): JSONValue {
+  if (!Array.isArray(input) || !isObject(input[0]) || areImages(input)) return input;
+  const [only] = inputs;
+  if (only !== undefined && inputs.length === 1 && !Object.hasOwn(input[0], only.name))
+    throw new StepError(
+      'INVALID_PARAMS',
+      `${path}[0] is an object without "${only.name}", the model's input: name in params.columns which of its values make a row`,
+    );
+  const listOf = (name: string): JSONValue =>
+    input.map((row, index) => {
+      if (isObject(row) && Object.hasOwn(row, name)) return row[name] as JSONValue;
+      throw new StepError('INVALID_PARAMS', `${path}[${index}] has no "${name}", which is an input of the model`);
+    });
+  return Object.fromEntries(inputs.map(({ name }) => [name, listOf(name)]));
 }
 
 /** Objects, such as rows of a database, as lists of the columns' values. */

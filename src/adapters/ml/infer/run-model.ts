@@ -1,14 +1,16 @@
+import type { BytesContext } from '../../../kit/named-bytes.ts';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
-import type { ModelInfo } from '../model/info.ts';
+import { type ImageDeps, readImages } from '../image/images.ts';
+import type { ModelInfo, TensorInfo } from '../model/info.ts';
 import type { Model, Runner } from '../model/runner.ts';
 import type { RemoteModel } from '../remote/client.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Batcher } from './batcher.ts';
 import { divide, fitTensor, join, partOf } from './fit.ts';
 import type { InferOptions } from './options.ts';
-import { preprocess } from './preprocess.ts';
+import { imagesFor, preprocess } from './preprocess.ts';
 import { readInputs } from './read-inputs.ts';
 
 /** A model with what it takes, on the device it runs on. */
@@ -56,24 +58,33 @@ function memoryOf({ ram_mb = 0 }: AdapterContext['resources']): number | undefin
   return ram_mb > sharedMemoryMb ? ram_mb : undefined;
 }
 
-/** The step's inputs in the types and shapes that the model takes. @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
+/** The step's inputs in the types and shapes that the model takes. @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE, and as `readImages` */
 export async function inputsOf(
   input: JSONValue,
   options: InferOptions,
   ready: ReadyModel,
-  context: Pick<AdapterContext, 'blobs'>,
+  context: BytesContext,
+  deps: ImageDeps,
   whole = 'params.input',
 ): Promise<Record<string, Tensor>> {
-  const asIs = options.preprocess !== undefined;
-  return fitInputs(await readInputs(input, options.columns, ready.info, context, asIs, whole), options, ready, whole);
+  const { preprocess: steps, columns } = options;
+  const prepared = new Set<string>();
+  const images = async (value: JSONValue, path: string, info: TensorInfo): Promise<Tensor> => {
+    prepared.add(info.name);
+    const pixels = await readImages(value, path, imagesFor(info, steps), context, deps);
+    return preprocess(pixels, { ...steps, layout: 'nhwc', resize: undefined }, info, path);
+  };
+  const given = await readInputs(input, columns, ready.info, context, steps !== undefined, whole, images);
+  return fitInputs(given, options, ready, whole, prepared);
 }
 
-/** @param whole path of the input, for errors @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
+/** @param whole path of the input, for errors @param isPrepared inputs that are preprocessed already @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
 export function fitInputs(
   given: Readonly<Record<string, Tensor>>,
   { preprocess: steps }: Pick<InferOptions, 'preprocess'>,
   { info }: Pick<ReadyModel, 'info'>,
   whole: string,
+  isPrepared: ReadonlySet<string> = new Set(),
 ): Record<string, Tensor> {
   // Rows go one by one through a model that takes one at a time.
   const rowsMay = info.inputs.every(({ shape }) => shape?.[0] === 1);
@@ -82,8 +93,8 @@ export function fitInputs(
     const path = info.inputs.length === 1 ? whole : `${whole}.${wanted.name}`;
     const tensor = given[wanted.name];
     if (tensor === undefined) continue;
-    const prepared = steps === undefined || index > 0 ? tensor : preprocess(tensor, steps, wanted, path);
-    inputs[wanted.name] = fitTensor(prepared, wanted, path, rowsMay);
+    const asIs = steps === undefined || index > 0 || isPrepared.has(wanted.name);
+    inputs[wanted.name] = fitTensor(asIs ? tensor : preprocess(tensor, steps, wanted, path), wanted, path, rowsMay);
   }
   return inputs;
 }

@@ -53,6 +53,15 @@ const preprocess = object(
         width: whole('Pixels.', 1, 16_384),
         height: whole('Pixels.', 1, 16_384),
         method: { enum: ['bilinear', 'nearest'], description: 'Default bilinear.' },
+        antialias: {
+          type: 'boolean',
+          description: 'bilinear: whether images are smoothed as they shrink. Default true.',
+        },
+        fit: {
+          enum: ['fill', 'cover'],
+          description:
+            'fill, the default, stretches; cover keeps the proportions, and cuts off what is over at both sides.',
+        },
       },
       ['width', 'height'],
     ),

@@ -20,6 +20,7 @@ const runner = new Runner(processes);
 const kinds: string[] = [];
 const files = new Map<string, Uint8Array>();
 const deps: InferDeps = {
+  processes,
   runner: Object.assign(Object.create(runner), {
     info: (...args: Parameters<Runner['info']>) => {
       kinds.push(args[0].kind);

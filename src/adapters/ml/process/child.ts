@@ -1,14 +1,17 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { isObject } from '../../../lib/json.ts';
 import { childEnvironment } from './environment.ts';
+import { Frames } from './frames.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
 /** Programs in `children/`. */
-export type ChildKind = 'onnx' | 'opencl' | 'cuda' | 'webgpu' | 'tfjs' | 'train';
+export type ChildKind = 'onnx' | 'opencl' | 'cuda' | 'webgpu' | 'tfjs' | 'train' | 'image';
 
 export interface ChildRequest {
   method: string;
@@ -51,6 +54,9 @@ export class Child {
   isGone = false;
   #isTaken = false;
   readonly #process: ChildProcess;
+  /** Undefined where the system had no place for a pipe: then it never begins. */
+  readonly #socket: Socket | undefined;
+  readonly #frames: Frames | undefined;
   readonly #exited: Promise<void>;
   #stderr = '';
   #calls = 0;
@@ -60,41 +66,57 @@ export class Child {
   /** Why it was killed. */
   #reason: unknown;
 
-  /** @param onExit called once the process is no more */
+  /**
+   * @param onExit called once the process is no more
+   * @throws an error of the system where it has no room for another process
+   */
   constructor(key: string, programs: URL, onExit: () => void) {
     this.key = key;
     const [kind = '', device = ''] = key.split(' ', 2);
     const program = fileURLToPath(new URL(`${kind}${extname(import.meta.filename)}`, programs));
-    this.#process = fork(program, [device, kind], {
-      serialization: 'advanced',
-      execArgv: ['--no-warnings'],
+    this.#process = spawn(process.execPath, ['--no-warnings', program, device, kind, String(process.pid)], {
       env: childEnvironment(),
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'overlapped'],
+      windowsHide: true,
     });
-    this.#exited = new Promise((resolve) => {
-      const end = (how: string): void => {
-        this.#end(how);
-        onExit();
-        resolve();
-      };
-      this.#process.once('exit', (code, signal) => {
-        this.isGone = true;
-        const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-        const timer = setTimeout(() => end(how), wordsMs);
-        this.#process.once('close', () => {
-          clearTimeout(timer);
-          end(how);
-        });
-      });
-      this.#process.once('error', (error) => {
-        // One that never started doesn't exit.
-        if (this.#process.pid === undefined) end(`before it began: ${messageOf(error)}`);
-      });
-    });
-    this.#process.on('message', (message: FromChild) => this.#take(message));
+    this.#exited = this.#exit(onExit);
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-stderrMax);
     });
+    this.#socket = (this.#process.stdio as ChildProcess['stdio'] | undefined)?.[3] as Socket | undefined;
+    if (this.#socket === undefined) return;
+    this.#frames = new Frames(this.#socket, {
+      onValue: (value) => this.#take(value),
+      onBroken: (why) => void this.kill(this.#lost(`by SIGKILL, for it ${why}`)),
+    });
+    // The end of the process says more.
+    this.#socket.on('error', () => undefined);
+    this.#socket.once('close', () => {
+      const left = setTimeout(() => void this.kill(this.#lost('by SIGKILL, for it no longer listened')), wordsMs);
+      left.unref();
+      void this.#exited.then(() => clearTimeout(left));
+    });
+  }
+
+  async #exit(onExit: () => void): Promise<void> {
+    const how = await new Promise<string>((resolve) => {
+      this.#process.once('exit', (code, signal) => {
+        this.isGone = true;
+        const status = signal === null ? `with exit code ${code}` : `by ${signal}`;
+        // Its last words may still come.
+        const timer = setTimeout(() => resolve(status), wordsMs);
+        this.#process.once('close', () => {
+          clearTimeout(timer);
+          resolve(status);
+        });
+      });
+      this.#process.on('error', (error) => {
+        // One that never started doesn't exit.
+        if (this.#process.pid === undefined) resolve(`before it began: ${messageOf(error)}`);
+      });
+    });
+    this.#end(how);
+    onExit();
   }
 
   get isBusy(): boolean {
@@ -111,7 +133,7 @@ export class Child {
     this.#isTaken = true;
     this.affinity = affinity ?? this.affinity;
     this.#process.ref();
-    this.#process.channel?.ref();
+    this.#socket?.ref();
     return this;
   }
 
@@ -119,7 +141,7 @@ export class Child {
   rest(idleMs: number): void {
     this.#isTaken = false;
     this.#process.unref();
-    this.#process.channel?.unref();
+    this.#socket?.unref();
     (this.#process.stderr as { unref?(): void } | null)?.unref?.();
     this.#idle = setTimeout(() => void this.kill(), idleMs);
     this.#idle.unref();
@@ -131,11 +153,13 @@ export class Child {
     const stop = (): void => void this.kill(signal.reason);
     const watch = setInterval(() => this.#watch(memoryMb), watchMs);
     this.#calls += 1;
+    this.#stderr = '';
     const id = this.#calls;
     this.#call = { id, hooks, resolve, reject };
     signal.addEventListener('abort', stop, { once: true });
     try {
-      if (signal.aborted) stop();
+      // It had no part in it yet.
+      if (signal.aborted) reject(signal.reason);
       else if (this.isGone) reject(this.#reason ?? this.#lost('before the call'));
       else this.#send({ id, method, args, memoryMb });
       return await promise;
@@ -160,23 +184,24 @@ export class Child {
 
   #send(message: ToChild): void {
     try {
-      this.#process.send(message, (error) => {
-        // Its end says more, and comes at once.
-        if (error !== null && this.#process.exitCode === null && this.#process.signalCode === null)
-          void this.kill(this.#lost(`and took no call: ${messageOf(error)}`));
-      });
+      this.#frames?.send(message);
     } catch (thrown) {
       this.#call?.reject(thrown);
     }
   }
 
-  #take(message: FromChild): void {
+  #take(value: unknown): void {
     const call = this.#call;
-    if (call === undefined || message.id !== call.id) return;
+    const message = isObject(value) ? (value as unknown as FromChild) : undefined;
+    if (message === undefined || message.id !== call?.id) return;
     if (message.kind !== 'event' && message.retire) void this.kill();
     switch (message.kind) {
       case 'event':
-        return call.hooks.onEvent?.(message.value);
+        try {
+          return call.hooks.onEvent?.(message.value);
+        } catch (thrown) {
+          return void this.kill(thrown);
+        }
       case 'done':
         return call.resolve(message.value);
       case 'failed':

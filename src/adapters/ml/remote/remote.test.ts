@@ -21,7 +21,7 @@ import { type ModelServer, serveModels } from './server.ts';
 
 const processes = new Processes();
 const runner = new Runner(processes);
-const deps: InferDeps = { runner, batcher: new Batcher(runner), egress: createEgress() };
+const deps: InferDeps = { processes, runner, batcher: new Batcher(runner), egress: createEgress() };
 let server: ModelServer;
 
 const contextOf = (others: Partial<AdapterContext> = {}) =>

@@ -1,0 +1,101 @@
+// Image files as the input of a model, from a param to what the model sees.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { after, test } from 'node:test';
+import { contextFor } from '../../../../test/compliance/adapter.ts';
+import { createEgress } from '../../../egress/egress.ts';
+import { sha256 } from '../../../lib/hash.ts';
+import type { JSONObject, JSONValue } from '../../../lib/json.ts';
+import { Runner } from '../model/runner.ts';
+import { Graph, type Shape } from '../onnx/graph.ts';
+import { encodeModel } from '../onnx/model.ts';
+import { Processes } from '../process/processes.ts';
+import { mlBatch } from './batch.ts';
+import { Batcher } from './batcher.ts';
+import { mlInfer } from './infer.ts';
+
+const sharp = createRequire(import.meta.url)('sharp') as typeof import('sharp')['default'];
+const processes = new Processes();
+after(() => processes.close());
+const runner = new Runner(processes);
+const files = new Map<string, Uint8Array>();
+const deps = {
+  processes,
+  runner,
+  batcher: new Batcher(runner),
+  egress: createEgress(),
+  assets: {
+    places: ['files/'],
+    async find(name: string) {
+      const bytes = files.get(name);
+      return bytes && { digest: sha256(bytes), size: bytes.length, read: async () => bytes };
+    },
+  },
+};
+
+/** A model that gives what it gets. */
+function mirror(name: string, shape: Shape): void {
+  const graph = new Graph();
+  graph.output('same', graph.identity(graph.input('pixels', shape)));
+  files.set(name, encodeModel(graph));
+}
+mirror('planes.onnx', ['batch', 3, 1, 2]);
+mirror('grey.onnx', ['batch', 1, 2, 2]);
+mirror('any.onnx', ['batch', 'height', 'width', 3]);
+
+const pixels = Uint8Array.of(10, 20, 30, 40, 50, 60);
+const png = await sharp(pixels, { raw: { width: 2, height: 1, channels: 3 } })
+  .png()
+  .toBuffer();
+files.set('two.png', png);
+const file: JSONValue = { image_file: { base64: png.toString('base64') } };
+
+const step = (params: JSONObject) => ({ id: 's', type: 'ml_infer', params });
+const infer = async (params: JSONObject, pinned: string[] = []): Promise<JSONValue | undefined> => {
+  const context = contextFor(step(params), undefined, { pin: (name) => void pinned.push(name) });
+  return (await mlInfer(step(params), context, deps)).result;
+};
+
+test('a file becomes what the model takes: planes, grey, of its size', async () => {
+  assert.deepEqual(await infer({ model: 'planes.onnx', input: file }), [[[[10, 40]], [[20, 50]], [[30, 60]]]]);
+  assert.deepEqual(
+    await infer({ model: 'any.onnx', input: [file, file] }),
+    Array(2).fill([
+      [
+        [10, 20, 30],
+        [40, 50, 60],
+      ],
+    ]),
+  );
+  const grey = (await infer({ model: 'grey.onnx', input: file })) as number[][][][];
+  const [above = [], below = []] = grey[0]?.[0] ?? [];
+  assert.deepEqual(above, below);
+  // Luminance: red and blue count less than green.
+  assert.ok(
+    above.length === 2 && Math.abs((above[0] ?? 0) - 18.2) < 2 && Math.abs((above[1] ?? 0) - 48.2) < 2,
+    `${above}`,
+  );
+});
+
+test('what preprocess says is done to it, and a file of the node stands in the receipt', async () => {
+  const preprocess = { scale: 0.1, mean: [1, 2, 3] };
+  const pinned: string[] = [];
+  const result = await infer({ model: 'planes.onnx', input: { image_file: 'two.png' }, preprocess }, pinned);
+  assert.deepEqual(result, [[[[0, 3]], [[0, 3]], [[0, 3]]]]);
+  assert.deepEqual(pinned, ['planes.onnx', 'two.png']);
+});
+
+test('ml_batch takes a file for each row', async () => {
+  const params = { model: 'planes.onnx', input: [file, file, file], batch_size: 2 };
+  const output = await mlBatch(step(params), contextFor(step(params)), deps);
+  assert.deepEqual([output.row_count, output.batches], [3, 2]);
+  assert.deepEqual(output.result, Array(3).fill([[[10, 40]], [[20, 50]], [[30, 60]]]));
+});
+
+test('a file that is no image is named with its place', async () => {
+  const bad: JSONValue = { image_file: { base64: 'AAAA' } };
+  await assert.rejects(infer({ model: 'any.onnx', input: { pixels: [file, bad] } }), {
+    code: 'ML_INVALID_IMAGE',
+    message: /^params\.input\.pixels\[1\] can't be read/,
+  });
+});
