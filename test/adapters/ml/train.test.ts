@@ -241,6 +241,44 @@ describe('samples', () => {
     for (const [index, other] of others.entries()) assert.deepEqual(other, first, JSON.stringify(index));
   });
 
+  it('named rows: x and y are columns like others beside a label; the label is none of the features', async () => {
+    const layers = [{ type: 'dense' }];
+    const points = [
+      { x: 1, y: 2, label: 'a' },
+      { x: 3, y: 1, label: 'b' },
+    ];
+    const plane = await train({ data: points, layers, epochs: 1, seed: 1 });
+    assert.equal(plane.parameters, 2 * 2 + 2);
+    const named = points.map(({ x, y, label }) => ({ one: x, two: y, y: label }));
+    const same = await train({ data: named, layers, epochs: 1, seed: 1 });
+    assert.deepEqual(same, plane);
+    const lists = points.map(({ x, y, label }) => [x, y, label]);
+    assert.deepEqual(await train({ data: lists, layers, epochs: 1, seed: 1 }), plane);
+  });
+
+  it('labels keep their values and their kind, whatever the form and the order', async () => {
+    const small = { layers: [{ type: 'dense' }], epochs: 1, seed: 1 };
+    const labelsOf = async (data: JSONValue): Promise<unknown> => (await train({ ...small, data })).labels;
+    assert.deepEqual(await labelsOf({ x: [[1], [2]], y: [0.1, 0.2] }), [0.1, 0.2]);
+    assert.deepEqual(await labelsOf({ x: [[1], [2]], y: [123456790, 123456789] }), [123456789, 123456790]);
+    const mixed: JSONValue[] = [
+      [1, 1],
+      [2, '1'],
+      [3, true],
+      [4, 'true'],
+      [5, '__proto__'],
+    ];
+    assert.deepEqual(await labelsOf(mixed), [1, '1', '__proto__', true, 'true']);
+    assert.deepEqual(await labelsOf(mixed.toReversed()), [1, '1', '__proto__', true, 'true']);
+    const oneHot = {
+      data: [
+        { x: [1], y: [0] },
+        { x: [2], y: [1] },
+      ],
+    };
+    assert.deepEqual(await labelsOf(oneHot.data), [0, 1]);
+  });
+
   const bad: Record<string, [JSONObject, RegExp]> = {
     'no samples': [{ data: [] }, /params\.data has no samples/],
     'a ragged row': [
@@ -252,9 +290,75 @@ describe('samples', () => {
       },
       /params\.data\[1\] has features of shape \[1\], but those before have \[2\]/,
     ],
-    'a text among features': [
-      { data: [[1, 'two', 0]] },
-      /params\.data\[0\]\.features\[1\] must be a number, not "two"/,
+    'a text among features': [{ data: [[1, 'two', 0]] }, /params\.data\[0\]\[1\] must be a number, not "two"/],
+    'a missing value': [
+      { data: [{ a: 1, b: null, label: 1 }] },
+      /params\.data\[0\]\.b must be a number, not null: fill in what is missing/,
+    ],
+    'rows with other columns': [
+      {
+        data: [
+          { a: 1, b: 2, label: 1 },
+          { a: 1, c: 2, label: 0 },
+        ],
+      },
+      /params\.data\[1\] has no "b", which those before have/,
+    ],
+    'rows with more columns': [
+      {
+        data: [
+          { a: 1, label: 1 },
+          { a: 1, c: 2, label: 0 },
+        ],
+      },
+      /params\.data\[1\] has "c", which those before don't have/,
+    ],
+    'the label among the features': [
+      { data: [{ a: 1, y: 1 }], feature_columns: ['a', 'y'] },
+      /params\.feature_columns names "y", which is the label/,
+    ],
+    'a column that only objects as such have': [
+      { data: [{ a: 1, label: 2 }], feature_columns: ['constructor'] },
+      /params\.data\[0\] has no "constructor"/,
+    ],
+    'a label that only objects as such have': [
+      { data: [{ a: 1, label: 2 }], label_column: 'constructor' },
+      /params\.data\[0\] has no "constructor": name the label's column/,
+    ],
+    'no features': [{ data: [{ features: [], label: 1 }] }, /has samples without features/],
+    'samples of many axes': [{ data: [{ features: [[[[[1]]]]], label: 1 }] }, /samples of 5 axes/],
+    'a label that is no number': [
+      { data: { x: [[1], [2]], y: { dtype: 'float64', data: [1, 'NaN'] } } },
+      /params\.data\.y\[1\] is NaN, which is no label/,
+    ],
+    'a label that numbers can not tell from others': [
+      { data: { x: [[1], [2]], y: { dtype: 'int64', data: ['9007199254740993', 1] } } },
+      /params\.data\.y\[0\] is 9007199254740992, which is no label: name the classes by texts/,
+    ],
+    'labels that are no probabilities': [
+      {
+        data: [
+          { x: [1], y: [0.5, 0.5] },
+          { x: [1], y: [5, 3] },
+        ],
+      },
+      /params\.data\[1\] has the label \[5, 3\], and cross_entropy takes probabilities.*use the loss mse/,
+    ],
+    'several classes at once where one is asked for': [
+      { data: [{ x: [1], y: [1, 1] }] },
+      /several classes at once are binary_cross_entropy/,
+    ],
+    'probabilities above 1': [
+      { data: [{ x: [1], y: [1, 2] }], loss: 'binary_cross_entropy' },
+      /binary_cross_entropy takes probabilities, from 0 to 1/,
+    ],
+    'texts where numbers are predicted': [
+      { data: [[1, '12']], loss: 'mse' },
+      /params\.data\[0\] has the label "12", and the loss mse takes numbers/,
+    ],
+    'classes where numbers are predicted': [
+      { data: [[1, 12]], loss: 'mse', classes: [1, 2] },
+      /classes has no meaning/,
     ],
     'no label': [{ data: [{ features: [1] }] }, /params\.data\[0\] has no "label"/],
     'one class': [

@@ -2,7 +2,7 @@ import { StepError } from '../../../lib/errors.ts';
 import type { JSONValue } from '../../../lib/json.ts';
 import type { Samples } from './job.ts';
 import type { LossKind } from './net/names.ts';
-import type { RawSamples } from './read-samples.ts';
+import type { RawSamples } from './sample-collector.ts';
 
 export type Label = string | number | boolean;
 
@@ -21,10 +21,11 @@ const classesMax = 100_000;
  */
 export function labellingOf({ labels }: RawSamples, loss: LossKind, given: JSONValue | undefined): Labelling {
   const classes = Array.isArray(given) ? (given as Label[]) : undefined;
+  if (loss === 'mse' && classes !== undefined) throw refuse('params.classes has no meaning for the loss mse');
   if (labels.kind === 'vectors') {
     if (classes !== undefined && classes.length !== labels.width)
       throw refuse(`params.classes names ${classes.length} classes, but the labels have ${labels.width} numbers each`);
-    return { outputs: labels.width, classes: loss === 'mse' ? undefined : classes };
+    return { outputs: labels.width, classes };
   }
   if (loss === 'mse') return { outputs: 1, classes: undefined };
   const found = classes ?? distinct(labels.values);
@@ -44,7 +45,9 @@ export function labellingOf({ labels }: RawSamples, loss: LossKind, given: JSONV
 function distinct(values: readonly Label[]): Label[] {
   const all = [...new Set(values)];
   if (all.every((value) => typeof value === 'number')) return all.sort((a, b) => a - b);
-  return all.sort((a, b) => (String(a) < String(b) ? -1 : 1));
+  // 1 and "1" are two labels: whatever the order of the samples, that of the classes is one.
+  const key = (label: Label): string => `${label}\n${typeof label}`;
+  return all.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 /** Labels as the graph takes them. @param path of the samples, for errors @throws StepError INVALID_PARAMS */
@@ -55,9 +58,15 @@ export function encodeLabels(raw: RawSamples, { outputs, classes }: Labelling, l
     if (labels.width !== outputs)
       throw refuse(`the labels of ${path} have ${labels.width} numbers each, not ${outputs}`);
     checkNumbers(labels.values, path, labels.width);
+    if (loss !== 'mse') checkProbabilities(labels.values, loss, path, labels.width);
     return { count, x, t: labels.values };
   }
   if (classes === undefined) {
+    const text = labels.values.findIndex((label) => typeof label === 'string');
+    if (text >= 0)
+      throw refuse(
+        `${path}[${text}] has the label ${JSON.stringify(labels.values[text])}, and the loss ${loss} takes numbers: use cross_entropy for classes`,
+      );
     const t = Float32Array.from(labels.values, Number);
     if (outputs !== 1) throw refuse(`the labels of ${path} are one number each, and the net has ${outputs} outputs`);
     checkNumbers(t, path, 1);
@@ -78,6 +87,22 @@ function checkNumbers(values: Float32Array, path: string, width: number): void {
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at >= 0)
     throw refuse(`${path}[${Math.floor(at / width)}] has ${values[at]} for a number, which is no 32-bit float`);
+}
+
+/** Cross entropies and their gradients are of probabilities. */
+function checkProbabilities(values: Float32Array, loss: LossKind, path: string, width: number): void {
+  for (let from = 0; from < values.length; from += width) {
+    const row = values.subarray(from, from + width);
+    const sum = row.reduce((total, value) => total + value, 0);
+    const fits =
+      row.every((value) => value >= 0 && value <= 1) && (loss !== 'cross_entropy' || Math.abs(sum - 1) < 1e-3);
+    if (fits) continue;
+    const wanted = loss === 'cross_entropy' ? 'from 0 to 1 that sum up to 1' : 'from 0 to 1';
+    const other = loss === 'cross_entropy' ? '; several classes at once are binary_cross_entropy' : '';
+    throw refuse(
+      `${path}[${from / width}] has the label [${row.slice(0, 10).join(', ')}], and ${loss} takes probabilities, ${wanted}: use the loss mse for other numbers${other}`,
+    );
+  }
 }
 
 const refuse = (why: string): StepError => new StepError('INVALID_PARAMS', why);

@@ -15,7 +15,8 @@ import { encodeLabels, type Labelling, labellingOf } from './labels.ts';
 import { metricOf } from './losses.ts';
 import type { LossKind } from './net/names.ts';
 import { countParameters, lengthsOf, type NetSpec, parseNet } from './net/parse.ts';
-import { type Columns, type RawSamples, readSamples } from './read-samples.ts';
+import { readSamples } from './read-samples.ts';
+import type { Columns, RawSamples } from './sample-collector.ts';
 import { scalingOf, settingsOf } from './settings.ts';
 import { averageModels, readTrained, type TrainedModel, writeTrained } from './trained-model.ts';
 
@@ -74,7 +75,7 @@ function labellingBefore({ net, classes }: TrainedModel, { classes: stated }: JS
 }
 
 const columnsOf = ({ label_column: label, feature_columns: features }: JSONObject): Columns => ({
-  label: typeof label === 'string' ? label : 'label',
+  label: typeof label === 'string' ? label : undefined,
   features: Array.isArray(features) ? features.map(String) : undefined,
 });
 
