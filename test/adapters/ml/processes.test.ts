@@ -1,10 +1,14 @@
 // What native code does to its process costs its call, and nothing else.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import childProcess, { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { it } from 'node:test';
+import { syncBuiltinESMExports } from 'node:module';
+import type { Socket } from 'node:net';
+import { it, mock } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Frames } from '../../../src/adapters/ml/process/frames.ts';
 import { Processes, type ProcessesOptions } from '../../../src/adapters/ml/process/processes.ts';
 import { StepError } from '../../../src/lib/errors.ts';
 
@@ -90,6 +94,37 @@ it('a crash costs its call, and says how it was', () =>
     assert.equal(pool.counts.crashed, 3);
   }));
 
+it('what is no message costs its call, and so does an answer that is too large', () =>
+  withProcesses(async (pool) => {
+    const garbage = { 'can not be read': [4, 0, 0, 0, 1, 2, 3, 4], 'of 4294967295 bytes': [255, 255, 255, 255] };
+    for (const [why, bytes] of Object.entries(garbage))
+      await assert.rejects(call(pool, 'write', Uint8Array.from(bytes)), code('ML_PROCESS_CRASHED', true, RegExp(why)));
+    await assert.rejects(call(pool, 'flood'), code('ML_TENSOR_TOO_LARGE', false, /1342177\d+ bytes/));
+    assert.equal(await call(pool, 'echo', 1), 1);
+  }));
+
+it('what a listener throws costs its call', () =>
+  withProcesses(async (pool) => {
+    const onEvent = (): never => {
+      throw new StepError('STEP_CANCELLED', 'no more');
+    };
+    await assert.rejects(call(pool, 'events', 3, { onEvent }), code('STEP_CANCELLED'));
+    assert.equal(await call(pool, 'echo', 1), 1);
+  }));
+
+it('where the system has no room for a process, calls fail', async () => {
+  const spawned = mock.method(childProcess, 'spawn', () => {
+    throw new Error('spawn ENOMEM');
+  });
+  syncBuiltinESMExports();
+  try {
+    await withProcesses((pool) => assert.rejects(call(pool, 'echo'), code('ML_PROCESS_CRASHED', true, /ENOMEM/)));
+  } finally {
+    spawned.mock.restore();
+    syncBuiltinESMExports();
+  }
+});
+
 it('a call that never ends is killed when its time is over', () =>
   withProcesses(async (pool) => {
     const pid = (await call(pool, 'pid')) as number;
@@ -152,6 +187,45 @@ it('an idle process makes room for one of another device, and ends after a while
     { total: 1, idle_ms: 100 },
   ));
 
+it('at the bound of all processes everyone has a turn, and no more idle ones end than needed', () =>
+  withProcesses(
+    async (pool) => {
+      const on = (device: string): Promise<unknown> =>
+        pool.call('onnx', device, { method: 'pid', args: null }, { signal: never });
+      // Those who call on and on wait behind one who came before.
+      let isServed = false;
+      const lane = async (device: string): Promise<void> => {
+        while (!isServed) await on(device);
+      };
+      const lanes = ['a', 'b', 'c'].map(lane);
+      await on('d');
+      isServed = true;
+      await Promise.all(lanes);
+      const [a, b] = [await on('a'), await on('b'), await on('c')];
+      // The least recently used makes room: for one process, however many calls wait for it.
+      await Promise.all([on('d'), on('d')]);
+      assert.equal(await on('b'), b);
+      assert.notEqual(await on('a'), a);
+    },
+    { total: 3, per_device: 1 },
+  ));
+
+it('a thousand waiting calls are served in order', () =>
+  withProcesses(
+    async (pool) => {
+      const order: number[] = [];
+      const calls = Array.from({ length: 1000 }, async (_, index) =>
+        order.push((await call(pool, 'echo', index)) as number),
+      );
+      await Promise.all(calls);
+      assert.deepEqual(
+        order,
+        [...order].toSorted((a, b) => a - b),
+      );
+    },
+    { per_device: 1 },
+  ));
+
 it('what is under way when the pool is closed fails, and no process is left', async () => {
   const pool = new Processes({ programs });
   const pid = (await call(pool, 'pid')) as number;
@@ -186,6 +260,20 @@ it('a process that never returns ends with the node, and an idle one keeps no no
     assert.equal(status, how === 'hang' ? null : 0);
     await isGone(pid);
   }
+});
+
+it('a process whose node ended before it looked ends, with a call that never returns at hand', async () => {
+  const program = fileURLToPath(new URL('onnx.ts', programs));
+  const gone = spawn(process.execPath, ['-e', '']);
+  await once(gone, 'exit');
+  const child = spawn(process.execPath, ['--no-warnings', program, 'cpu', 'onnx', String(gone.pid)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'overlapped'],
+  });
+  const frames = new Frames(child.stdio[3] as Socket, { onValue: () => undefined, onBroken: () => undefined });
+  (child.stdio[3] as Socket).on('error', () => undefined);
+  frames.send({ id: 1, method: 'hang', args: null, memoryMb: 1024 });
+  const [, signal] = await once(child, 'exit');
+  assert.equal(signal, 'SIGKILL');
 });
 
 it(`${long ? 1000 : 30} crashes and hangs among sound calls`, () =>

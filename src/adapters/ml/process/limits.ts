@@ -53,7 +53,10 @@ export function limitMemory(memoryMb: number): void {
 
 const isCounted = (kind: string | undefined): boolean => kind !== 'cuda' && kind !== 'webgpu';
 
-/** Ends the process when its parent ends, even while native code never returns: a closed channel would not be seen then. */
+/**
+ * Ends the process when its parent ends, even while native code never returns: a closed channel would not be seen then.
+ * @param parent its process id, as it says itself: it may have ended before the first look
+ */
 export function dieWithParent(parent: number): void {
   if (libc?.prctl(PR_SET_PDEATHSIG, SIGKILL) === 0) {
     // It may have ended before.

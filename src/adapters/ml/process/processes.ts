@@ -1,4 +1,4 @@
-import { StepError } from '../../../lib/errors.ts';
+import { messageOf, StepError } from '../../../lib/errors.ts';
 import { Child, type ChildHooks, type ChildKind, type ChildRequest } from './child.ts';
 
 export interface ProcessesOptions {
@@ -41,6 +41,7 @@ export interface ProcessCounts {
  */
 export class Processes {
   readonly #options: Required<ProcessesOptions>;
+  /** In the order in which they were used last. */
   readonly #children = new Set<Child>();
   /** In the order in which they came. */
   readonly #waiting = new Set<Waiter>();
@@ -78,7 +79,7 @@ export class Processes {
       return await child.call(request, { memoryMb: this.#options.memory_mb, ...hooks });
     } finally {
       if (child.isGone) this.#sums[child.wasKilled ? 'killed' : 'crashed'] += 1;
-      else child.rest(this.#options.idle_ms);
+      else this.#rest(child);
       this.#next();
     }
   }
@@ -125,17 +126,31 @@ export class Processes {
     if (warm !== undefined) return warm.take(affinity);
     if (mine.length >= per_device) return undefined;
     if (this.#children.size >= total) {
-      // Its place is free once it is gone.
-      void [...this.#children].find(({ isFree }) => isFree)?.kill();
+      this.#makeRoom();
       return undefined;
     }
     return this.#start(key).take(affinity);
   }
 
+  /** Ends the idle process that was used least recently: its place is free once it is gone. One at a time, for each may be of use again. */
+  #makeRoom(): void {
+    const children = [...this.#children];
+    if (!children.some(({ isGone }) => isGone)) void children.find(({ isFree }) => isFree)?.kill();
+  }
+
+  #rest(child: Child): void {
+    child.rest(this.#options.idle_ms);
+    this.#children.delete(child);
+    this.#children.add(child);
+  }
+
+  /** @throws StepError ML_PROCESS_CRASHED where the system has no room for it */
   #start(key: string): Child {
-    const child = new Child(key, this.#options.programs, () => {
-      this.#children.delete(child);
-      this.#next();
+    const child = beginning(() => {
+      return new Child(key, this.#options.programs, () => {
+        this.#children.delete(child);
+        this.#next();
+      });
     });
     this.#children.add(child);
     this.#sums.started += 1;
@@ -145,12 +160,30 @@ export class Processes {
   /** Gives those who wait what is free now. */
   #next(): void {
     if (this.#isClosed) return;
+    // Where there is nothing for one there is nothing for the next of the same key.
+    const busy = new Set<string>();
     for (const waiter of this.#waiting) {
-      const child = this.#find(waiter.key, waiter.affinity);
-      if (child === undefined) continue;
-      this.#waiting.delete(waiter);
-      waiter.resolve(child);
+      if (busy.has(waiter.key)) continue;
+      try {
+        const child = this.#find(waiter.key, waiter.affinity);
+        if (child === undefined) busy.add(waiter.key);
+        else if (this.#waiting.delete(waiter)) waiter.resolve(child);
+      } catch (thrown) {
+        this.#waiting.delete(waiter);
+        waiter.reject(thrown);
+      }
     }
+  }
+}
+
+function beginning(begin: () => Child): Child {
+  try {
+    return begin();
+  } catch (cause) {
+    throw new StepError('ML_PROCESS_CRASHED', `no further process could be started: ${messageOf(cause)}`, {
+      retryable: true,
+      cause,
+    });
   }
 }
 

@@ -1,5 +1,7 @@
+import { Socket } from 'node:net';
 import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { Frames } from './frames.ts';
 import { dieWithParent, limitMemory } from './limits.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
@@ -13,14 +15,26 @@ export interface ServeHooks {
 /** Methods of a child program, by name. What they throw is told the caller: a StepError as it is, anything else as ML_RUNTIME_FAILED. */
 type Methods = Readonly<Record<string, (args: never, hooks: ServeHooks) => unknown>>;
 
+/** What a process is spoken to through: stdin, stdout and stderr come before it. */
+const channel = 3;
+
 /** The main loop of a child program: answers what it is asked, and ends with its parent, whatever native code does then. */
 export function serve(methods: Methods): void {
-  dieWithParent(process.ppid);
-  process.on('disconnect', () => process.exit());
-  process.on('message', (message: ToChild) => void answer(methods, message));
+  dieWithParent(Number(process.argv[4]));
+  const socket = new Socket({ fd: channel });
+  const leave = (): never => process.exit();
+  const frames = new Frames(socket, {
+    onValue: (message) => void answer(methods, message as ToChild, (told) => frames.send(told)),
+    onBroken: leave,
+  });
+  socket.on('error', leave).on('close', leave);
 }
 
-async function answer(methods: Methods, { id, method, args, memoryMb }: ToChild): Promise<void> {
+async function answer(
+  methods: Methods,
+  { id, method, args, memoryMb }: ToChild,
+  tell: (message: FromChild) => void,
+): Promise<void> {
   let retire = false;
   try {
     limitMemory(memoryMb);
@@ -37,10 +51,6 @@ async function answer(methods: Methods, { id, method, args, memoryMb }: ToChild)
     tell({ kind: 'failed', id, retire, ...failureOf(thrown) });
   }
 }
-
-const tell = (message: FromChild): void => {
-  process.send?.(message);
-};
 
 const wantsMemory = /bad_alloc|out of memory|failed to allocate|allocation failed|cannot allocate/i;
 

@@ -1,4 +1,5 @@
 // A child program that does what native code may do.
+import { writeSync } from 'node:fs';
 import { serve } from '../../../../src/adapters/ml/process/serve.ts';
 import { StepError } from '../../../../src/lib/errors.ts';
 
@@ -7,7 +8,7 @@ const kept: Uint8Array[] = [];
 serve({
   echo: (value: unknown) => value,
   pid: () => process.pid,
-  environment: () => process.env,
+  environment: () => ({ ...process.env }),
   events(count: number, { emit }) {
     for (let index = 0; index < count; index += 1) emit(index);
     return count;
@@ -24,6 +25,10 @@ serve({
   hang() {
     for (;;);
   },
+  /** As native code may that has the number of the channel. */
+  write: (bytes: Uint8Array) => writeSync(3, bytes),
+  /** More than a message may have. */
+  flood: () => Array.from({ length: 5 }, () => new Uint8Array(256 * 1024 * 1024)),
   /** Touches what it takes. */
   bomb() {
     for (;;) kept.push(new Uint8Array(16 * 1024 * 1024).fill(1));
