@@ -25,6 +25,15 @@ const minusI: Complex = [0, -1];
 const diagonal = (...entries: readonly (Complex | number)[]): Matrix =>
   matrix(entries.map((entry, r) => entries.map((_, c) => (r === c ? entry : 0))));
 
+/** Of |01⟩ and |10⟩, each times a factor. */
+const exchange = (factor: Complex | number): Matrix =>
+  matrix([
+    [1, 0, 0, 0],
+    [0, 0, factor, 0],
+    [0, factor, 0, 0],
+    [0, 0, 0, 1],
+  ]);
+
 const X = matrix([
   [0, 1],
   [1, 0],
@@ -127,42 +136,9 @@ const definitions = {
       ]),
     inverse: ([t = 0, p = 0, l = 0]) => [-t, -l, -p],
   },
-  swap: {
-    targets: 2,
-    params: [],
-    matrix: () =>
-      matrix([
-        [1, 0, 0, 0],
-        [0, 0, 1, 0],
-        [0, 1, 0, 0],
-        [0, 0, 0, 1],
-      ]),
-    inverse: 'itself',
-  },
-  iswap: {
-    targets: 2,
-    params: [],
-    matrix: () =>
-      matrix([
-        [1, 0, 0, 0],
-        [0, 0, i, 0],
-        [0, i, 0, 0],
-        [0, 0, 0, 1],
-      ]),
-    inverse: 'iswapdg',
-  },
-  iswapdg: {
-    targets: 2,
-    params: [],
-    matrix: () =>
-      matrix([
-        [1, 0, 0, 0],
-        [0, 0, minusI, 0],
-        [0, minusI, 0, 0],
-        [0, 0, 0, 1],
-      ]),
-    inverse: 'iswap',
-  },
+  swap: { targets: 2, params: [], matrix: () => exchange(1), inverse: 'itself' },
+  iswap: { targets: 2, params: [], matrix: () => exchange(i), inverse: 'iswapdg' },
+  iswapdg: { targets: 2, params: [], matrix: () => exchange(minusI), inverse: 'iswap' },
   /** A `cx` from the first to the second target, then one back. */
   dcx: {
     targets: 2,

@@ -1,5 +1,6 @@
 import { bitsOf, type Circuit, type Expression, type Operation } from '../circuit/circuit.ts';
 import type { Gate } from '../circuit/gates.ts';
+import { bitsIn, qubitsIn } from '../circuit/wires.ts';
 import { angleText } from './angle.ts';
 
 /** What is drawn on one qubit. */
@@ -79,8 +80,7 @@ function itemOf(operation: Operation, circuit: Circuit, bitName: (bit: number) =
       const word = operation.kind === 'loop' ? 'while' : 'if';
       const names = summary(inner);
       const label = `${word} ${conditionText(operation.condition, bitName)}: ${names}`;
-      const qubits = [...new Set(qubitsIn(inner))];
-      return spanning(new Map(qubits.map((qubit) => [qubit, { kind: 'box', label }])), bitsIn([operation]));
+      return spanning(new Map(qubitsIn(operation).map((qubit) => [qubit, { kind: 'box', label }])), bitsIn(operation));
     }
   }
 }
@@ -109,55 +109,6 @@ function spanning(marks: ReadonlyMap<number, Mark>, bits: readonly number[] = []
   const low = qubits.reduce((least, qubit) => Math.min(least, qubit), first);
   const high = qubits.reduce((most, qubit) => Math.max(most, qubit), first);
   return { marks, low, high, bits };
-}
-
-function qubitsIn(operations: readonly Operation[]): number[] {
-  return operations.flatMap(qubitsOf);
-}
-
-function qubitsOf(operation: Operation): number[] {
-  switch (operation.kind) {
-    case 'gate':
-      return [...operation.targets, ...operation.controls.map(({ qubit }) => qubit)];
-    case 'measure':
-    case 'reset':
-      return [operation.qubit];
-    case 'barrier':
-      return [...operation.qubits];
-    case 'branch':
-      return qubitsIn([...operation.body, ...operation.otherwise]);
-    case 'loop':
-      return qubitsIn(operation.body);
-  }
-}
-
-/** Classical bits that are read or written. */
-function bitsIn(operations: readonly Operation[]): number[] {
-  return operations.flatMap((operation) => {
-    switch (operation.kind) {
-      case 'measure':
-        return [operation.bit];
-      case 'branch':
-        return [...bitsRead(operation.condition), ...bitsIn(operation.body), ...bitsIn(operation.otherwise)];
-      case 'loop':
-        return [...bitsRead(operation.condition), ...bitsIn(operation.body)];
-      default:
-        return [];
-    }
-  });
-}
-
-function bitsRead(expression: Expression): readonly number[] {
-  switch (expression.kind) {
-    case 'integer':
-      return [];
-    case 'bits':
-      return expression.bits;
-    case 'not':
-      return bitsRead(expression.of);
-    case 'binary':
-      return [...bitsRead(expression.left), ...bitsRead(expression.right)];
-  }
 }
 
 const namesMax = 3;

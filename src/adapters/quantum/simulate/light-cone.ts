@@ -1,6 +1,7 @@
 import type { GateOperation } from '../circuit/circuit.ts';
+import { bitsRead } from '../circuit/wires.ts';
 import { kindOf } from './matrix-kind.ts';
-import { bitsIn, type NoiseStep, qubitsOf, type Step } from './program.ts';
+import { type NoiseStep, qubitsOf, type Step } from './program.ts';
 
 /** How a qubit matters: only how likely it is 0 and 1, together with others, or its phases, too. */
 export type Interest = 'basis' | 'full';
@@ -50,7 +51,7 @@ function keep(step: Step, live: Live): Step | undefined {
       const otherwise = prune(step.otherwise, other);
       if (body.length === 0 && otherwise.length === 0) return undefined;
       unite(live, other);
-      for (const bit of bitsIn(step.condition)) live.bits.add(bit);
+      for (const bit of bitsRead(step.condition)) live.bits.add(bit);
       return { ...step, body, otherwise };
     }
     case 'loop':
@@ -83,7 +84,7 @@ function keepNoise(step: NoiseStep, live: Live): Step | undefined {
 
 /** A loop may run any number of times, so what its body needs is needed after it, too. Loops stay even where they are empty: they may never end. */
 function keepLoop(step: Extract<Step, { kind: 'loop' }>, live: Live): Step {
-  for (const bit of bitsIn(step.condition)) live.bits.add(bit);
+  for (const bit of bitsRead(step.condition)) live.bits.add(bit);
   for (;;) {
     const before = copy(live);
     const body = prune(step.body, before);

@@ -1,4 +1,5 @@
-import { bitsIn, type Program, qubitsOf, renumber, type Step } from './program.ts';
+import { bitsRead } from '../circuit/wires.ts';
+import { type Program, qubitsOf, renumber, type Step } from './program.ts';
 
 /** Qubits and bits that no step connects with others, with a program over them alone, numbered from 0 in the same order. */
 export interface Part {
@@ -60,11 +61,11 @@ function connected(step: Step, bit: (at: number) => number): number[] {
       return [...step.qubits];
     case 'branch':
       return [
-        ...bitsIn(step.condition).map(bit),
+        ...bitsRead(step.condition).map(bit),
         ...[...step.body, ...step.otherwise].flatMap((inner) => connected(inner, bit)),
       ];
     case 'loop':
-      return [...bitsIn(step.condition).map(bit), ...step.body.flatMap((inner) => connected(inner, bit))];
+      return [...bitsRead(step.condition).map(bit), ...step.body.flatMap((inner) => connected(inner, bit))];
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type ResetOperation,
 } from '../circuit/circuit.ts';
 import { measures } from '../circuit/measure.ts';
+import { bitsRead } from '../circuit/wires.ts';
 import { type ChannelForm, formOf } from './channel.ts';
 import type { NoiseModel, NoiseRule, ReadoutError } from './noise-model.ts';
 
@@ -176,28 +177,15 @@ function collect(steps: readonly Step[], reach: { qubits: Set<number>; bits: Set
         for (const qubit of step.qubits) reach.qubits.add(qubit);
         break;
       case 'branch':
-        for (const bit of bitsIn(step.condition)) reach.bits.add(bit);
+        for (const bit of bitsRead(step.condition)) reach.bits.add(bit);
         collect(step.body, reach);
         collect(step.otherwise, reach);
         break;
       case 'loop':
-        for (const bit of bitsIn(step.condition)) reach.bits.add(bit);
+        for (const bit of bitsRead(step.condition)) reach.bits.add(bit);
         collect(step.body, reach);
         break;
     }
-}
-
-export function bitsIn(expression: Expression): readonly number[] {
-  switch (expression.kind) {
-    case 'integer':
-      return [];
-    case 'bits':
-      return expression.bits;
-    case 'not':
-      return bitsIn(expression.of);
-    case 'binary':
-      return [...bitsIn(expression.left), ...bitsIn(expression.right)];
-  }
 }
 
 /** The same steps with other numbers for qubits and bits. */

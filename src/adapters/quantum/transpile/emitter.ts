@@ -1,9 +1,9 @@
 import { type GateOperation, gateOn, type Operation } from '../circuit/circuit.ts';
 import { type Matrix, multiply } from '../circuit/complex.ts';
 import { type Gate, gateNamed, matrixOf } from '../circuit/gates.ts';
+import { qubitsIn } from '../circuit/wires.ts';
 import type { DeviceGates } from './device-gates.ts';
 import { commutesWithX, isDiagonal, isPhase, isZero } from './single.ts';
-import { qubitsIn } from './wires.ts';
 
 /** What was to be done on one qubit and is not written yet. */
 interface Pending {

@@ -1,7 +1,7 @@
 import { type GateOperation, gateOn, type Operation } from '../circuit/circuit.ts';
 import { gateNamed } from '../circuit/gates.ts';
+import { bitsIn, qubitsIn } from '../circuit/wires.ts';
 import type { DeviceGraph } from './device-graph.ts';
-import { bitsIn, qubitsIn } from './wires.ts';
 
 export interface Routed {
   /** On the qubits of the device. */

@@ -1,6 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { Circuit, GateOperation, Operation } from '../circuit/circuit.ts';
 import { depthOf } from '../circuit/measure.ts';
+import { qubitsIn } from '../circuit/wires.ts';
 import { DeviceGates, nameOf } from './device-gates.ts';
 import { type DeviceGraph, deviceGraph, unreachable } from './device-graph.ts';
 import { Emitter } from './emitter.ts';
@@ -8,7 +9,6 @@ import { greedyLayout, perfectLayout, type Weights } from './layout.ts';
 import { lowered } from './lower.ts';
 import { type Routed, route } from './route.ts';
 import type { Target } from './target.ts';
-import { qubitsIn } from './wires.ts';
 
 export interface Transpiled {
   /** On the qubits of the device, with its gates only. */

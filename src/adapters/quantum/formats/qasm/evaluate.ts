@@ -1,5 +1,6 @@
 import { closest } from '../../../../lib/suggest.ts';
 import type { Expression } from '../../circuit/circuit.ts';
+import { bitsRead } from '../../circuit/wires.ts';
 import { callFunction, functionNames } from './functions.ts';
 import type { Output } from './output.ts';
 import type { Place, Scope, Variable } from './scope.ts';
@@ -103,7 +104,7 @@ export class Evaluator {
     for (let inner = this.#output.flow; inner !== flow && inner.parent !== undefined; inner = inner.parent)
       if (inner.isLoop)
         throw this.#source.unsupported(at, `${name} was measured before this loop: use the bits themselves`);
-    if (this.#output.isMeasuredSince(bitsIn(value.expression), since))
+    if (this.#output.isMeasuredSince(bitsRead(value.expression), since))
       throw this.#source.unsupported(at, `${name} holds bits that were measured again since: use it before that`);
     return value;
   }
@@ -300,12 +301,3 @@ const measuredBits = ({ of }: Place): Value => ({
   expression: { kind: 'bits', bits: of },
   width: of.length,
 });
-
-function* bitsIn(expression: Expression): Generator<number> {
-  if (expression.kind === 'bits') yield* expression.bits;
-  if (expression.kind === 'not') yield* bitsIn(expression.of);
-  if (expression.kind === 'binary') {
-    yield* bitsIn(expression.left);
-    yield* bitsIn(expression.right);
-  }
-}

@@ -1,4 +1,4 @@
-import type { Expression, Operation } from '../circuit/circuit.ts';
+import type { Expression, Operation } from './circuit.ts';
 
 /** Qubits that an operation acts on, each once; those of bodies too. */
 export function qubitsIn(operation: Operation): number[] {
@@ -31,7 +31,8 @@ export function bitsIn(operation: Operation): number[] {
   }
 }
 
-function bitsRead(expression: Expression): number[] {
+/** Bits that an expression reads, as often as it does. */
+export function bitsRead(expression: Expression): number[] {
   switch (expression.kind) {
     case 'integer':
       return [];
