@@ -11,6 +11,7 @@ import { type FileHandle, link, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyIdOf, parsePublicKey } from '../lib/ed25519.ts';
 import { JSONFlowError, messageOf } from '../lib/errors.ts';
+import { syncDirectory } from '../lib/sync-directory.ts';
 import type { Signer } from '../ports/signer.ts';
 
 export { assertSoundKey, keyIdOf } from '../lib/ed25519.ts';
@@ -138,17 +139,6 @@ async function createKey(dir: string, path: string): Promise<KeyObject> {
   }
   await syncDirectory(dir);
   return privateKey;
-}
-
-async function syncDirectory(dir: string): Promise<void> {
-  // Windows can't open directories, and needs no such call.
-  if (process.platform === 'win32') return;
-  const handle = await open(dir, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 const codeOf = (thrown: unknown): unknown =>

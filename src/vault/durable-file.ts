@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { link, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isObject } from '../lib/json.ts';
+import { syncDirectory } from '../lib/sync-directory.ts';
 
 const codeOf = (thrown: unknown): unknown => (isObject(thrown) ? thrown.code : undefined);
 
@@ -30,17 +31,6 @@ export async function createDurably(dir: string, name: string, bytes: string | U
   }
   await syncDirectory(dir);
   return true;
-}
-
-/** Makes names that came or went durable. Windows can't open directories, and needs no such call. */
-export async function syncDirectory(dir: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /**

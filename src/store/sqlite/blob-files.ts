@@ -4,6 +4,7 @@ import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:f
 import { join } from 'node:path';
 import { EvidenceError, JSONFlowError } from '../../lib/errors.ts';
 import { sha256 } from '../../lib/hash.ts';
+import { syncDirectory } from '../../lib/sync-directory.ts';
 import { checkDigest } from '../runs.ts';
 import { storeError } from './errors.ts';
 
@@ -135,17 +136,6 @@ export class BlobFiles {
       await rm(temporary, { force: true });
       throw error;
     }
-  }
-}
-
-/** Makes new names in a directory durable. Windows has no such call, and needs none. */
-export async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 
