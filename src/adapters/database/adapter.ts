@@ -2,9 +2,10 @@ import { deadlineOf } from '../../kit/deadline.ts';
 import { PoolCache } from '../../kit/pools.ts';
 import { reachOf } from '../../kit/reach.ts';
 import { parseUrl } from '../../kit/url.ts';
+import { verdictOf } from '../../kit/verdict.ts';
 import { messageOf, StepError } from '../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../lib/json.ts';
-import type { Adapter, AdapterContext, AdapterHealth, AdapterStep, AdapterVerdict } from '../../ports/adapter.ts';
+import type { Adapter, AdapterContext, AdapterHealth, AdapterStep } from '../../ports/adapter.ts';
 import type { Egress } from '../../ports/egress.ts';
 import { conflictOf } from './conflict.ts';
 import type { Call, Driver, OpenDriver, WritePoint } from './driver.ts';
@@ -79,16 +80,7 @@ export function createDatabaseAdapter({ egress, poolsMax, idleMs, reached }: Dat
 
   return {
     getManifest: () => ({ adapter_id: 'database', version: VERSION, step_types: stepTypes }),
-    validate(step): AdapterVerdict {
-      try {
-        const { url } = connectionOf(step.params);
-        const problem = conflictOf(step, url.protocol);
-        return problem === undefined ? { valid: true } : { valid: false, error: problem };
-      } catch (thrown) {
-        if (thrown instanceof StepError) return { valid: false, error: thrown.message, code: thrown.code };
-        throw thrown;
-      }
-    },
+    validate: (step) => verdictOf(() => conflictOf(step, connectionOf(step.params).url.protocol)),
     lint,
     execute,
     healthCheck: () => healthOf(pools),

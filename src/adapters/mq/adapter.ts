@@ -3,6 +3,7 @@ import { deadlineOf } from '../../kit/deadline.ts';
 import { passwordWarnings } from '../../kit/lint.ts';
 import { reachOf } from '../../kit/reach.ts';
 import { retrying } from '../../kit/retry.ts';
+import { verdictOf } from '../../kit/verdict.ts';
 import { StepError } from '../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../lib/json.ts';
 import type { Adapter, AdapterContext, AdapterStep } from '../../ports/adapter.ts';
@@ -32,15 +33,7 @@ export function createMqAdapter({ egress }: MqOptions): Adapter {
   const brokers = new Brokers(egress);
   return {
     getManifest: () => ({ adapter_id: 'mq', version: VERSION, step_types: stepTypes }),
-    validate(step) {
-      try {
-        const problem = problemOf(step);
-        return problem === undefined ? { valid: true } : { valid: false, error: problem };
-      } catch (thrown) {
-        if (thrown instanceof StepError) return { valid: false, error: thrown.message, code: thrown.code };
-        throw thrown;
-      }
-    },
+    validate: (step) => verdictOf(() => problemOf(step)),
     lint: ({ params }) => passwordWarnings(params.broker, ['broker']),
     async execute({ type, params }, context): Promise<JSONValue> {
       context.signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { verdictOf } from '../../kit/verdict.ts';
 import { StepError } from '../../lib/errors.ts';
 import type { JSONValue } from '../../lib/json.ts';
 import type { Adapter, AdapterVerdict } from '../../ports/adapter.ts';
@@ -43,13 +44,7 @@ export function createQuantumAdapter(deps: QuantumDeps, options: QuantumOptions 
     requirements: async (step) => (await import('./needs.ts')).needsOf(step, usual),
     async validate(step): Promise<AdapterVerdict> {
       const { checkParams } = await loaded();
-      try {
-        checkParams(step, usual);
-        return { valid: true };
-      } catch (thrown) {
-        if (thrown instanceof StepError) return { valid: false, error: thrown.message, code: thrown.code };
-        throw thrown;
-      }
+      return verdictOf(() => void checkParams(step, usual));
     },
     async execute(step, context): Promise<JSONValue> {
       if (!stepTypes.some(({ type }) => type === step.type))

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isStoredData, readRows } from '../../kit/rows.ts';
+import { verdictOf } from '../../kit/verdict.ts';
 import { StepError } from '../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue, setOwn } from '../../lib/json.ts';
 import { SizeBudget } from '../../lib/size-budget.ts';
@@ -37,13 +38,8 @@ export function createTransformAdapter({ clock = realTimers }: TransformOptions 
       if (problem !== undefined) return { valid: false, error: problem };
       const { expression } = step.params;
       if (step.type === 'mock_compute' || typeof expression !== 'string') return { valid: true };
-      try {
-        (await expressions()).get(expression);
-        return { valid: true };
-      } catch (thrown) {
-        if (thrown instanceof StepError) return { valid: false, error: thrown.message, code: thrown.code };
-        throw thrown;
-      }
+      const cache = await expressions();
+      return verdictOf(() => void cache.get(expression));
     },
     async execute(step, context): Promise<JSONValue> {
       switch (step.type) {

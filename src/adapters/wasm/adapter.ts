@@ -1,6 +1,7 @@
+import { verdictOf } from '../../kit/verdict.ts';
 import { StepError } from '../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../lib/json.ts';
-import type { Adapter, AdapterContext, AdapterStep, AdapterVerdict } from '../../ports/adapter.ts';
+import type { Adapter, AdapterContext, AdapterStep } from '../../ports/adapter.ts';
 import { limits } from '../../protocol/limits.ts';
 import { detectAbi } from './abi/detect.ts';
 import { functionsOf } from './abi/machine.ts';
@@ -54,15 +55,8 @@ export function createWasmAdapter(
   };
   return {
     getManifest: () => ({ adapter_id: 'wasm', version, step_types: stepTypes }),
-    async validate({ params }): Promise<AdapterVerdict> {
-      try {
-        if (typeof params.signature === 'string') parseSignature(params.signature);
-        return { valid: true };
-      } catch (thrown) {
-        if (thrown instanceof StepError) return { valid: false, error: thrown.message, code: thrown.code };
-        throw thrown;
-      }
-    },
+    validate: ({ params: { signature } }) =>
+      verdictOf(() => void (typeof signature === 'string' && parseSignature(signature))),
     execute(step, context): Promise<JSONValue> {
       switch (step.type) {
         case 'wasm_execute':

@@ -47,6 +47,8 @@ export class Amplitudes {
     }
   }
 
+  // One loop over a complex factor for both of these takes 1.8 times as long.
+
   /** P takes `|k⟩` to `±|k⊕x⟩`: both of a pair take `∓i·sin` of the other. */
   #mixReal(x: number, z: number, cos: number, sin: number): void {
     const { data } = this;
