@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { integer, pick, randomCircuit } from '../../../../test/compliance/quantum-circuits.ts';
 import { deviation, goAllWays, randomDynamicCircuit } from '../../../../test/compliance/quantum-oracle.ts';
+import { joined, requestOf } from '../../../../test/support/quantum-request.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { type Circuit, type GateOperation, gateOn, type Operation } from '../circuit/circuit.ts';
 import { gateNamed } from '../circuit/gates.ts';
@@ -13,8 +14,6 @@ import type { Outcome, SimulationRequest } from './request.ts';
 import { simulate } from './simulate.ts';
 
 const rounds = process.env.JSONFLOW_LONG === '1' ? 500 : 10;
-const joined = (record: Record<string, number>): Map<string, number> =>
-  new Map(Object.entries(record).map(([key, value]) => [key.replaceAll(' ', ''), value]));
 
 const wants = { statevector: false, probabilities: true, observables: [], expectations: 'exact' } as const;
 
@@ -23,20 +22,7 @@ function run(
   others: Partial<SimulationRequest> = {},
   progress = (_: number): void => undefined,
 ): Outcome {
-  const request: SimulationRequest = {
-    circuit,
-    shots: 2_000,
-    seed: 'seed',
-    method: 'automatic',
-    precision: 'double',
-    threads: 1,
-    strict: true,
-    memoryBytesMax: 2 ** 30,
-    mps: { bondMax: 64, threshold: 1e-24 },
-    wants,
-    ...others,
-  };
-  return simulate(request, { progress });
+  return simulate(requestOf(circuit, others), { progress });
 }
 
 const gate = (name: 'h' | 'x' | 'sx' | 't', target: number): GateOperation => gateOn(gateNamed(name), [target]);

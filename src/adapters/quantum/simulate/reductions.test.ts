@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { integer, randomCircuit, someOf } from '../../../../test/compliance/quantum-circuits.ts';
 import { deviation, goAllWays, randomDynamicCircuit } from '../../../../test/compliance/quantum-oracle.ts';
+import { joined, requestOf } from '../../../../test/support/quantum-request.ts';
 import { type Circuit, type GateOperation, gateOn, type Operation } from '../circuit/circuit.ts';
 import { gateNamed } from '../circuit/gates.ts';
 import type { PauliSum } from '../circuit/pauli.ts';
@@ -15,22 +16,7 @@ import { simulate } from './simulate.ts';
 
 const rounds = process.env.JSONFLOW_LONG === '1' ? 600 : 20;
 const range = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
-const joined = (record: Record<string, number>): Map<string, number> =>
-  new Map(Object.entries(record).map(([key, value]) => [key.replaceAll(' ', ''), value]));
 
-const requestOf = (circuit: Circuit, others: Partial<SimulationRequest> = {}): SimulationRequest => ({
-  circuit,
-  shots: 2_000,
-  seed: 'seed',
-  method: 'automatic',
-  precision: 'double',
-  threads: 1,
-  strict: true,
-  memoryBytesMax: 2 ** 28,
-  mps: { bondMax: 64, threshold: 1e-24 },
-  wants: { statevector: false, probabilities: true, observables: [], expectations: 'exact' },
-  ...others,
-});
 const run = (circuit: Circuit, others: Partial<SimulationRequest> = {}): Outcome =>
   simulate(requestOf(circuit, others), { progress: () => undefined });
 

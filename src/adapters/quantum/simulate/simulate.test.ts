@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { integer, pick } from '../../../../test/compliance/quantum-circuits.ts';
 import { deviation, goAllWays, randomDynamicCircuit } from '../../../../test/compliance/quantum-oracle.ts';
+import { joined, requestOf } from '../../../../test/support/quantum-request.ts';
 import type { Circuit, Operation } from '../circuit/circuit.ts';
 import type { PauliSum } from '../circuit/pauli.ts';
 import type { NoiseModel } from './noise-model.ts';
@@ -16,25 +17,8 @@ const rounds = process.env.JSONFLOW_LONG === '1' ? 1_000 : 25;
 const deviationMax = 4.5;
 
 function run(circuit: Circuit, others: Partial<SimulationRequest> = {}): Outcome {
-  const request: SimulationRequest = {
-    circuit,
-    shots: 2_000,
-    seed: 'seed',
-    method: 'automatic',
-    precision: 'double',
-    threads: 1,
-    strict: true,
-    memoryBytesMax: 2 ** 28,
-    mps: { bondMax: 64, threshold: 1e-16 },
-    wants: { statevector: false, probabilities: false, observables: [], expectations: 'exact' },
-    ...others,
-  };
-  return simulate(request, { progress: () => undefined });
+  return simulate(requestOf(circuit, others), { progress: () => undefined });
 }
-
-/** Registers are apart in an outcome. */
-const joined = (record: Record<string, number>): Map<string, number> =>
-  new Map(Object.entries(record).map(([key, value]) => [key.replaceAll(' ', ''), value]));
 
 function assertSame(actual: ReadonlyMap<string, number>, expected: ReadonlyMap<string, number>, within = 1e-9): void {
   for (const key of new Set([...actual.keys(), ...expected.keys()]))

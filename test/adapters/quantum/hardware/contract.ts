@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Circuit } from '../../../../src/adapters/quantum/circuit/circuit.ts';
 import { simulate } from '../../../../src/adapters/quantum/simulate/simulate.ts';
 import type { JSONValue } from '../../../../src/lib/json.ts';
+import { requestOf } from '../../../support/quantum-request.ts';
 import { serve, type TestServer } from '../../network/support.ts';
 
 export type State = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
@@ -124,18 +125,4 @@ export function advance(job: ServedJob, ends: 'completed' | 'failed'): ServedJob
 
 /** What a perfect device measures. */
 export const outcomeOf = (circuit: Circuit, shots: number) =>
-  simulate(
-    {
-      circuit,
-      shots,
-      seed: 'device',
-      method: 'automatic',
-      precision: 'double',
-      threads: 1,
-      strict: true,
-      memoryBytesMax: 2 ** 28,
-      mps: { bondMax: 64, threshold: 1e-16 },
-      wants: { statevector: false, probabilities: true, observables: [], expectations: 'exact' },
-    },
-    { progress: () => undefined },
-  );
+  simulate(requestOf(circuit, { shots, seed: 'device' }), { progress: () => undefined });
