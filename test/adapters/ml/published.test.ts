@@ -1,5 +1,6 @@
 // Models that others trained and published run as they do in another runtime.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
@@ -11,8 +12,9 @@ import { contextFor } from '../../compliance/adapter.ts';
 
 const require = createRequire(import.meta.url);
 const speech = dirname(require.resolve('@ricky0123/vad-web'));
+const music = join(dirname(require.resolve('@spotify/basic-pitch/package.json')), 'model');
 
-const adapter = createMlAdapter({ egress: createEgress(), assets: new AssetFolders([speech]) });
+const adapter = createMlAdapter({ egress: createEgress(), assets: new AssetFolders([speech, music]) });
 after(() => adapter.close());
 
 function infer(params: JSONObject): Promise<JSONObject> {
@@ -20,11 +22,11 @@ function infer(params: JSONObject): Promise<JSONObject> {
   return adapter.execute(step, contextFor(step)) as Promise<JSONObject>;
 }
 
-function near(found: unknown, wanted: ArrayLike<number>, what: string): void {
+function near(found: unknown, wanted: ArrayLike<number>, what: string, within = 1e-4): void {
   const list = [found].flat(9) as number[];
   assert.equal(list.length, wanted.length, what);
   for (const [at, number] of list.entries())
-    assert.ok(Math.abs(number - Number(wanted[at])) <= 1e-4, `${what}[${at}]: ${number}, not ${wanted[at]}`);
+    assert.ok(Math.abs(number - Number(wanted[at])) <= within, `${what}[${at}]: ${number}, not ${wanted[at]}`);
 }
 
 /** Samples at 16 kHz that are something between a voice and noise. */
@@ -78,4 +80,49 @@ test('its earlier version, with two states by their names', async () => {
   near(result, (wanted.output?.data ?? []) as Float32Array, 'speech');
   for (const name of ['hn', 'cn'])
     near((outputs as JSONObject)[name], (wanted[name]?.data ?? []) as Float32Array, name);
+});
+
+test('Basic Pitch, a TensorFlow.js graph, as TensorFlow.js runs it without WebAssembly', async () => {
+  const folder = join(dirname(require.resolve('@spotify/basic-pitch/package.json')), 'model');
+  const tf = require('@tensorflow/tfjs') as typeof import('@tensorflow/tfjs');
+  tf.enableProdMode();
+  await tf.setBackend('cpu');
+  const [json, weights] = await Promise.all([
+    readFile(join(folder, 'model.json'), 'utf8'),
+    readFile(join(folder, 'group1-shard1of1.bin')),
+  ]);
+  const { modelTopology, weightsManifest, ...others } = JSON.parse(json);
+  const model = await tf.loadGraphModel({
+    load: async () => ({
+      ...others,
+      modelTopology,
+      weightSpecs: weightsManifest[0].weights,
+      weightData: new Uint8Array(weights).buffer,
+    }),
+  });
+  // Two seconds at 22,050 Hz, less a little: an A that becomes an E.
+  const samples = Float32Array.from(
+    { length: 43_844 },
+    (_, at) => 0.5 * Math.sin((2 * Math.PI * (at < 22_000 ? 440 : 659.26) * at) / 22_050),
+  );
+  const input = tf.tensor(samples, [1, samples.length, 1]);
+  const theirs = model.predict(input) as import('@tensorflow/tfjs').Tensor[];
+  const { outputs } = await infer({
+    model: 'model.json',
+    input: { shape: [1, samples.length, 1], dtype: 'float32', base64: Buffer.from(samples.buffer).toString('base64') },
+    output_form: 'base64',
+  });
+  const named = outputs as Record<string, JSONObject>;
+  for (const [index, { name }] of model.outputs.entries()) {
+    const ours = floatsOf(named[name]);
+    // Its layers amplify how the two round.
+    near([...ours], (theirs[index]?.dataSync() ?? []) as Float32Array, name, 2e-3);
+  }
+  // Piano keys from A0 on: A4 is number 48, E5 number 55.
+  const notes = floatsOf(named.Identity_1);
+  const loudest = (frame: number): number => {
+    const keys = notes.subarray(frame * 88, (frame + 1) * 88);
+    return keys.indexOf(Math.max(...keys));
+  };
+  assert.deepEqual([loudest(20), loudest(150)], [48, 55]);
 });
