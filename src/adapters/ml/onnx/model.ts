@@ -1,6 +1,8 @@
 // What this adapter writes and reads of ONNX models. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+
+import { StepError } from '../../../lib/errors.ts';
 import type { Attribute, ElementType, Graph, GraphNode, Shape, Value } from './graph.ts';
-import { MessageWriter, readFields } from './wire.ts';
+import { FieldBudget, MessageWriter, readFields } from './wire.ts';
 
 /** Operators are those of version 17 of ONNX's own set, which every runtime since 2022 has. */
 const opset = 17;
@@ -76,26 +78,31 @@ export interface ModelContents {
 /** Reads what stands beside the nodes of a model. @throws StepError ML_INVALID_MODEL */
 export function readModel(bytes: Uint8Array): ModelContents {
   const contents: ModelContents = { metadata: new Map(), constants: new Map() };
-  for (const { field, bytes: part } of readFields(bytes)) {
+  const budget = new FieldBudget();
+  for (const { field, bytes: part } of readFields(bytes, budget)) {
     if (part === undefined) continue;
     if (field === 14) {
-      const texts = new Map([...readFields(part)].map((entry) => [entry.field, textOf(entry.bytes)]));
+      const texts = new Map([...readFields(part, budget)].map((entry) => [entry.field, textOf(entry.bytes)]));
       contents.metadata.set(texts.get(1) ?? '', texts.get(2) ?? '');
     }
     if (field !== 7) continue;
-    for (const entry of readFields(part))
-      if (entry.field === 5 && entry.bytes !== undefined) readTensor(entry.bytes, contents);
+    for (const entry of readFields(part, budget))
+      if (entry.field === 5 && entry.bytes !== undefined) readTensor(entry.bytes, contents, budget);
   }
   return contents;
 }
 
-function readTensor(bytes: Uint8Array, { constants }: ModelContents): void {
+function readTensor(bytes: Uint8Array, { constants }: ModelContents, budget: FieldBudget): void {
   const shape: number[] = [];
   let [name, type]: [string, number] = ['', 0];
   let raw: Uint8Array | undefined;
-  for (const { field, int, bytes: part } of readFields(bytes)) {
+  for (const { field, int, bytes: part } of readFields(bytes, budget)) {
     // Lengths stand one by one, or packed into one field.
-    if (field === 1) shape.push(...(part === undefined ? [Number(int)] : packed(part)));
+    if (field === 1) {
+      if ((part?.length ?? 0) > packedBytesMax) throw tooManyAxes();
+      shape.push(...(part === undefined ? [Number(int)] : packed(part)));
+      if (shape.length > axesMax) throw tooManyAxes();
+    }
     if (field === 2) type = Number(int);
     if (field === 8) name = textOf(part);
     if (field === 9) raw = part;
@@ -103,6 +110,12 @@ function readTensor(bytes: Uint8Array, { constants }: ModelContents): void {
   if (type !== elementTypes.float32 || raw === undefined || raw.length % 4 !== 0) return;
   constants.set(name, { shape, data: new Float32Array(new Uint8Array(raw).buffer) });
 }
+
+const axesMax = 64;
+/** Of a length: as a varint it has ten at most. */
+const packedBytesMax = 10 * axesMax;
+const tooManyAxes = (): StepError =>
+  new StepError('ML_INVALID_MODEL', `a tensor of the model has more than ${axesMax} axes`);
 
 /** Numbers one after the other in one field, as newer writers have them. */
 function packed(bytes: Uint8Array): number[] {

@@ -67,6 +67,29 @@ it('lengths that another writer packs are read', () => {
   assert.deepEqual(readModel(model).constants.get('w')?.shape, [256, 1]);
 });
 
+describe('crafted bytes cost little', () => {
+  const refusedAsModel = (bytes: Uint8Array, message: RegExp): void =>
+    assert.throws(() => readModel(bytes), { code: 'ML_INVALID_MODEL', message });
+  const fields = Buffer.alloc(2_000_000, Buffer.from([0x18, 0]));
+
+  it('of very many fields', () => {
+    refusedAsModel(fields, /more than the 200000 fields/);
+    refusedAsModel(new MessageWriter().bytes(14, fields).finish(), /more than the 200000 fields/);
+    refusedAsModel(new MessageWriter().bytes(7, fields).finish(), /more than the 200000 fields/);
+    const tensor = new MessageWriter().bytes(5, fields);
+    refusedAsModel(new MessageWriter().message(7, tensor).finish(), /more than the 200000 fields/);
+  });
+
+  it('of very many axes', () => {
+    const many = new MessageWriter();
+    for (let axis = 0; axis < 100; axis++) many.int(1, 1);
+    for (const tensor of [many, new MessageWriter().bytes(1, Buffer.alloc(1_000_000, 1))]) {
+      const graph = new MessageWriter().message(5, tensor);
+      refusedAsModel(new MessageWriter().message(7, graph).finish(), /more than 64 axes/);
+    }
+  });
+});
+
 describe('shapes that do not fit are found when the graph is built', () => {
   const window = { kernel: [3, 3], strides: [1, 1], pads: [0, 0, 0, 0] } as const;
   const wrong: Record<string, (g: Graph) => unknown> = {

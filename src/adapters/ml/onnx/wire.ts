@@ -64,8 +64,22 @@ function varint(value: number | bigint): Uint8Array {
 /** A field as it was met: numbers of any kind as `int`, everything else as the `bytes` it stands in. */
 export type Field = { field: number; int: bigint; bytes?: never } | { field: number; bytes: Uint8Array; int?: never };
 
-/** The fields of a message, in their order. @throws StepError ML_INVALID_MODEL where the bytes are no message */
-export function* readFields(message: Uint8Array): Generator<Field> {
+/** Fields that one model may have in all that is read of it: crafted bytes hold millions, each of which costs time and memory. */
+const fieldsMax = 200_000;
+
+/** Counts fields, over several messages. */
+export class FieldBudget {
+  #left = fieldsMax;
+
+  spend(): void {
+    this.#left -= 1;
+    if (this.#left < 0)
+      throw new StepError('ML_INVALID_MODEL', `the model has more than the ${fieldsMax} fields that are read of one`);
+  }
+}
+
+/** The fields of a message, in their order. @throws StepError ML_INVALID_MODEL where the bytes are no message, or have too many fields */
+export function* readFields(message: Uint8Array, budget = new FieldBudget()): Generator<Field> {
   let at = 0;
   const broken = (): StepError =>
     new StepError('ML_INVALID_MODEL', `the bytes are no ONNX model: they are broken at byte ${at} of a message`);
@@ -89,6 +103,7 @@ export function* readFields(message: Uint8Array): Generator<Field> {
     const field = key >>> 3;
     const type = key & 7;
     if (field === 0) throw broken();
+    budget.spend();
     if (type === varintType) yield { field, int: number() };
     else if (type === bytesType) yield { field, bytes: take(Number(number())) };
     else if (type === fixed32Type) yield { field, bytes: take(4) };

@@ -2,9 +2,8 @@ import { messageOf } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { EpochMetrics, TrainState } from './job.ts';
+import { stateBytesMax } from './limits.ts';
 
-/** Larger states aren't kept: as text they would not fit into one value. */
-const stateBytesMax = 128 * 1024 * 1024;
 const version = 1;
 
 /** Keeps the last state of a training, one after the other; what is overtaken while another is written is left out. */
@@ -19,10 +18,12 @@ export class Checkpoints {
   }
 
   offer(state: TrainState): void {
-    if (state.states.length + (state.best?.weights.length ?? 0) > stateBytesMax)
-      return this.#warn(`the net is too large for checkpoints, which may have ${stateBytesMax} bytes`);
     this.#next = state;
     this.#writing ??= this.#write();
+  }
+
+  tooLarge(bytes: number): void {
+    this.#warn(`no checkpoints are kept: one has ${bytes} bytes, and may have ${stateBytesMax}`);
   }
 
   /** Resolves when nothing is being written. */

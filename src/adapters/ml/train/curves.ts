@@ -18,6 +18,12 @@ export function curves(history: readonly EpochMetrics[], metric: 'accuracy' | 'm
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * width} ${height}" font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>${placed.join('')}</svg>`;
 }
 
+/** Three digits, in the room that is left of the axis. */
+const short = (value: number): string =>
+  (value !== 0 && value < 0.001) || value >= 1e6
+    ? value.toExponential(1).replace('e+', 'e')
+    : `${Number(value.toPrecision(3))}`;
+
 type Get = (metrics: EpochMetrics) => number | undefined;
 
 function panel(title: string, history: readonly EpochMetrics[], gets: readonly [Get, Get]): string {
@@ -28,19 +34,24 @@ function panel(title: string, history: readonly EpochMetrics[], gets: readonly [
     }),
   );
   const values = series.flat().map(({ value }) => value);
-  const [low, high] = title === 'accuracy' ? [Math.min(...values), 1] : [0, Math.max(...values)];
+  const least = Math.min(...values);
+  const [low, high] = title === 'accuracy' ? [least < 1 ? least : 0, 1] : [0, Math.max(...values)];
   const span = high - low || 1;
   const last = Math.max(2, history.at(-1)?.epoch ?? 2);
   const x = (epoch: number): string => (left + (plotWidth * (epoch - 1)) / (last - 1)).toFixed(1);
   const y = (value: number): string => (top + plotHeight * (1 - (value - low) / span)).toFixed(1);
   const ticks = [low, low + span / 2, low + span].map(
     (value) =>
-      `<path d="M${left} ${y(value)}h${plotWidth}" stroke="#ddd"/><text x="${left - 4}" y="${y(value)}" dy="4" text-anchor="end">${Number(value.toPrecision(3))}</text>`,
+      `<path d="M${left} ${y(value)}h${plotWidth}" stroke="#ddd"/><text x="${left - 4}" y="${y(value)}" dy="4" text-anchor="end">${short(value)}</text>`,
   );
-  const lines = series.map(
-    (points, index) =>
-      `<polyline fill="none" stroke="${colours[index]}" stroke-width="1.5" points="${points.map(({ epoch, value }) => `${x(epoch)},${y(value)}`).join(' ')}"/>`,
-  );
+  const lines = series.map((points, index) => {
+    const [first, ...others] = points.map(({ epoch, value }) => [x(epoch), y(value)] as const);
+    if (first === undefined) return '';
+    // A line of one point shows nothing.
+    return others.length === 0
+      ? `<circle cx="${first[0]}" cy="${first[1]}" r="2.5" fill="${colours[index]}"/>`
+      : `<polyline fill="none" stroke="${colours[index]}" stroke-width="1.5" points="${[first, ...others].map((point) => point.join(',')).join(' ')}"/>`;
+  });
   const names = series.flatMap((points, index) =>
     points.length === 0
       ? []

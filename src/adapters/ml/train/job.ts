@@ -62,7 +62,9 @@ export interface TrainState {
 
 export type TrainEvent =
   | { kind: 'epoch'; metrics: EpochMetrics; epochs: number }
-  | { kind: 'state'; state: TrainState };
+  | { kind: 'state'; state: TrainState }
+  /** The state has too many bytes to be kept. */
+  | { kind: 'too_large'; bytes: number };
 
 export interface TrainAnswer {
   parameters: Record<string, Float32Array>;

@@ -37,6 +37,9 @@ function pick({ count, x, t }: Samples, order: Uint32Array, { outputs }: Net): S
   return { count: order.length, x: rows, t: labels };
 }
 
+/** The least that a 32-bit float has all its digits for. */
+const deviationMin = 1.2e-38;
+
 /** Mean and deviation of each feature, or of each channel of images; what is always the same is only shifted. */
 export function standardScaling({ count, x }: Samples, { input }: Net): Scaling {
   const [features = 1] = input;
@@ -44,17 +47,25 @@ export function standardScaling({ count, x }: Samples, { input }: Net): Scaling 
   const area = width / features;
   const mean = new Float64Array(features);
   const square = new Float64Array(features);
+  const low = new Float64Array(features).fill(Number.POSITIVE_INFINITY);
+  const high = new Float64Array(features).fill(Number.NEGATIVE_INFINITY);
   const each = (fn: (feature: number, value: number) => void): void => {
     for (let at = 0; at < x.length; at++) fn(Math.floor((at % width) / area), x[at] ?? 0);
   };
   each((feature, value) => {
     mean[feature] = (mean[feature] ?? 0) + value / (count * area);
+    low[feature] = Math.min(low[feature] ?? value, value);
+    high[feature] = Math.max(high[feature] ?? value, value);
   });
   each((feature, value) => {
     square[feature] = (square[feature] ?? 0) + (value - (mean[feature] ?? 0)) ** 2 / (count * area);
   });
+  // What is always the same has a mean and a deviation that are rounding errors.
+  const isConstant = (feature: number): boolean => low[feature] === high[feature];
   return {
-    mean: Float32Array.from(mean),
-    deviation: Float32Array.from(square, (value) => (value < 1e-20 ? 1 : Math.sqrt(value))),
+    mean: Float32Array.from(mean, (value, feature) => (isConstant(feature) ? (low[feature] ?? 0) : value)),
+    deviation: Float32Array.from(square, (value, feature) =>
+      isConstant(feature) ? 1 : Math.max(Math.sqrt(value), deviationMin),
+    ),
   };
 }

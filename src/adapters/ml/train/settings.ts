@@ -70,11 +70,18 @@ export function scalingOf(value: JSONValue | undefined, features: number): Scali
   if (value === undefined || value === 'none') return undefined;
   if (value === 'standard') return 'standard';
   const { mean = 0, std = 1 } = value as JSONObject;
-  const list = (given: JSONValue, name: string): Float32Array => {
+  const list = (given: JSONValue, name: 'mean' | 'std'): Float32Array => {
     const numbers = Array.isArray(given) ? given.map(Number) : new Array<number>(features).fill(Number(given));
     if (numbers.length !== features)
       throw new StepError('INVALID_PARAMS', `params.normalize.${name} has ${numbers.length} numbers, not ${features}`);
-    return Float32Array.from(numbers);
+    const floats = Float32Array.from(numbers);
+    const odd = floats.findIndex((number) => !Number.isFinite(number) || (name === 'std' && number <= 0));
+    if (odd >= 0)
+      throw new StepError(
+        'INVALID_PARAMS',
+        `params.normalize.${name} has ${numbers[odd]}, and ${name === 'std' ? 'features are divided by it: it must be above 0' : 'must be a 32-bit float'}`,
+      );
+    return floats;
   };
   return { mean: list(mean, 'mean'), deviation: list(std, 'std') };
 }

@@ -7,18 +7,20 @@ import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts'
 import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
 import { limits } from '../../../protocol/limits.ts';
 import { devicesOf } from '../infer/device.ts';
+import { elementsOf } from '../onnx/graph.ts';
 import type { Processes } from '../process/processes.ts';
 import { Checkpoints, decodeState } from './checkpoints.ts';
 import { curves } from './curves.ts';
 import type { EpochMetrics, EvaluateAnswer, EvaluateJob, Samples, TrainAnswer, TrainEvent, TrainJob } from './job.ts';
 import { encodeLabels, type Labelling, labellingOf } from './labels.ts';
+import { batchNumbersMax } from './limits.ts';
 import { metricOf } from './losses.ts';
 import type { LossKind } from './net/names.ts';
-import { countParameters, lengthsOf, type NetSpec, parseNet } from './net/parse.ts';
+import { countParameters, lengthsOf, type Net, type NetSpec, parseNet } from './net/parse.ts';
 import { readSamples } from './read-samples.ts';
 import type { Columns, RawSamples } from './sample-collector.ts';
 import { scalingOf, settingsOf } from './settings.ts';
-import { averageModels, readTrained, type TrainedModel, writeTrained } from './trained-model.ts';
+import { ModelAverage, readTrained, type TrainedModel, writeTrained } from './trained-model.ts';
 
 export interface TrainDeps extends BytesDeps {
   processes: Processes;
@@ -44,6 +46,7 @@ export async function mlTrain(step: AdapterStep, context: AdapterContext, deps: 
   const samples = encodeLabels(raw, labelling, loss, 'params.data');
   const net = netOf(params, raw, labelling, loss, before);
   const parsed = parseNet(net);
+  checkBatch(parsed, Math.min(settings.batchSize, samples.count));
   const job: TrainJob = {
     ...settings,
     net,
@@ -88,8 +91,8 @@ function netOf(
 ): NetSpec {
   const layers = params.layers as JSONObject[] | undefined;
   if (before !== undefined) {
-    if (layers !== undefined || params.normalize !== undefined || params.loss !== undefined)
-      throw refuse('initial_model brings its layers, loss and normalize along: leave them out');
+    const other = ['layers', 'loss', 'normalize', 'input_shape'].find((name) => params[name] !== undefined);
+    if (other !== undefined) throw refuse(`initial_model brings its ${other} along: leave params.${other} out`);
     checkWidth(raw, before.net.input, 'params.data');
     return before.net;
   }
@@ -105,6 +108,16 @@ function checkWidth({ count, x, shape }: RawSamples, input: readonly number[], p
     throw new StepError(
       'INVALID_PARAMS',
       `a sample of ${path} has the shape [${shape.join(', ')}], but the net takes [${input.join(', ')}]`,
+    );
+}
+
+/** @throws StepError ML_NET_TOO_LARGE */
+function checkBatch({ input, outputs }: Net, count: number): void {
+  const numbers = count * (elementsOf(input) + outputs);
+  if (numbers > batchNumbersMax)
+    throw new StepError(
+      'ML_NET_TOO_LARGE',
+      `a batch of ${count} samples has ${numbers} numbers, features and labels; at most ${batchNumbersMax} are allowed: make params.batch_size smaller`,
     );
 }
 
@@ -154,6 +167,15 @@ async function modelAt(
   return readTrained(await found.read(), path);
 }
 
+/** What is said of a model's weight, or the samples that its step trained with. */
+function weightAt(value: JSONValue, index: number): number {
+  const { weight, samples = 1 } = isObject(value) && !isStoredData(value) ? (value as JSONObject) : {};
+  const number = weight ?? samples;
+  if (typeof number !== 'number' || !(number >= 0))
+    throw refuse(`average[${index}] has the weight ${JSON.stringify(number)}, which must be a number of 0 or more`);
+  return number;
+}
+
 /** Calls a process, on the first device that there is. */
 async function call<T>(
   request: { method: string; args: TrainJob | EvaluateJob },
@@ -191,6 +213,7 @@ async function runTraining(
   const name = metricOf[job.net.loss];
   const trained = await call<TrainAnswer>({ method: 'train', args: job }, params, context, deps, (event) => {
     if (event.kind === 'state') return checkpoints.offer(event.state);
+    if (event.kind === 'too_large') return checkpoints.tooLarge(event.bytes);
     const { metrics, epochs } = event;
     const words = Object.entries(named(metrics, name)).map(([key, value]) => `${key} ${value.toPrecision(4)}`);
     context.progress(metrics.epoch / epochs, `epoch ${metrics.epoch} of ${epochs}: ${words.join(', ')}`);
@@ -235,25 +258,27 @@ async function modelOutput(model: TrainedModel, context: AdapterContext): Promis
   };
 }
 
+/** Params of `average`; those of the training have no meaning there. */
+const averageParams = ['average', 'data', 'label_column', 'feature_columns', 'threads', 'device'];
+
 /** `average`: the weighted mean of models; with `data`, how good it is. */
 async function average(params: JSONObject, context: AdapterContext, deps: TrainDeps): Promise<JSONObject> {
-  const other = ['layers', 'initial_model', 'epochs', 'validation_data', 'validation_split'].find(
-    (name) => params[name] !== undefined,
-  );
+  const other = Object.keys(params).find((name) => params[name] !== undefined && !averageParams.includes(name));
   if (other !== undefined) throw refuse(`${other} has no meaning where models are averaged`);
   const given = params.average as JSONValue[];
-  const models: TrainedModel[] = [];
-  for (const [index, value] of given.entries())
-    models.push(await modelAt(value, `params.average[${index}]`, context, deps));
-  const weights = given.map((value) => {
-    const { weight, samples = 1 } = isObject(value) && !isStoredData(value) ? (value as JSONObject) : {};
-    return Number(weight ?? samples);
-  });
-  const model = averageModels(models, weights, 'params.average');
+  const weights = given.map(weightAt);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  if (!(total > 0)) throw refuse('average must have a weight above 0');
+  const mean = new ModelAverage('params.average');
+  for (const [index, value] of given.entries()) {
+    context.signal.throwIfAborted();
+    mean.add(await modelAt(value, `params.average[${index}]`, context, deps), (weights[index] ?? 0) / total);
+  }
+  const model = mean.end();
   const output: JSONObject = {
     ...(await modelOutput(model, context)),
-    models: models.length,
-    samples: weights.reduce((sum, weight) => sum + weight, 0),
+    models: given.length,
+    samples: total,
     parameters: countParameters(parseNet(model.net)),
   };
   if (params.data === undefined) return output;

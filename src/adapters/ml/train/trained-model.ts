@@ -1,11 +1,12 @@
-import { StepError } from '../../../lib/errors.ts';
-import { isObject, type JSONObject } from '../../../lib/json.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { messageOf, StepError } from '../../../lib/errors.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import { elementsOf } from '../onnx/graph.ts';
 import { type ModelContents, readModel } from '../onnx/model.ts';
 import { buildModel, parametersOf, type Scaling, scalingDeviation, scalingMean, type Weights } from './graphs.ts';
 import type { Label } from './labels.ts';
-import { lossKinds } from './net/names.ts';
-import { lengthsOf, type NetSpec, parseNet } from './net/parse.ts';
+import { type LossKind, lossKinds } from './net/names.ts';
+import { lengthsOf, type Net, type NetSpec, parseNet } from './net/parse.ts';
 
 /** A model that was trained here: its net, its classes and its weights. */
 export interface TrainedModel extends Weights {
@@ -25,9 +26,9 @@ export function writeTrained({ net, classes, ...weights }: TrainedModel): Uint8A
 /** @param path of the param, for errors @throws StepError INVALID_PARAMS where the model wasn't trained by ml_train, ML_INVALID_MODEL */
 export function readTrained(bytes: Uint8Array, path: string): TrainedModel {
   const contents = readModel(bytes);
-  const { net, classes } = netOf(contents, path);
+  const { net, parsed, classes } = netOf(contents, path);
   const parameters = new Map<string, Float32Array>();
-  for (const { id, shape } of parametersOf(parseNet(net))) {
+  for (const { id, shape } of parametersOf(parsed)) {
     const data = contents.constants.get(id)?.data;
     if (data?.length !== elementsOf(shape))
       throw new StepError('ML_INVALID_MODEL', `${path} has not all the weights of its net: ${id} is missing or odd`);
@@ -36,7 +37,13 @@ export function readTrained(bytes: Uint8Array, path: string): TrainedModel {
   return { net, classes, parameters, scaling: scalingOf(contents) };
 }
 
-function netOf({ metadata }: ModelContents, path: string): { net: NetSpec; classes: Label[] | undefined } {
+interface StatedNet {
+  net: NetSpec;
+  parsed: Net;
+  classes: Label[] | undefined;
+}
+
+function netOf({ metadata }: ModelContents, path: string): StatedNet {
   let stated: unknown;
   try {
     stated = JSON.parse(metadata.get(netKey) ?? 'null');
@@ -50,16 +57,24 @@ function netOf({ metadata }: ModelContents, path: string): { net: NetSpec; class
     );
   const { input, layers, outputs, loss, classes } = stated as JSONObject;
   const kind = lossKinds.find((name) => name === loss);
+  const unreadable = (why: string): StepError =>
+    new StepError('ML_INVALID_MODEL', `${path} states a net that can't be read${why}`);
   if (kind === undefined || !Array.isArray(layers) || !Number.isSafeInteger(outputs) || Number(outputs) < 1)
-    throw new StepError('ML_INVALID_MODEL', `${path} states a net that can't be read`);
-  const net = {
-    input: lengthsOf(input, 'initial_model'),
-    layers: layers as JSONObject[],
-    outputs: Number(outputs),
-    loss: kind,
-  };
-  return { net, classes: Array.isArray(classes) ? (classes as Label[]) : undefined };
+    throw unreadable('');
+  if (classes !== undefined && !areClasses(classes, Number(outputs), kind)) throw unreadable(': its classes are odd');
+  try {
+    const lengths = lengthsOf(input, 'input_shape');
+    const net = { input: lengths, layers: layers as JSONObject[], outputs: Number(outputs), loss: kind };
+    return { net, parsed: parseNet(net), classes };
+  } catch (thrown) {
+    throw unreadable(`: ${messageOf(thrown)}`);
+  }
 }
+
+const areClasses = (value: JSONValue, outputs: number, loss: LossKind): value is Label[] =>
+  Array.isArray(value) &&
+  value.length === (loss === 'binary_cross_entropy' && outputs === 1 ? 2 : outputs) &&
+  value.every((label) => ['string', 'number', 'boolean'].includes(typeof label));
 
 function scalingOf({ constants }: ModelContents): Scaling | undefined {
   const [mean, deviation] = [constants.get(scalingMean), constants.get(scalingDeviation)];
@@ -67,35 +82,43 @@ function scalingOf({ constants }: ModelContents): Scaling | undefined {
 }
 
 /**
- * The mean of models, weighted: FedAvg of McMahan et al., arXiv:1602.05629. Their nets, classes and scaling must be the same.
- * @param path of the param, for errors @throws StepError INVALID_PARAMS
+ * The mean of models, weighted: FedAvg of McMahan et al., arXiv:1602.05629. Their nets, classes and scaling must be the same. Models are added
+ * one after the other, so that no more than one need be in memory.
  */
-export function averageModels(models: readonly TrainedModel[], weights: readonly number[], path: string): TrainedModel {
-  const [first] = models;
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  if (first === undefined || !(total > 0))
-    throw new StepError('INVALID_PARAMS', `${path} must have models, and weights above 0`);
-  for (const [index, model] of models.entries())
-    if (identityOf(model) !== identityOf(first))
+export class ModelAverage {
+  readonly #path: string;
+  readonly #sums = new Map<string, Float64Array>();
+  #first: TrainedModel | undefined;
+  #count = 0;
+
+  /** @param path of the param, for errors */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @param share of the model in the mean; all shares sum up to 1 @throws StepError INVALID_PARAMS */
+  add(model: TrainedModel, share: number): void {
+    const first = this.#first ?? model;
+    this.#first = first;
+    if (!isDeepStrictEqual(identityOf(model), identityOf(first)))
       throw new StepError(
         'INVALID_PARAMS',
-        `${path}[${index}] has another net, other classes or another scaling than ${path}[0]: begin all of them with the same initial_model`,
+        `${this.#path}[${this.#count}] has another net, other classes or another scaling than ${this.#path}[0]: begin all of them with the same initial_model`,
       );
-  const parameters = new Map<string, Float32Array>();
-  for (const [id, { length }] of first.parameters) {
-    const sums = new Float64Array(length);
-    for (const [index, model] of models.entries()) {
-      const [share, data] = [(weights[index] ?? 0) / total, model.parameters.get(id)];
-      for (let at = 0; at < length; at++) sums[at] = (sums[at] ?? 0) + share * (data?.[at] ?? 0);
+    for (const [id, data] of model.parameters) {
+      const sums = this.#sums.get(id) ?? new Float64Array(data.length);
+      this.#sums.set(id, sums);
+      for (let at = 0; at < sums.length; at++) sums[at] = (sums[at] ?? 0) + share * (data[at] ?? 0);
     }
-    parameters.set(id, Float32Array.from(sums));
+    this.#count += 1;
   }
-  return { ...first, parameters };
+
+  /** @throws StepError INVALID_PARAMS where there was no model */
+  end(): TrainedModel {
+    if (this.#first === undefined) throw new StepError('INVALID_PARAMS', `${this.#path} has no models`);
+    const parameters = new Map([...this.#sums].map(([id, sums]) => [id, Float32Array.from(sums)]));
+    return { ...this.#first, parameters };
+  }
 }
 
-const identityOf = ({ net, classes, scaling }: TrainedModel): string =>
-  JSON.stringify([
-    net,
-    classes,
-    scaling && [Array.from(scaling.mean), Array.from(scaling.deviation)],
-  ] as unknown as JSONObject);
+const identityOf = ({ net, classes, scaling }: TrainedModel) => ({ net, classes, scaling });

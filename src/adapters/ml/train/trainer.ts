@@ -1,6 +1,7 @@
 // Runs in a process of its own: the loop over epochs and batches around a generated graph.
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { StepError } from '../../../lib/errors.ts';
+import { elementsOf } from '../onnx/graph.ts';
 import { Batches } from './batches.ts';
 import { buildEvaluation, buildTraining, parametersOf, type Scaling, type TrainingGraph } from './graphs.ts';
 import type {
@@ -13,6 +14,7 @@ import type {
   TrainJob,
   TrainState,
 } from './job.ts';
+import { stateBytesMax } from './limits.ts';
 import type { Initial } from './net/layer.ts';
 import { type Net, parseNet } from './net/parse.ts';
 import { feedsOf } from './optimizers.ts';
@@ -25,8 +27,10 @@ export interface Runtime {
   tensor(data: Float32Array, shape: readonly number[]): Tensor;
 }
 
-/** States are sent no more often, so that small epochs are not held up by them. */
+/** States are sent no more often, so that small epochs are not held up by them, … */
 const stateIntervalMs = 250;
+/** … nor than this share of the time that passed: each is kept, so that a training of hours must not leave thousands. */
+const stateIntervalShare = 0.05;
 const evaluationBatch = 256;
 
 /** Trains a net. Equal jobs on equal machines give equal bits, also where they were interrupted and go on from a state. */
@@ -100,7 +104,9 @@ class TrainingRun {
   #epoch: number;
   #history: EpochMetrics[];
   #best: TrainState['best'];
+  readonly #beganAt = Date.now();
   #stateAt = 0;
+  #hasToldSize = false;
 
   constructor(job: TrainJob, net: Net, graph: TrainingGraph, runtime: Runtime, session: InferenceSession) {
     this.#job = job;
@@ -133,12 +139,22 @@ class TrainingRun {
       this.#history.push(metrics);
       this.#compare(metrics);
       emit({ kind: 'epoch', metrics, epochs });
-      const now = Date.now();
-      if (this.#epoch === epochs || now - this.#stateAt < stateIntervalMs) continue;
-      this.#stateAt = now;
-      emit({ kind: 'state', state: this.#state() });
+      if (this.#epoch < epochs) this.#offerState(emit);
     }
     return false;
+  }
+
+  #offerState(emit: (event: TrainEvent) => void): void {
+    const now = Date.now();
+    const interval = Math.max(stateIntervalMs, stateIntervalShare * (now - this.#beganAt));
+    if (now - this.#stateAt < interval) return;
+    this.#stateAt = now;
+    const sizeOf = (tensors: readonly { shape: readonly number[] }[]): number =>
+      tensors.reduce((sum, { shape }) => sum + 4 * elementsOf(shape), 0);
+    const bytes = sizeOf(this.#graph.states) + (this.#best === undefined ? 0 : sizeOf(parametersOf(this.#net)));
+    if (bytes <= stateBytesMax) return emit({ kind: 'state', state: this.#state() });
+    if (!this.#hasToldSize) emit({ kind: 'too_large', bytes });
+    this.#hasToldSize = true;
   }
 
   result(): { parameters: Record<string, Float32Array>; history: EpochMetrics[]; epoch: number } {
@@ -147,6 +163,12 @@ class TrainingRun {
     const parameters = Object.fromEntries(
       parametersOf(this.#net).map(({ id }) => [id, this.#weight(id) ?? new Float32Array()]),
     );
+    // The last step's are behind no loss yet.
+    for (const data of Object.values(parameters))
+      this.#checkFinite(
+        data.find((value) => !Number.isFinite(value)),
+        'a weight',
+      );
     return { parameters, history: this.#history, epoch: best?.epoch ?? this.#epoch };
   }
 
@@ -182,13 +204,13 @@ class TrainingRun {
     return { epoch: this.#epoch, loss: loss / count, metric: metric / count };
   }
 
-  #checkFinite(loss: number): void {
-    if (Number.isFinite(loss)) return;
+  #checkFinite(value: number | undefined, what = 'the loss'): void {
+    if (value === undefined || Number.isFinite(value)) return;
     const { learningRate } = this.#job.optimizer;
     const scale = this.#job.scaling === undefined ? ', and set "normalize": "standard" or smaller features' : '';
     throw new StepError(
       'ML_DIVERGED',
-      `the loss became ${loss} in epoch ${this.#epoch}, step ${this.#step}: lower the learning rate, which is ${learningRate}${scale}`,
+      `${what} became ${value} in epoch ${this.#epoch}, step ${this.#step}: lower the learning rate, which is ${learningRate}${scale}`,
     );
   }
 
@@ -210,7 +232,7 @@ class TrainingRun {
     const saved = resume === undefined ? undefined : floatsOf(resume.states);
     let at = 0;
     for (const { name, shape } of this.#graph.states) {
-      const size = shape.reduce((product, length) => product * length, 1);
+      const size = elementsOf(shape);
       const parameter = parameters.get(name);
       const data =
         saved?.slice(at, at + size) ??
@@ -225,7 +247,7 @@ class TrainingRun {
     const all = floatsOf(bytes);
     let at = 0;
     for (const { id, shape } of parametersOf(this.#net)) {
-      const size = shape.reduce((product, length) => product * length, 1);
+      const size = elementsOf(shape);
       this.#states.set(id, this.#runtime.tensor(all.slice(at, at + size), shape));
       at += size;
     }
