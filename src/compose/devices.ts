@@ -1,1 +1,1 @@
-export { probeDevices } from '../adapters/ml/device/devices.ts';
+export { gpuLabels, probeDevices } from '../adapters/ml/device/devices.ts';

@@ -32,6 +32,7 @@ import { Worker } from '../worker/worker.ts';
 import { builtInRequirements, chosenAdapters } from './adapters.ts';
 import { AssetFolders, ownModules } from './asset-folders.ts';
 import { type EngineConfig, type NodeSettings, settingsOf, workerName } from './config.ts';
+import { gpuLabels } from './devices.ts';
 import { ReceiptStore } from './receipt-store.ts';
 import { type ReplayReport, replayBundle } from './replay.ts';
 import { systemClock, systemRandom } from './system.ts';
@@ -282,6 +283,11 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     });
   }
 
+  /** Of a node that offers its GPUs. */
+  #gpuLabels(): Record<string, string> {
+    return this.#registry.lookup('gpu_compute') === undefined ? {} : gpuLabels();
+  }
+
   async #start(): Promise<void> {
     const settings = this.#settings;
     const { dataDir } = settings;
@@ -295,7 +301,7 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
       {
         slots: settings.slots,
         resources: capabilities?.resources ?? {},
-        labels: capabilities?.labels ?? {},
+        labels: { ...this.#gpuLabels(), ...capabilities?.labels },
         backends: capabilities?.backends ?? [],
         ...(settings.token === undefined ? {} : { token: settings.token }),
         ...(settings.coordinatorKeyId === undefined ? {} : { coordinatorKeyId: settings.coordinatorKeyId }),

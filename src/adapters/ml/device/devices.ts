@@ -57,19 +57,27 @@ async function askDevices(): Promise<Probe> {
   return known;
 }
 
-/**
- * What a node with GPUs reports to the scheduler: `gpu`, their number, and `gpu_memory_mb`, of the largest. Nothing, at no cost, where no
- * GPU can be there.
- */
+/** What a node with GPUs reports to the scheduler: `gpu`, their number, and `gpu_memory_mb`, of the largest. Empty where there is none. */
 export function gpuResources(): Record<string, number> {
-  if (known === undefined && !mayHaveGpu()) return {};
+  const gpus = presentGpus();
+  if (gpus.length === 0) return {};
+  return { gpu: gpus.length, gpu_memory_mb: Math.max(...gpus.map(({ memoryMb }) => memoryMb)) };
+}
+
+/** Its label `gpu`: what they are called. */
+export function gpuLabels(): Record<string, string> {
+  const names = new Set(presentGpus().map(({ name }) => name));
+  return names.size === 0 ? {} : { gpu: [...names].join(', ') };
+}
+
+/** Costs nothing where no GPU can be there. */
+function presentGpus(): Device[] {
+  if (known === undefined && !mayHaveGpu()) return [];
   if (known === undefined) {
     const kinds = installedKinds();
     known = probeOf(kinds, kinds.length === 0 ? '' : spawnSync(process.execPath, argsFor(kinds), settings()).stdout);
   }
-  const gpus = gpusOf(known.devices);
-  if (gpus.length === 0) return {};
-  return { gpu: gpus.length, gpu_memory_mb: Math.max(...gpus.map(({ memoryMb }) => memoryMb)) };
+  return gpusOf(known.devices);
 }
 
 /** Each GPU once: more than one library shows the same. */
