@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { createMqAdapter } from '../src/adapters/mq/adapter.ts';
 import { createEgress } from '../src/egress/egress.ts';
 import type { JSONObject } from '../src/lib/json.ts';
-import type { AdapterContext } from '../src/ports/adapter.ts';
+import { bareContext } from '../test/support/bare-context.ts';
 import { serviceUrl } from '../test/support/services.ts';
 
 const { values } = parseArgs({
@@ -32,33 +32,13 @@ interface Speeds {
 const adapter = createMqAdapter({ egress: createEgress() });
 
 async function step(type: string, params: JSONObject): Promise<JSONObject> {
-  const nothing = (): void => undefined;
-  let commit: () => unknown = nothing;
-  const key = randomUUID();
-  const context = {
-    run_id: key,
-    step_id: 'step',
-    attempt: 1,
-    tenant_id: null,
-    idempotency_key: key,
-    signal: new AbortController().signal,
-    deadline_ms: undefined,
-    seed: '',
-    last_checkpoint: undefined,
-    resources: {},
-    assets: {},
-    pin: nothing,
-    varies: () => undefined,
-    checkpoint: async () => undefined,
-    progress: nothing,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    vault: { resolve: () => Promise.reject(new Error('no secrets')) },
-    blobs: { get: () => Promise.reject(new Error('no blobs')), put: async () => '' },
-    redact: (text: string) => text,
-    afterCommit: (fn: () => unknown) => {
+  let commit: () => unknown = () => undefined;
+  const context = bareContext({
+    idempotency_key: randomUUID(),
+    afterCommit: (fn) => {
       commit = fn;
     },
-  } satisfies AdapterContext;
+  });
   const output = (await adapter.execute({ id: 'step', type, params }, context)) as JSONObject;
   await commit();
   return output;

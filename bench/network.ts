@@ -9,6 +9,7 @@ import { createNetworkAdapter } from '../src/adapters/network/adapter.ts';
 import { createEgress } from '../src/egress/egress.ts';
 import { sha256 } from '../src/lib/hash.ts';
 import type { AdapterContext } from '../src/ports/adapter.ts';
+import { bareContext } from '../test/support/bare-context.ts';
 
 const rounds = 5;
 const [, path = '', role, seconds = '2'] = process.argv;
@@ -40,31 +41,12 @@ function serve(): void {
   process.on('disconnect', () => process.exit());
 }
 
-function contextOf(): AdapterContext {
-  const nothing = (): void => undefined;
-  return {
-    run_id: 'bench',
-    step_id: 'step',
-    attempt: 1,
-    tenant_id: null,
-    idempotency_key: 'bench/step',
-    signal: new AbortController().signal,
-    deadline_ms: undefined,
-    seed: '',
-    last_checkpoint: undefined,
-    checkpoint: () => Promise.resolve(),
-    progress: nothing,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+/** Bodies are not kept. */
+const contextOf = (): AdapterContext =>
+  bareContext({
     vault: { resolve: (pointer) => Promise.resolve(pointer) },
-    redact: (text) => text,
-    resources: {},
-    assets: {},
-    pin: () => undefined,
-    varies: () => undefined,
     blobs: { get: () => Promise.resolve(new Uint8Array()), put: async (bytes) => sha256(bytes) },
-    afterCommit: nothing,
-  };
-}
+  });
 
 interface Measured {
   perSecond: number;

@@ -6,6 +6,7 @@ import { sha256 } from '../../src/lib/hash.ts';
 import { cloneJSON, type JSONObject, type JSONValue } from '../../src/lib/json.ts';
 import type { Adapter, AdapterContext, AdapterStep } from '../../src/ports/adapter.ts';
 import { AdapterRegistry } from '../../src/worker/registry.ts';
+import { bareContext } from '../support/bare-context.ts';
 
 /** A step that the suite runs. Give one at least for each step type. */
 export interface AdapterSample {
@@ -21,8 +22,6 @@ export interface AdapterSample {
 /** How long a cancelled step may take to end before the suite calls it stuck. */
 const CANCEL_TIMEOUT_MS = 10_000;
 
-const nothing = (): void => undefined;
-
 /** `execute` may throw or answer at once. */
 const execute = async (adapter: Adapter, step: AdapterStep, signal?: AbortSignal): Promise<unknown> =>
   adapter.execute(step, contextFor(step, signal));
@@ -37,19 +36,12 @@ export function contextFor(
   others: Partial<AdapterContext> = {},
 ): AdapterContext {
   const blobs = new Map<string, Uint8Array>();
-  return {
+  return bareContext({
     run_id: 'compliance',
     step_id: step.id,
-    attempt: 1,
-    tenant_id: null,
     idempotency_key: `compliance/${step.id}`,
     signal,
-    deadline_ms: undefined,
-    seed: '0123456789abcdef0123456789abcdef',
-    last_checkpoint: undefined,
     checkpoint: async (state) => void canonicalize(state),
-    progress: nothing,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     vault: {
       resolve: (pointer) => Promise.reject(new JSONFlowError('SECRET_NOT_FOUND', `there is no secret ${pointer}`)),
     },
@@ -65,14 +57,8 @@ export function contextFor(
         return digest;
       },
     },
-    redact: (text) => text,
-    resources: {},
-    assets: {},
-    pin: () => undefined,
-    varies: () => undefined,
-    afterCommit: nothing,
     ...others,
-  };
+  });
 }
 
 /**

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { JSONObject, JSONValue } from '../../src/lib/json.ts';
 import { Client } from './client.ts';
 import { NodeProcess } from './processes.ts';
 
@@ -37,4 +39,39 @@ export async function withCluster(use: (cluster: Cluster) => Promise<void>): Pro
     for (const node of started) await node.kill();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Runs a workflow of one step, kills the node that does it once it has saved three checkpoints, and starts another, which ends it.
+ *
+ * @param pattern of the second attempt's progress notes, with a number in parentheses
+ * @returns what the second attempt gave, and the first number of its progress
+ */
+export async function resumed(
+  { client, worker }: Cluster,
+  workflow: JSONObject,
+  pattern: string,
+): Promise<{ output: JSONValue; first: number }> {
+  const node = await worker('w-1');
+  const runId = await client.submit(workflow, {}, 'once');
+  let saved = 0;
+  await client.follow(runId, (text) => {
+    saved = [...text.matchAll(/"kind":"step\.checkpoint"/g)].length;
+    return saved >= 3;
+  });
+  assert.ok(saved >= 3, 'it was not over before it could be killed');
+  await node.kill();
+  await worker('w-2');
+  let events = '';
+  await client.follow(runId, (text) => {
+    events = text;
+    return false;
+  });
+  const { status, receipts, error } = await client.result(runId);
+  assert.equal(status, 'completed', JSON.stringify(error));
+  const [receipt] = receipts;
+  assert.equal(receipt?.execution_metadata.attempt, 2);
+  assert.equal(receipt.execution_metadata.executor_node, 'w-2');
+  const progress = new RegExp(`"kind":"step\\.progress"[^\\n]*"attempt":2,[^\\n]*"note":"${pattern}`);
+  return { output: receipt.output as JSONValue, first: Number(progress.exec(events)?.[1]) };
 }

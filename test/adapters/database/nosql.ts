@@ -4,8 +4,8 @@ import type { Call, Options, Target } from '../../../src/adapters/database/drive
 import { optionDefaults } from '../../../src/adapters/database/options.ts';
 import { createEgress } from '../../../src/egress/egress.ts';
 import type { StepError } from '../../../src/lib/errors.ts';
-import type { AdapterContext } from '../../../src/ports/adapter.ts';
 import type { Reach } from '../../../src/ports/egress.ts';
+import { bareContext } from '../../support/bare-context.ts';
 
 export function targetOf(url: string, options: Partial<Options> = {}, reach: Reach = 'operator'): Target {
   return { url: new URL(url), reach, egress: createEgress(), options: { ...optionDefaults, ...options } };
@@ -32,28 +32,7 @@ export interface CallOptions extends Partial<Options> {
 
 export function callOf({ key, signal, blobs = new MemoryBlobs(), ...options }: CallOptions = {}): Call {
   const live = signal ?? new AbortController().signal;
-  const context: AdapterContext = {
-    run_id: 'run',
-    step_id: 'step',
-    attempt: 1,
-    tenant_id: null,
-    idempotency_key: key ?? 'none',
-    signal: live,
-    deadline_ms: undefined,
-    seed: '0'.repeat(32),
-    last_checkpoint: undefined,
-    checkpoint: async () => undefined,
-    progress: () => undefined,
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
-    vault: { resolve: async () => '' },
-    redact: (text) => text,
-    resources: {},
-    assets: {},
-    pin: () => undefined,
-    varies: () => undefined,
-    blobs,
-    afterCommit: () => undefined,
-  };
+  const context = bareContext({ idempotency_key: key ?? 'none', signal: live, blobs });
   return { context, signal: live, timeoutMs: 30_000, options: { ...optionDefaults, ...options }, effectKey: key };
 }
 

@@ -3,7 +3,7 @@ import { appendFileSync, closeSync, fsyncSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { createMqAdapter } from '../../../src/adapters/mq/adapter.ts';
 import type { JSONObject } from '../../../src/lib/json.ts';
-import type { AdapterContext } from '../../../src/ports/adapter.ts';
+import { bareContext } from '../../support/bare-context.ts';
 import { egress } from './brokers.ts';
 
 export interface Task {
@@ -35,7 +35,9 @@ export async function perform({ kind, params, key, chunks = {}, receipts, dieAt 
     const type = kind === 'publish' ? 'mq_publish' : 'mq_consume';
     const output = (await adapter.execute(
       { id: 'step', type, params },
-      contextOf(key, {
+      bareContext({
+        run_id: key,
+        idempotency_key: key,
         afterCommit: (fn) => {
           commit = fn;
         },
@@ -59,32 +61,6 @@ export async function perform({ kind, params, key, chunks = {}, receipts, dieAt 
     clearTimeout(timer);
     await adapter.close?.();
   }
-}
-
-/** Less than the suite's own: a process that starts in order to die should not load more than it needs. */
-function contextOf(key: string, own: Pick<AdapterContext, 'afterCommit' | 'blobs'>): AdapterContext {
-  const nothing = (): void => undefined;
-  return {
-    run_id: key,
-    step_id: 'step',
-    attempt: 1,
-    tenant_id: null,
-    idempotency_key: key,
-    signal: new AbortController().signal,
-    deadline_ms: undefined,
-    seed: '',
-    last_checkpoint: undefined,
-    resources: {},
-    assets: {},
-    pin: nothing,
-    varies: () => undefined,
-    checkpoint: async () => undefined,
-    progress: nothing,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    vault: { resolve: () => Promise.reject(new Error('there are no secrets here')) },
-    redact: (text) => text,
-    ...own,
-  };
 }
 
 /** A whole line, on the disk before anything is acknowledged. */
