@@ -163,7 +163,7 @@ function rowValues(
   options: InferOptions,
   ready: ReadyModel,
 ): JSONValue[] {
-  const main = mainOutput(options, ready);
+  const main = mainOutput(options, ready, outputs);
   const columns = Object.entries(outputs).map(([name, tensor]) => {
     if (tensor.shape[0] !== rows)
       throw new StepError(

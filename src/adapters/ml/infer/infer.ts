@@ -47,7 +47,8 @@ export async function prepare(
   const found =
     params.framework === 'remote' ? await connected(params, context, deps) : await loaded(params, context, deps);
   try {
-    checkOutputs(outputs, found.info);
+    // A server may say nothing of its outputs.
+    if (found.info.outputs.length > 0 || found.remote === undefined) checkOutputs(outputs, found.info);
     return found;
   } catch (thrown) {
     await found.remote?.close();
@@ -111,15 +112,18 @@ async function outputJSON(
     byName[name] = await tensorJSON(tensor, context, options.form);
     shapes[name] = { dtype: tensor.dtype, shape: [...tensor.shape] };
   }
-  const main = mainOutput(options, ready);
+  const main = mainOutput(options, ready, outputs);
   const tensor = outputs[main];
   const processed = tensor === undefined ? null : await resultOf(tensor, options, context);
   return { result: processed ?? byName[main] ?? null, outputs: byName, shapes };
 }
 
 /** Name of the output that `result` is of. */
-export const mainOutput = ({ outputs }: Pick<InferOptions, 'outputs'>, { info }: Pick<ReadyModel, 'info'>): string =>
-  outputs[0] ?? info.outputs[0]?.name ?? '';
+export const mainOutput = (
+  { outputs: wanted }: Pick<InferOptions, 'outputs'>,
+  { info }: Pick<ReadyModel, 'info'>,
+  given: Readonly<Record<string, Tensor>>,
+): string => wanted[0] ?? info.outputs[0]?.name ?? Object.keys(given)[0] ?? '';
 
 /** The main output after postprocessing; null where there is none. */
 async function resultOf(

@@ -35,6 +35,28 @@ export async function readInputs(
   return tensors;
 }
 
+/**
+ * Inputs for a server that doesn't say what its model takes: as the step names and types them.
+ * @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE
+ */
+export async function inputsAsNamed(
+  input: JSONValue,
+  context: Pick<AdapterContext, 'blobs'>,
+  path: string,
+): Promise<Record<string, Tensor>> {
+  const [first] = Array.isArray(input) ? input : [];
+  const named = isObject(first) ? listsOf(input as JSONValue[], Object.keys(first), path) : input;
+  if (!isObject(named) || tensorKeys.some((key) => Object.hasOwn(named, key)))
+    throw new StepError(
+      'ML_INPUT_MISMATCH',
+      `the server doesn't say what the model takes: give ${path} as an object with a tensor for each input by its name, such as { "x": { "shape", "dtype", "data" } }`,
+    );
+  const entries = Object.entries(named as JSONObject).map(
+    async ([name, value]) => [name, await readTensor(value, `${path}.${name}`, context)] as const,
+  );
+  return Object.fromEntries(await Promise.all(entries));
+}
+
 /** Bytes without a shape fill the one axis that is open. */
 export function wantedOf({ dtype, shape }: TensorInfo): Wanted {
   const open = (length: Axis): boolean => typeof length === 'string' || length < 0;
@@ -83,12 +105,21 @@ function gathered(input: JSONValue, inputs: readonly TensorInfo[], path: string)
       'INVALID_PARAMS',
       `${path}[0] is an object without "${only.name}", the model's input: name in params.columns which of its values make a row`,
     );
+  return listsOf(
+    input,
+    inputs.map(({ name }) => name),
+    path,
+  );
+}
+
+/** Of each name the rows' values. */
+function listsOf(rows: readonly JSONValue[], names: readonly string[], path: string): JSONObject {
   const listOf = (name: string): JSONValue =>
-    input.map((row, index) => {
+    rows.map((row, index) => {
       if (isObject(row) && Object.hasOwn(row, name)) return row[name] as JSONValue;
       throw new StepError('INVALID_PARAMS', `${path}[${index}] has no "${name}", which is an input of the model`);
     });
-  return Object.fromEntries(inputs.map(({ name }) => [name, listOf(name)]));
+  return Object.fromEntries(names.map((name) => [name, listOf(name)]));
 }
 
 /** Objects, such as rows of a database, as lists of the columns' values. */

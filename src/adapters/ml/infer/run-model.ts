@@ -11,7 +11,7 @@ import type { Batcher } from './batcher.ts';
 import { divide, fitTensor, join, partOf } from './fit.ts';
 import type { InferOptions } from './options.ts';
 import { imagesFor, preprocess } from './preprocess.ts';
-import { readInputs } from './read-inputs.ts';
+import { inputsAsNamed, readInputs } from './read-inputs.ts';
 
 /** A model with what it takes, on the device it runs on. */
 export interface ReadyModel {
@@ -67,6 +67,7 @@ export async function inputsOf(
   deps: ImageDeps,
   whole = 'params.input',
 ): Promise<Record<string, Tensor>> {
+  if (ready.remote !== undefined && ready.info.inputs.length === 0) return inputsAsNamed(input, context, whole);
   const { preprocess: steps, columns } = options;
   const prepared = new Set<string>();
   const images = async (value: JSONValue, path: string, info: TensorInfo): Promise<Tensor> => {

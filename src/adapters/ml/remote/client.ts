@@ -1,12 +1,14 @@
 import { deadlineOf } from '../../../kit/deadline.ts';
 import { reachOf } from '../../../kit/reach.ts';
 import { shownUrl } from '../../../kit/url.ts';
+import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
-import { isObject, type JSONObject } from '../../../lib/json.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import { hostOf } from '../../../lib/net.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import type { Egress } from '../../../ports/egress.ts';
 import type { ModelInfo, TensorInfo } from '../model/info.ts';
+import type { DType } from '../tensor/dtype.ts';
 import { type Tensor, tensorLimits } from '../tensor/tensor.ts';
 import { decodeTensors, dtypeOf, encodeTensors, headerLength, message, parseMessage } from './codec.ts';
 
@@ -31,17 +33,22 @@ type Connection = import('undici').Agent;
  *   ML_REMOTE_INVALID where the answer doesn't keep to the protocol, EGRESS_DENIED, the signal's reason
  */
 export class RemoteModel {
+  /** Of the model, and of the server that has it. */
   readonly #url: URL;
+  readonly #root: URL;
   readonly #agent: Connection;
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
   readonly #context: AdapterContext;
   #binary: boolean | undefined;
+  /** What the server says that the model gives; empty where it says nothing. */
+  #outputs: readonly string[] = [];
 
-  private constructor(params: JSONObject, url: URL, agent: Connection, context: AdapterContext) {
+  private constructor(params: JSONObject, [root, url]: [URL, URL], agent: Connection, context: AdapterContext) {
+    this.#root = root;
     this.#url = url;
     this.#agent = agent;
-    this.#headers = (params.headers ?? {}) as Record<string, string>;
+    this.#headers = headersOf(params.headers ?? {});
     this.#timeoutMs = typeof params.request_timeout_ms === 'number' ? params.request_timeout_ms : timeoutMsDefault;
     this.#binary = params.binary as boolean | undefined;
     this.#context = context;
@@ -49,14 +56,14 @@ export class RemoteModel {
 
   /** @throws StepError INVALID_PARAMS, EGRESS_DENIED */
   static async open(params: JSONObject, context: AdapterContext, egress: Egress): Promise<RemoteModel> {
-    const url = modelUrl(params);
+    const [root, url] = addresses(params);
     const scheme = url.protocol.slice(0, -1);
     const port = Number(url.port) || (scheme === 'https' ? 443 : 80);
     const reach = reachOf(context);
     await egress.addresses({ scheme, host: hostOf(url), port }, reach);
     const { Agent } = await import('undici');
     const connect = { lookup: egress.lookup({ scheme, port }, reach), timeout: 10_000 };
-    return new RemoteModel(params, url, new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 }), context);
+    return new RemoteModel(params, [root, url], new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 }), context);
   }
 
   /** The model's address, without secrets. */
@@ -67,7 +74,9 @@ export class RemoteModel {
   async info(): Promise<ModelInfo> {
     if (this.#binary === undefined) this.#binary = await this.#canBinary();
     const json = parsed(await this.#ask('', undefined, smallBytesMax), this.name).json;
-    return { inputs: this.#tensors(json.inputs, 'inputs'), outputs: this.#tensors(json.outputs, 'outputs') };
+    const info = { inputs: this.#tensors(json.inputs, 'inputs'), outputs: this.#tensors(json.outputs, 'outputs') };
+    this.#outputs = info.outputs.map(({ name }) => name);
+    return info;
   }
 
   /** As `Runner.run`. */
@@ -85,11 +94,22 @@ export class RemoteModel {
       await this.#ask('/infer', message(json, tail), bodyBytesMax),
       this.name,
     );
-    try {
-      return await decodeTensors(answer.outputs, bytes, 'outputs');
-    } catch (thrown) {
+    const given = await decodeTensors(answer.outputs, bytes, 'outputs').catch((thrown) => {
       throw invalid(this.name, messageOf(thrown));
-    }
+    });
+    return this.#wanted(given, outputs.length === 0 ? this.#outputs : outputs);
+  }
+
+  /** Neither less than was asked for, nor more. */
+  #wanted(given: Readonly<Record<string, Tensor>>, names: readonly string[]): Record<string, Tensor> {
+    if (names.length === 0) return given;
+    return Object.fromEntries(
+      names.map((name) => {
+        const tensor = Object.hasOwn(given, name) ? given[name] : undefined;
+        if (tensor === undefined) throw invalid(this.name, `its answer has no output "${name}"`);
+        return [name, tensor];
+      }),
+    );
   }
 
   async close(): Promise<void> {
@@ -98,9 +118,7 @@ export class RemoteModel {
 
   /** What a server doesn't say it can, is not asked of it. */
   async #canBinary(): Promise<boolean> {
-    const root = new URL(this.#url);
-    root.pathname = root.pathname.replace(/\/models\/.*$/, '');
-    const answer = await this.#request(root, undefined, smallBytesMax);
+    const answer = await this.#request(this.#root, undefined, smallBytesMax);
     if (answer.status !== 200) return false;
     const { extensions } = parsed(answer, this.name).json;
     return (
@@ -113,12 +131,19 @@ export class RemoteModel {
     return list.map((entry) => {
       if (!isObject(entry) || typeof entry.name !== 'string' || !Array.isArray(entry.shape))
         throw invalid(this.name, `one of its ${what} has no name or shape`);
-      return {
-        name: entry.name,
-        dtype: dtypeOf(entry.datatype, `${what} of the server`),
-        shape: entry.shape.map(Number),
-      };
+      const shape = entry.shape.map(Number);
+      if (!shape.every((length) => Number.isSafeInteger(length)))
+        throw invalid(this.name, `the shape of "${entry.name}" is ${JSON.stringify(entry.shape)}`);
+      return { name: entry.name, dtype: this.#dtype(entry.datatype, entry.name), shape };
     });
+  }
+
+  #dtype(datatype: unknown, name: string): DType {
+    try {
+      return dtypeOf(datatype, `the datatype of "${name}"`);
+    } catch (thrown) {
+      throw new StepError('ML_UNSUPPORTED_MODEL', `${this.name}: ${messageOf(thrown)}`);
+    }
   }
 
   async #ask(path: string, sent: ReturnType<typeof message> | undefined, bytesMax: number): Promise<Answer> {
@@ -129,10 +154,8 @@ export class RemoteModel {
     const { status } = answer;
     throw new StepError(
       'ML_REMOTE_FAILED',
-      `${this.name} answered ${status}${this.#context.redact(reasonIn(answer.body))}`,
-      {
-        retryable: status === 429 || status >= 500,
-      },
+      `${this.name} answered ${status}${this.#context.redact(reasonIn(answer.body))}${status === 401 || status === 403 ? ' (a token goes into params.headers, as { "authorization": "Bearer …" })' : ''}`,
+      { retryable: status === 429 || status >= 500 },
     );
   }
 
@@ -176,7 +199,8 @@ export class RemoteModel {
   }
 }
 
-function modelUrl({ url: text, model, model_name, model_version }: JSONObject): URL {
+/** Of the server's metadata, and of the model. @throws StepError INVALID_PARAMS */
+function addresses({ url: text, model, model_name, model_version }: JSONObject): [root: URL, model: URL] {
   const url = typeof text === 'string' ? URL.parse(text) : null;
   if (
     url === null ||
@@ -191,10 +215,39 @@ function modelUrl({ url: text, model, model_name, model_version }: JSONObject): 
   const name = model_name ?? model;
   if (typeof name !== 'string')
     throw new StepError('INVALID_PARAMS', 'params.model_name is needed: what the server calls the model');
-  const version = typeof model_version === 'string' ? `/versions/${encodeURIComponent(model_version)}` : '';
-  url.pathname = `${url.pathname.replace(/\/(?:v2\/?)?$/, '')}/v2/models/${encodeURIComponent(name)}${version}`;
+  const version = typeof model_version === 'string' ? `/versions/${segment(model_version, 'model_version')}` : '';
   url.hash = '';
-  return url;
+  url.pathname = `${url.pathname.replace(/\/(?:v2\/?)?$/, '')}/v2`;
+  const root = new URL(url);
+  url.pathname += `/models/${segment(name, 'model_name')}${version}`;
+  return [root, url];
+}
+
+/** One step of a path. Dots would lead elsewhere. */
+function segment(name: string, param: string): string {
+  if (name === '.' || name === '..')
+    throw new StepError('INVALID_PARAMS', `params.${param} can't be ${JSON.stringify(name)}`);
+  return encodeURIComponent(name);
+}
+
+/** Names that say how a message is read: they are the client's own. */
+const ownHeaders =
+  /^(?:connection|content-.*|expect|host|inference-header-content-length|keep-alive|te|trailer|transfer-encoding|upgrade)$/;
+
+/** @throws StepError INVALID_PARAMS; no value is in its message, for it may be a secret */
+function headersOf(given: JSONValue): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given as Record<string, string>)) {
+    const lower = name.toLowerCase();
+    const shown = `params.headers[${JSON.stringify(clip(name, 100))}]`;
+    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(lower))
+      throw new StepError('INVALID_PARAMS', `${shown} is no name of a header`);
+    if (ownHeaders.test(lower)) throw new StepError('INVALID_PARAMS', `${shown} can't be set: it is the request's own`);
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+      throw new StepError('INVALID_PARAMS', `${shown} has a character that no header may have, such as a line break`);
+    headers[lower] = value;
+  }
+  return headers;
 }
 
 const invalid = (name: string, why: string): StepError =>
@@ -212,7 +265,9 @@ function parsed({ body, headers }: Answer, name: string): ReturnType<typeof pars
 function reasonIn(body: Buffer): string {
   try {
     const json: unknown = JSON.parse(body.toString());
-    return isObject(json) && typeof json.error === 'string' ? `: ${json.error.slice(0, 500)}` : '';
+    return isObject(json) && typeof json.error === 'string'
+      ? `: ${clip(json.error.replace(/\p{Cc}+/gu, ' '), 500)}`
+      : '';
   } catch {
     return '';
   }

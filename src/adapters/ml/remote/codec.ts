@@ -58,11 +58,19 @@ export function encodeTensors(tensors: Readonly<Record<string, Tensor>>, isBinar
       encoded.tail.push(bytes);
       encoded.entries.push({ ...entry, parameters: { binary_data_size: bytes.length } });
     } else {
-      const flat = listsOf({ ...tensor, shape: [tensor.data.length] });
-      encoded.entries.push({ ...entry, data: flat });
+      encoded.entries.push({ ...entry, data: valuesOf(tensor) });
     }
   }
   return encoded;
+}
+
+/**
+ * Elements as the protocol has them in JSON. Other than in a step's output, numbers beyond 2^53 are numbers here; what JSON has no number for
+ * (an infinity, a whole number that would be rounded) is a text, which readers of `readTensor` take.
+ */
+function valuesOf({ dtype, data }: Tensor): JSONValue[] {
+  if (dtype !== 'float32' && dtype !== 'float64') return listsOf({ dtype, data, shape: [data.length] }) as JSONValue[];
+  return Array.from(data as Float64Array, (value): JSONValue => (Number.isFinite(value) ? value : String(value)));
 }
 
 /** Texts each have their length, as four bytes, before them. */
@@ -131,7 +139,7 @@ function fromBytes(bytes: Uint8Array, dtype: DType, shape: JSONValue, path: stri
   const count = sizeOf(lengths);
   const data =
     dtype === 'string'
-      ? textsOf(bytes)
+      ? textsOf(bytes, count)
       : bytes.length % elementBytes(dtype) === 0
         ? viewBytes(dtype, bytes)
         : undefined;
@@ -143,11 +151,11 @@ function fromBytes(bytes: Uint8Array, dtype: DType, shape: JSONValue, path: stri
   return { dtype, shape: lengths, data };
 }
 
-function textsOf(bytes: Uint8Array): string[] | undefined {
+function textsOf(bytes: Uint8Array, count: number): string[] | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const texts: string[] = [];
   for (let at = 0; at < buffer.length; ) {
-    if (at + 4 > buffer.length) return undefined;
+    if (at + 4 > buffer.length || texts.length === count) return undefined;
     const end = at + 4 + buffer.readUInt32LE(at);
     if (end > buffer.length) return undefined;
     texts.push(buffer.toString('utf8', at + 4, end));

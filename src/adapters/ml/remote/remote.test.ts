@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { after, before, test } from 'node:test';
+import { buffer } from 'node:stream/consumers';
+import { after, before, type TestContext, test } from 'node:test';
 import { contextFor } from '../../../../test/compliance/adapter.ts';
 import { createEgress } from '../../../egress/egress.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { sha256 } from '../../../lib/hash.ts';
-import type { JSONObject } from '../../../lib/json.ts';
+import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
 import { mlBatch } from '../infer/batch.ts';
 import { Batcher } from '../infer/batcher.ts';
@@ -210,6 +211,108 @@ test('a server that fails costs its step a typed error', async (t) => {
     request_timeout_ms: 50,
   });
   await refuses('ftp://127.0.0.1', 'INVALID_PARAMS', false, /http or https/);
+});
+
+/** A server of one model with an input `x` and an output `y`, and what it was asked. */
+async function peer(
+  t: TestContext,
+  answer: (path: string, body: Buffer) => unknown,
+): Promise<{ url: string; asked: { path: string; body: string; headers: IncomingHttpHeaders }[] }> {
+  const asked: { path: string; body: string; headers: IncomingHttpHeaders }[] = [];
+  const listener: RequestListener = async (request, response) => {
+    const body = await buffer(request);
+    const path = request.url ?? '';
+    asked.push({ path, body: body.toString(), headers: request.headers });
+    response.end(JSON.stringify(answer(path, body)));
+  };
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+const x = { name: 'x', datatype: 'FP32', shape: [-1, 2] };
+const y = { ...x, name: 'y' };
+const metadata = { name: 'm', inputs: [x], outputs: [y] };
+
+test('what a server gives is what was asked for, or an error', async (t) => {
+  let outputs: unknown = [];
+  const { url } = await peer(t, (path) => (path.endsWith('/infer') ? { outputs } : metadata));
+  const ask = (params: JSONObject = {}) => infer({ url, model_name: 'm', input: [[1, 2]], ...params });
+  await assert.rejects(ask(), { code: 'ML_REMOTE_INVALID', message: /no output "y"/ });
+  outputs = [{ ...y, name: '__proto__', shape: [1, 2], data: [1, 2] }];
+  await assert.rejects(ask(), { code: 'ML_REMOTE_INVALID', message: /no output "y"/ });
+  const given = { ...y, shape: [1, 2], data: [1, 2] };
+  outputs = [{ ...given, name: 'other' }, given];
+  assert.deepEqual((await ask()).outputs, { y: [[1, 2]] });
+  for (const shape of [[-1, 2], [1, 3], [1e9, 1e9], Array(100).fill(1), null]) {
+    outputs = [{ ...given, shape }];
+    await assert.rejects(ask(), { code: 'ML_REMOTE_INVALID' }, JSON.stringify(shape));
+  }
+  for (const [field, code] of [
+    [{ datatype: 'BF16' }, 'ML_UNSUPPORTED_MODEL'],
+    [{ shape: ['a'] }, 'ML_REMOTE_INVALID'],
+  ] as const) {
+    const odd = await peer(t, () => ({ ...metadata, outputs: [{ ...y, ...field }] }));
+    await assert.rejects(ask({ url: odd.url }), { code }, JSON.stringify(field));
+  }
+});
+
+test('a server that says nothing of its tensors is asked by the names that the step gives', async (t) => {
+  const { url, asked } = await peer(t, (path) =>
+    path.endsWith('/infer') ? { outputs: [{ ...y, shape: [2], data: [3, 4] }] } : { inputs: [], outputs: [] },
+  );
+  const ask = (given: JSONValue) => infer({ url, model_name: 'm', input: given });
+  const output = await ask({ x: { shape: [2, 1], dtype: 'int64', data: [5, 6] } });
+  assert.deepEqual([output.result, output.outputs], [[3, 4], { y: [3, 4] }]);
+  assert.deepEqual(JSON.parse(asked.at(-1)?.body ?? ''), {
+    inputs: [{ name: 'x', shape: [2, 1], datatype: 'INT64', data: [5, 6] }],
+  });
+  const params = { framework: 'remote', url, model_name: 'm', input: [{ x: [1] }, { x: [2] }] };
+  assert.deepEqual((await mlBatch({ id: 'b', type: 'ml_batch', params }, contextOf(), deps)).result, [3, 4]);
+  await assert.rejects(ask([[1]]), { code: 'ML_INPUT_MISMATCH', message: /doesn't say what the model takes/ });
+  await assert.rejects(ask({ data: [1] }), { code: 'ML_INPUT_MISMATCH' });
+});
+
+test('large numbers are numbers on the wire', async (t) => {
+  const { url, asked } = await peer(t, (path) =>
+    path.endsWith('/infer') ? { outputs: [{ ...y, shape: [1, 2], data: [1, 2] }] } : metadata,
+  );
+  await infer({ url, model_name: 'm', input: [[2 ** 70, 1.5]] });
+  assert.deepEqual(JSON.parse(asked.at(-1)?.body ?? '').inputs[0].data, [2 ** 70, 1.5]);
+  const answer = await post({ inputs: [tensor('a', [2 ** 70, 'Infinity']), tensor('b', [0, 0])] });
+  const { outputs } = (await answer.json()) as { outputs: JSONObject[] };
+  assert.deepEqual(outputs[0]?.data, [2 ** 70, 'Infinity']);
+});
+
+test('headers and names of a step change where and how it asks in no other way', async (t) => {
+  const { url, asked } = await peer(t, (path) =>
+    path.endsWith('/infer') ? { outputs: [{ ...y, shape: [1, 2], data: [1, 2] }] } : metadata,
+  );
+  const ask = (params: JSONObject) => infer({ url, model_name: 'm', input: [[1, 2]], ...params });
+  for (const [name, value] of [
+    ['Host', 'other'],
+    ['content-type', 'text/plain'],
+    ['Transfer-Encoding', 'chunked'],
+    ['Inference-Header-Content-Length', '1'],
+    ['two words', 'x'],
+    ['x', 'a\r\nb: secret'],
+  ] as const)
+    await assert.rejects(ask({ headers: { [name]: value } }), (thrown: StepError) => {
+      assert.deepEqual([thrown.code, thrown.retryable], ['INVALID_PARAMS', false], name);
+      return !thrown.message.includes('secret');
+    });
+  for (const name of ['.', '..'])
+    await assert.rejects(ask({ model_version: name }), { code: 'INVALID_PARAMS', message: /model_version/ });
+  assert.equal(asked.length, 0);
+  await ask({ url: `${url}/models`, model_name: '../x', headers: { Authorization: 'Bearer t' } });
+  assert.deepEqual(
+    asked.map(({ path }) => path),
+    ['/models/v2', '/models/v2/models/..%2Fx', '/models/v2/models/..%2Fx/infer'],
+  );
+  assert.equal(asked.at(-1)?.headers.authorization, 'Bearer t');
 });
 
 test('a tenant reaches no server within', async () => {
