@@ -85,7 +85,10 @@ describe('known results', () => {
   it('XOR is learnt, with one output and with two', async () => {
     const rows = [0, 1, 2, 3].map((bits) => [bits >> 1, bits & 1]);
     const one = await train({ ...xor, loss: 'binary_cross_entropy' });
-    const yes = (await predict(one, rows)).map(([p = 0.5]) => Math.round(p));
+    const yes = (await predict(one, rows)).map(([no = 0.5, p = 0.5]) => {
+      assert.ok(Math.abs(no + p - 1) < 1e-6);
+      return Math.round(p);
+    });
     assert.deepEqual(yes, [0, 1, 1, 0]);
     assert.equal(one.metrics.accuracy, 1);
     const two = await train(xor);
@@ -547,6 +550,10 @@ describe('models of models', () => {
   it('a model is used by ml_infer as it is, with its labels', async () => {
     const engine = new DistributedEngine({ dataDir: false });
     const flowers = [0, 60, 140];
+    const sameOrOther = [0, 1, 2, 3].map((bits) => ({
+      features: [bits >> 1, bits & 1],
+      label: bits === 0 || bits === 3 ? 'same' : 'other',
+    }));
     try {
       const { status, outputs, error } = await engine.execute({
         workflow: 'learn-and-tell',
@@ -561,13 +568,29 @@ describe('models of models', () => {
               postprocess: { labels: '$train.labels' },
             },
           },
+          { id: 'train_two', type: 'ml_train', params: { ...xor, loss: 'binary_cross_entropy', data: sameOrOther } },
+          {
+            id: 'infer_two',
+            type: 'ml_infer',
+            params: {
+              model: '$train_two.model',
+              input: sameOrOther.map(({ features }) => features),
+              postprocess: { labels: '$train_two.labels' },
+            },
+          },
         ],
       });
       assert.equal(status, 'completed', JSON.stringify(error));
-      const { result } = (outputs as { infer: { result: { label: string }[] | { label: string }[][] } }).infer;
+      type Told = { result: ({ label: string } | { label: string }[])[] };
+      const { infer, infer_two } = outputs as unknown as { infer: Told; infer_two: Told };
+      const told = ({ result }: Told) => result.map((entry) => [entry].flat()[0]?.label);
       assert.deepEqual(
-        result.map((entry) => [entry].flat()[0]?.label),
+        told(infer),
         flowers.map((index) => getClasses()[index]),
+      );
+      assert.deepEqual(
+        told(infer_two),
+        sameOrOther.map(({ label }) => label),
       );
     } finally {
       await engine.close();

@@ -124,10 +124,15 @@ export function buildModel(
   let x = scaled(g, input, scaling);
   for (const [index, layer] of net.layers.entries())
     x = layer.build(g, x, (name) => known(constants, `${index}.${layer.kind}.${name}`), { kind: 'inference' }).output;
-  // A net that does nothing after its input would have the input for its output.
-  g.output('output', x);
+  g.output('output', tellsTwoApart(net) ? bothOf(g, x) : x);
   return encodeModel(g, metadata);
 }
+
+/** One output is the probability of the second class; as `labels` has both, so has the model. */
+const tellsTwoApart = ({ loss, outputs }: Net): boolean => loss === 'binary_cross_entropy' && outputs === 1;
+
+const bothOf = (g: Graph, second: Value): Value =>
+  g.add(g.mul(second, g.constant(Float32Array.of(-1, 1), [1, 2])), g.constant(Float32Array.of(1, 0), [1, 2]));
 
 function scaled(g: Graph, x: Value, scaling: Scaling | undefined): Value {
   if (scaling === undefined) return x;

@@ -110,7 +110,8 @@ export const trainStepType: StepTypeManifest = {
       },
       loss: {
         enum: [...lossKinds],
-        description: 'Default cross_entropy; binary_cross_entropy for two classes and one output, mse for numbers.',
+        description:
+          'Default cross_entropy; binary_cross_entropy for two classes, or several at once (labels of 0 and 1 each), mse for numbers.',
       },
       optimizer,
       l2: number('Regularization of weights: half of it times their squares is added to the loss. Default 0.', 0, 100),
