@@ -4,4 +4,5 @@ import { serve } from '../process/serve.ts';
 
 // A model may name files beside it, which are looked for here: there is nothing to be had but what everyone has.
 process.chdir(import.meta.dirname);
-serve(onnxHandlers);
+// A session has its own copy of its model, and a run is over when it has answered.
+serve(onnxHandlers, true);

@@ -7,6 +7,7 @@ import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
 import { isObject } from '../../../lib/json.ts';
 import { childEnvironment } from './environment.ts';
+import { SharedFile } from './exchange.ts';
 import { Frames } from './frames.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
@@ -34,6 +35,8 @@ export interface ChildHooks {
 const stderrMax = 4096;
 const watchMs = 50;
 const mib = 1024 * 1024;
+/** How long memory shared with a process at rest is kept. */
+const calmMs = 1000;
 /** How long the last words of a process are waited for. */
 const wordsMs = 250;
 
@@ -54,6 +57,7 @@ export class Child {
   isGone = false;
   #isTaken = false;
   readonly #process: ChildProcess;
+  readonly #shared: SharedFile;
   /** Undefined where the system had no place for a pipe: then it never begins. */
   readonly #socket: Socket | undefined;
   readonly #frames: Frames | undefined;
@@ -62,30 +66,39 @@ export class Child {
   #calls = 0;
   #call: Call | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #calm: NodeJS.Timeout | undefined;
   #baseBytes: number | undefined;
   /** Why it was killed. */
   #reason: unknown;
 
   /**
+   * @param sharedBytesMax memory that it shares with the node, 0 for none
    * @param onExit called once the process is no more
    * @throws an error of the system where it has no room for another process
    */
-  constructor(key: string, programs: URL, onExit: () => void) {
+  constructor(key: string, programs: URL, sharedBytesMax: number, onExit: () => void) {
     this.key = key;
     const [kind = '', device = ''] = key.split(' ', 2);
     const program = fileURLToPath(new URL(`${kind}${extname(import.meta.filename)}`, programs));
-    this.#process = spawn(process.execPath, ['--no-warnings', program, device, kind, String(process.pid)], {
-      env: childEnvironment(),
-      stdio: ['ignore', 'ignore', 'pipe', 'overlapped'],
-      windowsHide: true,
-    });
+    this.#shared = SharedFile.open(sharedBytesMax);
+    const args = [program, device, kind, String(process.pid), String(this.#shared.bytesMax)];
+    try {
+      this.#process = spawn(process.execPath, ['--no-warnings', ...args], {
+        env: childEnvironment(),
+        stdio: ['ignore', 'ignore', 'pipe', 'overlapped', this.#shared.fd ?? 'ignore'],
+        windowsHide: true,
+      });
+    } catch (thrown) {
+      this.#shared.close();
+      throw thrown;
+    }
     this.#exited = this.#exit(onExit);
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-stderrMax);
     });
     this.#socket = (this.#process.stdio as ChildProcess['stdio'] | undefined)?.[3] as Socket | undefined;
     if (this.#socket === undefined) return;
-    this.#frames = new Frames(this.#socket, {
+    this.#frames = new Frames(this.#socket, this.#shared, {
       onValue: (value) => this.#take(value),
       onBroken: (why) => void this.kill(this.#lost(`by SIGKILL, for it ${why}`)),
     });
@@ -130,6 +143,7 @@ export class Child {
   /** Reserves it for a call. */
   take(affinity: string | undefined): this {
     clearTimeout(this.#idle);
+    clearTimeout(this.#calm);
     this.#isTaken = true;
     this.affinity = affinity ?? this.affinity;
     this.#process.ref();
@@ -145,6 +159,8 @@ export class Child {
     (this.#process.stderr as { unref?(): void } | null)?.unref?.();
     this.#idle = setTimeout(() => void this.kill(), idleMs);
     this.#idle.unref();
+    this.#calm = setTimeout(() => this.#shared.empty(), calmMs);
+    this.#calm.unref();
   }
 
   async call({ method, args }: ChildRequest, hooks: ChildHooks & { memoryMb: number }): Promise<unknown> {
@@ -184,6 +200,7 @@ export class Child {
 
   #send(message: ToChild): void {
     try {
+      this.#shared.restart();
       this.#frames?.send(message);
     } catch (thrown) {
       this.#call?.reject(thrown);
@@ -220,6 +237,8 @@ export class Child {
   #end(how: string): void {
     this.isGone = true;
     clearTimeout(this.#idle);
+    clearTimeout(this.#calm);
+    this.#shared.close();
     this.#call?.reject(this.#lost(how));
   }
 

@@ -1,11 +1,11 @@
 // Messages between two processes over a socket: the length in 4 bytes, then the structured clone. Node's own channel would end the node where
 // a child, whose memory its kernels may have written to, sends what can't be read, or more than 4 GiB.
 import type { Duplex } from 'node:stream';
-import { deserialize, serialize } from 'node:v8';
 import { StepError } from '../../../lib/errors.ts';
+import { pack, type SharedFile, unpack } from './exchange.ts';
 
 /** Bytes that one message may have. */
-const frameBytesMax = 1024 * 1024 * 1024;
+export const frameBytesMax = 1024 * 1024 * 1024;
 const headBytes = 4;
 
 export interface FrameHooks {
@@ -16,6 +16,7 @@ export interface FrameHooks {
 
 export class Frames {
   readonly #socket: Duplex;
+  readonly #file: SharedFile;
   readonly #hooks: FrameHooks;
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -23,19 +24,21 @@ export class Frames {
   #needed = headBytes;
   #isHead = true;
 
-  constructor(socket: Duplex, hooks: FrameHooks) {
+  /** @param file for what is large in a message */
+  constructor(socket: Duplex, file: SharedFile, hooks: FrameHooks) {
     this.#socket = socket;
+    this.#file = file;
     this.#hooks = hooks;
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
   }
 
   /** @throws StepError ML_TENSOR_TOO_LARGE; an error where the value has no structured clone */
   send(value: unknown): void {
-    const bytes = serialize(value);
+    const bytes = pack(value, this.#file);
     if (bytes.length > frameBytesMax)
       throw new StepError(
         'ML_TENSOR_TOO_LARGE',
-        `the tensors of one call take ${bytes.length} bytes; at most ${frameBytesMax} are given to a process, or taken from it, at once`,
+        `the tensors of one call are too large: at most ${frameBytesMax} bytes are given to a process, or taken from it, at once`,
       );
     const head = Buffer.alloc(headBytes);
     head.writeUInt32LE(bytes.length);
@@ -64,7 +67,7 @@ export class Frames {
       this.#needed = headBytes;
       let value: unknown;
       try {
-        value = deserialize(part);
+        value = unpack(part, this.#file);
       } catch {
         this.#hooks.onBroken('sent a message that can not be read');
         return false;

@@ -12,6 +12,8 @@ export interface ProcessesOptions {
   idle_ms?: number;
   /** MiB that a process may have where a call doesn't say. Default 4,096. */
   memory_mb?: number;
+  /** MiB of the tensors of one call that cross in memory, which the process shares with the node; the rest crosses a pipe. Default 256. */
+  shared_mb?: number;
   /** Folder of the child programs, for tests. */
   programs?: URL;
 }
@@ -55,6 +57,7 @@ export class Processes {
       queue: 1000,
       idle_ms: 60_000,
       memory_mb: 4096,
+      shared_mb: 256,
       programs: new URL('../children/', import.meta.url),
       ...options,
     };
@@ -146,8 +149,9 @@ export class Processes {
 
   /** @throws StepError ML_PROCESS_CRASHED where the system has no room for it */
   #start(key: string): Child {
+    const { programs, shared_mb } = this.#options;
     const child = beginning(() => {
-      return new Child(key, this.#options.programs, () => {
+      return new Child(key, programs, shared_mb * 1024 * 1024, () => {
         this.#children.delete(child);
         this.#next();
       });

@@ -1,8 +1,10 @@
 import { Socket } from 'node:net';
 import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { SharedFile } from './exchange.ts';
 import { Frames } from './frames.ts';
 import { dieWithParent, limitMemory } from './limits.ts';
+import { mapFile } from './mapping.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
 export interface ServeHooks {
@@ -15,19 +17,29 @@ export interface ServeHooks {
 /** Methods of a child program, by name. What they throw is told the caller: a StepError as it is, anything else as ML_RUNTIME_FAILED. */
 type Methods = Readonly<Record<string, (args: never, hooks: ServeHooks) => unknown>>;
 
-/** What a process is spoken to through: stdin, stdout and stderr come before it. */
+/** What a process is spoken to through: stdin, stdout and stderr come before it, and the file for large tensors after it. */
 const channel = 3;
+const sharedFd = 4;
 
-/** The main loop of a child program: answers what it is asked, and ends with its parent, whatever native code does then. */
-export function serve(methods: Methods): void {
+/**
+ * The main loop of a child program: answers what it is asked, and ends with its parent, whatever native code does then.
+ * @param borrows whether all methods can do with large tensors that are gone after the call, and must not be written to
+ */
+export function serve(methods: Methods, borrows = false): void {
   dieWithParent(Number(process.argv[4]));
   const socket = new Socket({ fd: channel });
   const leave = (): never => process.exit();
-  const frames = new Frames(socket, {
+  const frames = new Frames(socket, sharedFile(borrows), {
     onValue: (message) => void answer(methods, message as ToChild, (told) => frames.send(told)),
     onBroken: leave,
   });
   socket.on('error', leave).on('close', leave);
+}
+
+function sharedFile(borrows: boolean): SharedFile {
+  const bytesMax = Number(process.argv[5] ?? 0);
+  if (bytesMax === 0) return new SharedFile(undefined, 0);
+  return new SharedFile(sharedFd, bytesMax, borrows ? mapFile(sharedFd, bytesMax) : undefined);
 }
 
 async function answer(

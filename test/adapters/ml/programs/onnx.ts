@@ -13,6 +13,7 @@ serve({
     for (let index = 0; index < count; index += 1) emit(index);
     return count;
   },
+  tell: (events: unknown[], { emit }) => events.forEach(emit),
   refuse() {
     throw new StepError('ML_INVALID_MODEL', 'no model', { retryable: false });
   },
