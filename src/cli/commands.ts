@@ -285,7 +285,7 @@ export const commands: readonly Command[] = [
     positionals: [1, 1],
     completes: 'files',
     description:
-      'Serves MODEL (an ONNX file, model.json of TensorFlow.js, or the URL of one) by the Open Inference Protocol v2 (REST), until a signal:\nPOST /v2/models/NAME/infer. Rows of concurrent requests run together. There is no access control: keep it where only those who may\nuse it can reach it.',
+      'Serves MODEL (an ONNX file, model.json of TensorFlow.js, or the URL of one) by the Open Inference Protocol v2 (REST), until a signal:\nPOST /v2/models/NAME/infer. Rows of concurrent requests run together.\nWithout --api-token only programs of this machine are answered; with it whoever shows one. Tokens may be given as @FILE, or in\nJSONFLOW_API_TOKENS. Beyond this machine TLS and a token are demanded, unless --insecure says otherwise.',
     options: {
       name: { value: 'NAME', help: "What the model is called. Default the file's name." },
       port: { value: 'PORT', help: 'Default 8000; 0 for any that is free.' },
@@ -293,10 +293,19 @@ export const commands: readonly Command[] = [
       device: { value: 'DEVICE', choices: ['cpu', 'gpu', 'cuda', 'webgpu'], help: 'Where it runs. Default cpu.' },
       framework: { value: 'WHAT', choices: ['onnx', 'tfjs'], help: 'Of the model. Default what its name tells.' },
       'timeout-ms': { value: 'MS', help: 'How long the model may take over a request. Default 60000.' },
+      'api-token': { value: 'TOKEN', multiple: true, help: 'What callers have to show; @FILE holds it. Repeatable.' },
+      'tls-cert': { value: 'FILE', help: 'Certificate (PEM); switches TLS 1.3 on.' },
+      'tls-key': { value: 'FILE', help: 'Its private key (PEM).' },
+      'tls-ca': { value: 'FILE', help: 'Certificate authority (PEM) that clients must be signed by: mutual TLS.' },
+      insecure: { help: 'Allow plain text, and no token, on an address that other machines reach.' },
       ...egressOptions,
       json: jsonOption,
     },
-    examples: ['jsonflow serve-model model.onnx', 'jsonflow serve-model model.onnx --name digits --port 8000 --json'],
+    examples: [
+      'jsonflow serve-model model.onnx',
+      'jsonflow serve-model model.onnx --name digits --port 8000 --json',
+      'jsonflow serve-model model.onnx --host 0.0.0.0 --api-token @token --tls-cert cert.pem --tls-key key.pem',
+    ],
     run: async (args, terminal) => (await import('./commands/serve-model.ts')).serveModel(args, terminal),
   },
   {

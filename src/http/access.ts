@@ -59,13 +59,13 @@ export function accessControl(options: AccessOptions = {}): (caller: Caller) => 
     if (bearer !== undefined) {
       if (isAccepted(bearer)) return;
       throw new HttpProblem('UNAUTHORIZED', 'the token is not valid here', {
-        hint: 'Send one of the API tokens that this coordinator was started with.',
+        hint: 'Send one of the API tokens that this server was started with.',
       });
     }
     const forwarded = caller.header('forwarded') ?? caller.header('x-forwarded-for');
     if (options.tokenOnLoopback === true || !isLoopback(caller.address) || forwarded !== undefined)
-      throw new HttpProblem('UNAUTHORIZED', 'this coordinator answers other machines only with a token', {
-        hint: 'Send "Authorization: Bearer <token>" with one of its API tokens.',
+      throw new HttpProblem('UNAUTHORIZED', 'this caller is answered only with a token', {
+        hint: 'Send "Authorization: Bearer <token>" with one of the API tokens that this server was started with.',
       });
     const host = caller.header('host') ?? '';
     if (!isLoopback(hostnameOf(host)))

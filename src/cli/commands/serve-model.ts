@@ -3,7 +3,7 @@ import type { Args } from '../command.ts';
 import { type ExitCode, exit } from '../exit.ts';
 import { integerOf } from '../input.ts';
 import type { Terminal } from '../terminal.ts';
-import { egressOf } from './shared.ts';
+import { egressOf, tlsFilesOf, tokensOf } from './shared.ts';
 
 /** `jsonflow serve-model MODEL`: runs until a signal. The first closes gracefully, the second at once. */
 export async function serveModel(args: Args, terminal: Terminal): Promise<ExitCode> {
@@ -21,6 +21,10 @@ export async function serveModel(args: Args, terminal: Terminal): Promise<ExitCo
     egressOf(args),
   ];
   try {
+    const [apiTokens, tls] = await Promise.all([
+      tokensOf(args.all('api-token'), terminal.env.JSONFLOW_API_TOKENS),
+      tlsFilesOf(args),
+    ]);
     const server = await startModelServer({
       model: args.positionals[0] ?? '',
       host: args.get('host') ?? '127.0.0.1',
@@ -30,6 +34,9 @@ export async function serveModel(args: Args, terminal: Terminal): Promise<ExitCo
       ...(device === undefined ? {} : { device }),
       ...(framework === undefined ? {} : { framework }),
       ...(egress === undefined ? {} : { egress }),
+      ...(tls === undefined ? {} : { tls }),
+      apiTokens,
+      insecure: args.has('insecure'),
     });
     try {
       const { url, digest } = server;

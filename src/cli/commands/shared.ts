@@ -3,6 +3,7 @@ import type { EgressRules } from '../../compose/offline.ts';
 import { type Client, createClient } from '../client.ts';
 import type { Args, Option } from '../command.ts';
 import { UsageError } from '../exit.ts';
+import { listOf } from '../input.ts';
 import type { Terminal } from '../terminal.ts';
 
 const DEFAULT_COORDINATOR = 'http://localhost:8080';
@@ -58,6 +59,15 @@ export async function tokenOf(given: string | undefined, fallback: string | unde
   const text = given ?? fallback;
   if (text === undefined || text === '') return undefined;
   return text.startsWith('@') ? (await readFile(text.slice(1), 'utf8')).trim() : text;
+}
+
+/** Tokens of `--api-token`, else of the environment, separated by commas; each may be `@FILE`. @throws UsageError where one is empty */
+export async function tokensOf(given: readonly string[], fallback = ''): Promise<string[]> {
+  const tokens = await Promise.all((given.length > 0 ? given : listOf(fallback)).map((one) => tokenOf(one, undefined)));
+  return tokens.map((token) => {
+    if (token === undefined || token === '') throw new UsageError('an API token is empty', 'Look into its file.');
+    return token;
+  });
 }
 
 /** PEM texts of the `--tls-*` options. @throws UsageError where one half of a pair is missing */

@@ -5,9 +5,9 @@ import { ready } from '../infer/run-model.ts';
 import { Runner } from '../model/runner.ts';
 import { findModel } from '../model/source.ts';
 import { Processes } from '../process/processes.ts';
-import { serveModels } from './server.ts';
+import { type ServeOptions, serveModels } from './server.ts';
 
-export interface ServeModelOptions extends BytesDeps {
+export interface ServeModelOptions extends BytesDeps, Pick<ServeOptions, 'admit' | 'tls'> {
   /** As `params.model` of a step. */
   model: string;
   name: string;
@@ -40,11 +40,12 @@ export async function runModelServer(options: ServeModelOptions): Promise<Runnin
     const all = { resources: {}, signal: new AbortController().signal };
     const served = await ready(found, devicesOf({ device }, all), runner, all);
     const deps = { runner, batcher: new Batcher(runner) };
-    const server = await serveModels([{ ...served, name }], { host, port, version, deps, timeoutMs });
+    const { admit, tls } = options;
+    const server = await serveModels([{ ...served, name }], { host, port, version, deps, timeoutMs, admit, tls });
     const authority = host.includes(':') ? `[${host}]` : host;
     return {
       name,
-      url: `http://${authority}:${server.port}/v2/models/${encodeURIComponent(name)}`,
+      url: `${tls === undefined ? 'http' : 'https'}://${authority}:${server.port}/v2/models/${encodeURIComponent(name)}`,
       digest: found.digest,
       device: served.device,
       async close() {

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { clip } from '../../../lib/clip.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
@@ -7,8 +8,14 @@ import { fitInputs, type ReadyModel, type RunDeps, runRows } from '../infer/run-
 import type { TensorInfo } from '../model/info.ts';
 import { datatypeOf, decodeTensors, encodeTensors, headerLength, message, parseMessage } from './codec.ts';
 
+/** Requests for a model at once, and what their bodies may take: one, and all together. */
 const requestsMax = 256;
 const bodyBytesMax = 64 * 1024 * 1024;
+const bodiesBytesMax = 512 * 1024 * 1024;
+const connectionsMax = 1024;
+/** What is still taken of a request that is refused. */
+const drainBytesMax = 16 * 1024 * 1024;
+const drainMs = 1_000;
 /** How long requests under way may take once the server closes. */
 const closeMs = 5_000;
 const extensions = ['binary_tensor_data'];
@@ -17,7 +24,18 @@ export interface ServedModel extends ReadyModel {
   name: string;
 }
 
+/** What access is decided by. */
+export interface Caller {
+  /** Of the other end of the connection. */
+  address: string;
+  header(name: string): string | undefined;
+}
+
 export interface ServeOptions {
+  /** Throws where a caller may not use the models; what tells that the server lives is open to all. Default: everyone may. */
+  admit?: ((caller: Caller) => void) | undefined;
+  /** PEM. With `ca` every client must show a certificate that it signed. Default: plain text. */
+  tls?: { cert?: string; key?: string; ca?: string } | undefined;
   host: string;
   /** 0: any that is free. */
   port: number;
@@ -38,32 +56,51 @@ interface Reply {
   status: number;
   json: JSONObject;
   tail?: Uint8Array[];
+  headers?: Record<string, string>;
 }
 
 /** What goes wrong in a request, with the status that says so. */
-class Refusal extends Error {
+export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly status: number;
-  constructor(status: number, text: string) {
+  readonly headers: Record<string, string>;
+  constructor(status: number, text: string, headers: Record<string, string> = {}) {
     super(text);
     this.status = status;
+    this.headers = headers;
   }
+}
+
+/** What all requests together take. */
+interface Load {
+  requests: number;
+  bytes: number;
+}
+
+interface Serving {
+  models: ReadonlyMap<string, ServedModel>;
+  options: ServeOptions;
+  load: Load;
 }
 
 /** Serves models by the Open Inference Protocol v2 (REST, with binary tensors). Rows of concurrent requests run together. */
 export async function serveModels(models: readonly ServedModel[], options: ServeOptions): Promise<ModelServer> {
-  const byName = new Map(models.map((model) => [model.name, model]));
-  let underWay = 0;
-  const server = createServer({ requestTimeout: 60_000, headersTimeout: 10_000 }, (request, response) => {
-    if (underWay >= requestsMax) {
-      request.resume();
-      return send(response, { status: 503, json: { error: 'too many requests are under way; try again later' } });
-    }
-    underWay += 1;
-    void answer(request, response, byName, options).finally(() => {
-      underWay -= 1;
-    });
-  });
+  const serving: Serving = {
+    models: new Map(models.map((model) => [model.name, model])),
+    options,
+    load: { requests: 0, bytes: 0 },
+  };
+  const times = { requestTimeout: 60_000, headersTimeout: 10_000, connectionsCheckingInterval: 5_000 };
+  const listener: RequestListener = (request, response) => void answer(request, response, serving);
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createServer(times, listener)
+      : createSecureServer(
+          { ...times, ...tls, minVersion: 'TLSv1.3', requestCert: tls.ca !== undefined, handshakeTimeout: 10_000 },
+          listener,
+        );
+  server.maxConnections = connectionsMax;
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
   return { host: options.host, port, close: () => close(server) };
@@ -84,19 +121,35 @@ async function close(server: Server): Promise<void> {
   clearTimeout(timer);
 }
 
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  models: ReadonlyMap<string, ServedModel>,
-  options: ServeOptions,
-): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, serving: Serving): Promise<void> {
   try {
-    send(response, await reply(request, models, options));
+    send(response, await reply(request, serving));
   } catch (thrown) {
+    await drain(request);
     // What was sent after it can't be told apart from the next request.
     if (!request.complete) response.setHeader('connection', 'close');
-    send(response, { status: statusOf(thrown), json: { error: clip(messageOf(thrown), 2_000) } });
+    const headers = thrown instanceof Refusal ? thrown.headers : {};
+    send(response, { status: statusOf(thrown), json: { error: clip(messageOf(thrown), 2_000) }, headers });
   }
+}
+
+/** Takes what little is left of a refused request: whoever still sends when the connection ends may never see the answer. */
+function drain(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    let size = 0;
+    const done = (): void => {
+      clearTimeout(timer);
+      request.off('data', take).off('end', done).off('close', done).pause();
+      resolve();
+    };
+    const take = (part: Buffer): void => {
+      size += part.length;
+      if (size > drainBytesMax) done();
+    };
+    const timer = setTimeout(done, drainMs);
+    request.on('data', take).once('end', done).once('close', done);
+  });
 }
 
 const mistakes = ['INVALID_PARAMS', 'ML_INPUT_MISMATCH', 'ML_TENSOR_TOO_LARGE', 'ML_NOT_BATCHED', 'ML_RUN_FAILED'];
@@ -107,23 +160,31 @@ function statusOf(thrown: unknown): number {
   return mistakes.includes(thrown.code) ? 400 : thrown.retryable ? 503 : 500;
 }
 
-function send(response: ServerResponse, { status, json, tail = [] }: Reply): void {
+function send(response: ServerResponse, { status, json, tail = [], headers: others = {} }: Reply): void {
   if (response.headersSent || response.destroyed) return;
   const { body, headers } = message(json, tail);
-  response.writeHead(status, { ...headers, 'content-length': body.length });
+  response.writeHead(status, { ...headers, ...others, 'content-length': body.length });
   response.end(body);
 }
 
-async function reply(
-  request: IncomingMessage,
-  models: ReadonlyMap<string, ServedModel>,
-  options: ServeOptions,
-): Promise<Reply> {
-  const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-  const ok = (json: JSONObject): Reply => ({ status: 200, json });
-  if (pathname === '/v2' || pathname === '/v2/') return ok({ name: 'jsonflow', version: options.version, extensions });
-  if (pathname === '/v2/health/live') return ok({ live: true });
-  if (pathname === '/v2/health/ready') return ok({ ready: true });
+const ok = (json: JSONObject): Reply => ({ status: 200, json });
+
+async function reply(request: IncomingMessage, { models, options, load }: Serving): Promise<Reply> {
+  // No URL is made of it: a hostile one would be none.
+  const [pathname = ''] = (request.url ?? '').split('?');
+  const open = openReply(pathname);
+  if (open !== undefined) {
+    checkMethod(request, 'GET');
+    return open;
+  }
+  options.admit?.({
+    address: request.socket.remoteAddress ?? '',
+    header: (name) => request.headers[name]?.toString(),
+  });
+  if (pathname === '/v2' || pathname === '/v2/') {
+    checkMethod(request, 'GET');
+    return ok({ name: 'jsonflow', version: options.version, extensions });
+  }
   const found = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?$/.exec(pathname);
   if (found === null) throw new Refusal(404, `there is nothing at ${pathname.slice(0, 200)}`);
   const [, name = '', version, action] = found;
@@ -133,11 +194,41 @@ async function reply(
       404,
       `there is no model "${decoded(name)}"${version === undefined ? '' : ` of version ${version}`}`,
     );
-  if (request.method !== (action === 'infer' ? 'POST' : 'GET'))
-    throw new Refusal(405, `${request.method} is not for this address`);
+  checkMethod(request, action === 'infer' ? 'POST' : 'GET');
   if (action === 'ready') return ok({ name: model.name, ready: true });
   if (action === undefined) return ok(metadata(model));
-  return infer(model, await bodyOf(request), headerOf(request), options);
+  return withinLoad(load, async (grow) => infer(model, await bodyOf(request, grow), headerOf(request), options));
+}
+
+/** What an orchestrator asks, without a token. */
+function openReply(pathname: string): Reply | undefined {
+  if (pathname === '/v2/health/live') return ok({ live: true });
+  return pathname === '/v2/health/ready' ? ok({ ready: true }) : undefined;
+}
+
+/** @throws Refusal where the method is another. HEAD goes with GET. */
+function checkMethod({ method }: IncomingMessage, allowed: 'GET' | 'POST'): void {
+  if (method === allowed || (method === 'HEAD' && allowed === 'GET')) return;
+  throw new Refusal(405, `${method} is not for this address`, { allow: allowed === 'GET' ? 'GET, HEAD' : allowed });
+}
+
+/** @param work calls `grow` before it keeps so many more bytes @throws Refusal 503 where all requests together would be too many or take too much */
+async function withinLoad<T>(load: Load, work: (grow: (bytes: number) => void) => Promise<T>): Promise<T> {
+  const tooMuch = (): Refusal =>
+    new Refusal(503, 'too many requests are under way; try again later', { 'retry-after': '1' });
+  if (load.requests >= requestsMax) throw tooMuch();
+  let mine = 0;
+  load.requests += 1;
+  try {
+    return await work((bytes) => {
+      if (load.bytes + bytes > bodiesBytesMax) throw tooMuch();
+      mine += bytes;
+      load.bytes += bytes;
+    });
+  } finally {
+    load.requests -= 1;
+    load.bytes -= mine;
+  }
 }
 
 function decoded(text: string): string {
@@ -153,12 +244,19 @@ function headerOf({ headers }: IncomingMessage): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+async function bodyOf(request: IncomingMessage, grow: (bytes: number) => void): Promise<Buffer> {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity')
+    throw new Refusal(415, 'the body must not be compressed', { 'accept-encoding': 'identity' });
+  const tooLarge = (): Refusal => new Refusal(413, `a request has at most ${bodyBytesMax} bytes`);
+  if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) throw tooLarge();
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  // Left early, the connection stays open for the refusal.
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > bodyBytesMax) throw new Refusal(413, `a request has at most ${bodyBytesMax} bytes`);
+    if (size > bodyBytesMax) throw tooLarge();
+    grow(part.length);
     parts.push(part);
   }
   return Buffer.concat(parts, size);
