@@ -145,7 +145,7 @@ describe('OpenCL', { skip }, () => {
     );
     await assert.rejects(
       compute({ ...add, arguments: [...add.arguments.slice(0, 3), { type: 'float64', value: 1 }] }),
-      failsWith('ML_KERNEL_FAILED', /argument 4 of "add": CL_INVALID_ARG_SIZE/),
+      failsWith('INVALID_PARAMS', /argument 4 of the kernel "add" is of float64, and the kernel takes int32/),
     );
     await assert.rejects(
       compute({ ...add, global: 100, grid: undefined as never, block: 64 }),
@@ -154,12 +154,52 @@ describe('OpenCL', { skip }, () => {
     await assert.rejects(compute({ ...add, block: 1_000_000 }), failsWith('INVALID_PARAMS', /work items/));
   });
 
+  it('takes only what the kernel takes, by type and place', async () => {
+    const source = `
+      __kernel void f(__global float *x, float by, __local int *s, __constant int *c);
+      __kernel void f(__global float *x, float by, __local int *s, __constant int *c) {
+        int i = get_local_id(0);
+        s[i] = i;
+        barrier(CLK_LOCAL_MEM_FENCE);
+        x[i] += by * s[3 - i] + c[0];
+      }`;
+    const x = { name: 'x', type: 'float32', data: [1, 2, 3, 4], output: true };
+    const by = { type: 'float32', value: 0.5 };
+    const s = { type: 'int32', local: 4 };
+    const c = { name: 'c', type: 'int32', data: [10] };
+    const run = (...given: JSONObject[]): Promise<JSONObject> =>
+      compute({ language: 'opencl', source, global: 4, local: 4, arguments: given });
+    assert.deepEqual((await run(x, by, s, c)).result, [12.5, 13, 13.5, 14]);
+    const bytes = Buffer.from(Float32Array.of(1, 2, 3, 4).buffer).toString('base64');
+    const raw = await run({ ...x, type: 'uint8', data: { base64: bytes }, form: 'base64' }, by, s, c);
+    assert.equal(typeof raw.result, 'object');
+    const refusals: [JSONObject[], RegExp][] = [
+      [[{ ...x, type: 'float64' }, by, s, c], /argument 1 .* is of float64, and the kernel takes float32/],
+      [[x, { type: 'int32', value: 1 }, s, c], /argument 2 .* is of int32, and the kernel takes float32/],
+      [[x, c, s, c], /as another buffer's/],
+      [[by, x, s, c], /argument 1 .* must be a buffer/],
+      [[x, by, c, s], /argument 3 .* must be local memory/],
+      [[x, by, s, { type: 'int64', value: 1 }], /argument 4 .* must be a buffer/],
+    ];
+    for (const [given, expected] of refusals)
+      await assert.rejects(run(...given), failsWith('INVALID_PARAMS', expected));
+    await assert.rejects(run(x, by, { ...s, local: 2 ** 22 }, c), failsWith('ML_OUT_OF_MEMORY', /local memory/));
+    const outputs = Array.from({ length: 5 }, (_, index) => ({
+      name: `o${index}`,
+      type: 'uint8',
+      size: 256 * 1024 * 1024,
+      output: true,
+    }));
+    await assert.rejects(run(...outputs), failsWith('ML_TENSOR_TOO_LARGE', /outputs of 1342177280 bytes/));
+  });
+
   it('foresees that memory will not do, and never takes a processor for a GPU', async () => {
     const huge = [{ name: 'x', type: 'uint8', size: 256 * 1024 * 1024, output: true }];
     const params = { ...add, arguments: huge };
     await assert.rejects(compute(params, { resources: { ram_mb: 128 } }), failsWith('ML_OUT_OF_MEMORY', /128 MiB/));
     if ((await probeDevices()).devices.every(({ isGpu }) => !isGpu))
       await assert.rejects(compute(add, { resources: { gpu: 1 } }), failsWith('ML_NO_GPU'));
+    assert.deepEqual((await compute({ ...add, device: 'cpu' })).result, sums);
     await assert.rejects(compute({ ...add, device: 'opencl:99' }), failsWith('ML_NO_DEVICE', /opencl:0/));
   });
 

@@ -46,6 +46,52 @@ describe('WGSL', { skip }, () => {
     assert.equal((device as JSONObject).id, 'webgpu:0');
   });
 
+  it('takes the same arguments for kernels of which each uses some', async () => {
+    const more = `
+      @compute @workgroup_size(64) fn fill(@builtin(global_invocation_id) id: vec3u) { b[id.x] = factor; }
+      @workgroup_size(64) @compute fn copy(@builtin(global_invocation_id) id: vec3u) { b[id.x] = b[id.x] + a[id.x]; }`;
+    const launches = ['fill', 'copy', 'scale'].map((entry) => ({ entry }));
+    const { result } = await compute({ ...scale, source: source + more, launches });
+    assert.deepEqual(
+      result,
+      values.map((value) => 0.5 + value * 1.5),
+    );
+  });
+
+  it('has the limits of the adapter, and its half precision where there is one', async () => {
+    const large = `@group(0) @binding(0) var<storage, read_write> b: array<u32>;
+      @compute @workgroup_size(512) fn count(@builtin(local_invocation_index) i: u32) { b[i] = i; }`;
+    const args = [{ name: 'b', type: 'uint32', size: 512, output: true }];
+    const { result } = await compute({ source: large, grid: 1, arguments: args });
+    assert.equal((result as number[])[511], 511);
+    const half = `enable f16;
+      @group(0) @binding(0) var<storage, read_write> b: array<f16>;
+      @compute @workgroup_size(2) fn twice(@builtin(local_invocation_index) i: u32) { b[i] *= 2h; }`;
+    const halves = [{ name: 'b', type: 'float16', data: [1.5, -0.25], output: true }];
+    const twice = await compute({ source: half, grid: 1, arguments: halves }).catch((thrown: unknown) => thrown);
+    // An adapter need not have it, and lavapipe does.
+    if (twice instanceof StepError) assert.match(twice.message, /'f16' is not allowed/);
+    else assert.deepEqual((twice as JSONObject).result, [3, -0.5]);
+  });
+
+  it('refuses types that are not those of the source', async () => {
+    const [a, b] = scale.arguments;
+    const cases = [
+      [
+        [{ ...a, type: 'float64' }, b, { type: 'float32', value: 1 }],
+        /\[0\] is of float64, and the kernel takes float32/,
+      ],
+      [[a, b, { type: 'int32', value: 1 }], /\[2\] is of int32, and the kernel takes float32/],
+      [[a, { type: 'float32', value: 1 }, b], /\[1\] must be a buffer/],
+      [[a, b, { type: 'float32', local: 4 }], /var<workgroup>/],
+    ] as const;
+    for (const [args, expected] of cases)
+      await assert.rejects(
+        compute({ ...scale, arguments: args as never }),
+        (thrown) => thrown instanceof StepError && thrown.code === 'INVALID_PARAMS' && expected.test(thrown.message),
+      );
+  });
+
   it('keeps writes within the buffers', async () => {
     const wild = { ...scale, source: source.replace('b[id.x] +=', 'b[id.x + 100000u] +=') };
     // They land within, or nowhere: WGSL leaves that open. The process is sound.
@@ -78,7 +124,7 @@ describe('WGSL', { skip }, () => {
     );
     await assert.rejects(
       compute({ ...scale, arguments: scale.arguments.slice(0, 2) }),
-      failsWith('ML_KERNEL_FAILED', /binding/i),
+      failsWith('INVALID_PARAMS', /none for @group\(0\) @binding\(2\)/),
     );
     await assert.rejects(compute({ ...scale, block: 64 }), failsWith('INVALID_PARAMS', /workgroup_size/));
     assert.equal(((await compute(scale)).result as number[])[4], 2);

@@ -1,5 +1,6 @@
 // The process that runs OpenCL kernels: whatever they do to memory they do to it.
 import { StepError } from '../../../lib/errors.ts';
+import { checkOpenCLArg, type OpenCLParam } from '../compute/check-arguments.ts';
 import { compileError } from '../compute/compile-error.ts';
 import type { KernelAnswer, KernelJob, Launch } from '../compute/messages.ts';
 import { ProgramCache } from '../compute/program-cache.ts';
@@ -10,6 +11,15 @@ const readWrite = 1;
 const argumentCount = 0x1191;
 const buildLog = 0x1183;
 const groupSizeMax = 0x11b0;
+const groupLocalBytes = 0x11b2;
+const paramSpace = 0x1196;
+const paramType = 0x1198;
+const spaces: Readonly<Record<number, OpenCLParam['space']>> = {
+  4507: 'global',
+  4508: 'local',
+  4509: 'constant',
+  4510: 'private',
+};
 const handleBytes = 8;
 
 interface Opened {
@@ -44,7 +54,7 @@ function made(what: string, make: (error: Int32Array) => number): number {
 
 function build({ cl, context, device }: Opened, { source, defines }: KernelJob): number {
   const program = made('taking the source', (error) => cl.clCreateProgramWithSource(context, 1, [source], null, error));
-  const options = Object.entries(defines).map(([name, value]) => `-D ${name}=${value}`);
+  const options = ['-cl-kernel-arg-info', ...Object.entries(defines).map(([name, value]) => `-D ${name}=${value}`)];
   const status = cl.clBuildProgram(program, 1, BigUint64Array.of(device.handle), options.join(' '), 0, 0);
   if (status === 0) return program;
   const log = textOf((...rest) => cl.clGetProgramBuildInfo(program, device.handle, buildLog, ...rest));
@@ -64,7 +74,8 @@ function run(job: KernelJob): KernelAnswer {
     for (const buffer of job.buffers) buffers.push(createBuffer(at, buffer));
     check(at.cl.clFinish(at.queue), 'writing buffers');
     const ready = performance.now();
-    for (const launch of job.launches) enqueue(at, program, launch, buffers, kernels);
+    const made = { kernels, buffers };
+    for (const launch of job.launches) enqueue(at, program, launch, job.buffers, made);
     check(at.cl.clFinish(at.queue), 'running the kernels');
     const ended = performance.now();
     const outputs = job.outputs.map((index) => read(at, buffers[index] ?? 0, job.buffers[index]?.bytes ?? 0));
@@ -95,16 +106,41 @@ function read({ cl, queue }: Opened, buffer: number, bytes: number): Uint8Array 
   return data;
 }
 
+interface Made {
+  kernels: Map<string, number>;
+  buffers: readonly number[];
+}
+
 function enqueue(
-  { cl, queue, device }: Opened,
+  at: Opened,
   program: number,
-  { entry, global, local, args }: Launch,
-  buffers: readonly number[],
-  kernels: Map<string, number>,
+  launch: Launch,
+  memory: KernelJob['buffers'],
+  { kernels, buffers }: Made,
 ): void {
-  const kernel =
-    kernels.get(entry) ?? made(`finding the kernel "${entry}"`, (error) => cl.clCreateKernel(program, entry, error));
+  const { cl, queue } = at;
+  const { entry, global, local, args } = launch;
+  const kernel = kernels.get(entry) ?? kernelOf(at, program, entry);
   kernels.set(entry, kernel);
+  checkArgs(at, kernel, launch, memory);
+  for (const [index, arg] of args.entries()) {
+    const what = `argument ${index + 1} of "${entry}"`;
+    if (arg.kind === 'scalar') check(cl.clSetKernelArg(kernel, index, arg.bytes.length, arg.bytes), what);
+    else if (arg.kind === 'local') check(cl.clSetKernelArg(kernel, index, Math.max(1, arg.size), null), what);
+    else check(cl.clSetKernelArg(kernel, index, handleBytes, BigUint64Array.of(BigInt(buffers[arg.index] ?? 0))), what);
+  }
+  checkGroup(at, kernel, launch);
+  check(
+    cl.clEnqueueNDRangeKernel(queue, kernel, global.length, null, sizes(global), local && sizes(local), 0, 0, 0),
+    `launching "${entry}"`,
+  );
+}
+
+const kernelOf = ({ cl }: Opened, program: number, entry: string): number =>
+  made(`finding the kernel "${entry}"`, (error) => cl.clCreateKernel(program, entry, error));
+
+/** Drivers take a number for an address, and any bits for a number. */
+function checkArgs({ cl }: Opened, kernel: number, { entry, args }: Launch, memory: KernelJob['buffers']): void {
   const count = new Uint32Array(1);
   check(cl.clGetKernelInfo(kernel, argumentCount, 4, count, null), 'asking a kernel');
   if (count[0] !== args.length)
@@ -113,23 +149,35 @@ function enqueue(
       `the kernel "${entry}" takes ${count[0]} arguments, and ${args.length} are given`,
     );
   for (const [index, arg] of args.entries()) {
-    const what = `argument ${index + 1} of "${entry}"`;
-    if (arg.kind === 'scalar') check(cl.clSetKernelArg(kernel, index, arg.bytes.length, arg.bytes), what);
-    else if (arg.kind === 'local') check(cl.clSetKernelArg(kernel, index, Math.max(1, arg.size), null), what);
-    else check(cl.clSetKernelArg(kernel, index, handleBytes, BigUint64Array.of(BigInt(buffers[arg.index] ?? 0))), what);
+    const space = new Uint32Array(1);
+    // A driver need not know.
+    if (cl.clGetKernelArgInfo(kernel, index, paramSpace, 4, space, null) !== 0) return;
+    const type = textOf((...rest) => cl.clGetKernelArgInfo(kernel, index, paramType, ...rest));
+    const param = { type, space: spaces[space[0] ?? 0] ?? 'private' };
+    checkOpenCLArg(arg, memory, param, `argument ${index + 1} of the kernel "${entry}"`);
   }
+}
+
+/** What a device doesn't have may end its process. */
+function checkGroup({ cl, device }: Opened, kernel: number, { entry, local }: Launch): void {
+  const number = new BigUint64Array(1);
+  const ask = (what: number): number => {
+    check(cl.clGetKernelWorkGroupInfo(kernel, device.handle, what, 8, number, null), 'asking a kernel');
+    return Number(number[0]);
+  };
   const items = local?.reduce((product, length) => product * length, 1) ?? 1;
-  const most = new BigUint64Array(1);
-  check(cl.clGetKernelWorkGroupInfo(kernel, device.handle, groupSizeMax, 8, most, null), 'asking a kernel');
-  if (items > Number(most[0]))
+  const most = ask(groupSizeMax);
+  if (items > most)
     throw new StepError(
       'INVALID_PARAMS',
-      `a group of "${entry}" has ${items} work items; ${device.name} takes ${most[0]} at most`,
+      `a group of "${entry}" has ${items} work items; ${device.name} takes ${most} at most`,
     );
-  check(
-    cl.clEnqueueNDRangeKernel(queue, kernel, global.length, null, sizes(global), local && sizes(local), 0, 0, 0),
-    `launching "${entry}"`,
-  );
+  const bytes = ask(groupLocalBytes);
+  if (bytes > device.localBytes)
+    throw new StepError(
+      'ML_OUT_OF_MEMORY',
+      `a group of "${entry}" has ${bytes} bytes of local memory; ${device.name} has ${device.localBytes}`,
+    );
 }
 
 const sizes = (lengths: readonly number[]): BigUint64Array => BigUint64Array.from(lengths, BigInt);

@@ -32,6 +32,13 @@ it('a device is taken by its id or kind', () => {
   const all = probe(nvidia, amd, processor);
   assert.equal(chooseDevice(all, wish({ device: 'opencl:1' })).id, 'opencl:1');
   assert.equal(chooseDevice(all, wish({ device: 'opencl' })).id, 'opencl:0');
+  assert.equal(chooseDevice(all, wish({ device: 'gpu' })).id, 'cuda:0');
+  assert.equal(chooseDevice(all, wish({ device: 'cpu' })).id, 'opencl:1');
+  assert.throws(
+    () => chooseDevice(probe(processor), wish({ device: 'gpu' })),
+    refusal('ML_NO_GPU', /"gpu" is no device/),
+  );
+  assert.throws(() => chooseDevice(probe(), wish({ device: 'gpu' })), refusal('ML_NO_GPU', /nothing here runs cuda/));
   assert.throws(
     () => chooseDevice(all, wish({ device: 'cuda:7' })),
     refusal('ML_NO_DEVICE', /cuda:0 \(name of cuda:0\)/),

@@ -18,16 +18,19 @@ const remedies: Readonly<Record<Language, string>> = {
 
 export interface Wish {
   language: Language;
-  /** Id or kind, as the step states it. */
+  /** Id or kind, `gpu` or `cpu`, as the step states it. */
   device: string | undefined;
   /** Whether the step reserves a GPU: then no processor will do. */
   needsGpu: boolean;
 }
 
+const isNamed = ({ id, kind, isGpu }: Device, name: string): boolean =>
+  name === id || name === kind || name === (isGpu ? 'gpu' : 'cpu');
+
 /** @throws StepError ML_NO_GPU, ML_NO_DEVICE */
 export function chooseDevice({ devices, reasons }: Probe, { language, device, needsGpu }: Wish): Device {
   const able = kinds[language].flatMap((kind) => devices.filter((candidate) => candidate.kind === kind));
-  const named = able.filter(({ id, kind }) => device === undefined || device === id || device === kind);
+  const named = able.filter((candidate) => device === undefined || isNamed(candidate, device));
   const chosen = named.find(({ isGpu }) => isGpu) ?? named[0];
   if (chosen?.isGpu === true || (chosen !== undefined && !needsGpu)) return chosen;
   if (chosen !== undefined)
@@ -35,14 +38,12 @@ export function chooseDevice({ devices, reasons }: Probe, { language, device, ne
       'ML_NO_GPU',
       `the step reserves a GPU, and ${language} runs on none here (${chosen.name} is a processor); leave out resource_requirements.gpu to run it there`,
     );
+  const code = needsGpu || device === 'gpu' ? 'ML_NO_GPU' : 'ML_NO_DEVICE';
   if (device !== undefined && able.length > 0)
     throw new StepError(
-      'ML_NO_DEVICE',
+      code,
       `params.device "${device}" is no device for ${language} here; there are ${able.map(({ id, name }) => `${id} (${name})`).join(', ')}`,
     );
   const why = kinds[language].flatMap((kind) => reasons[kind] ?? []).join('; ');
-  throw new StepError(
-    needsGpu ? 'ML_NO_GPU' : 'ML_NO_DEVICE',
-    `nothing here runs ${language}${why === '' ? '' : `: ${why}`}; ${remedies[language]}`,
-  );
+  throw new StepError(code, `nothing here runs ${language}${why === '' ? '' : `: ${why}`}; ${remedies[language]}`);
 }

@@ -1,13 +1,9 @@
-// What is read from the text of CUDA kernels: their names and parameters.
-
-interface KernelParam {
-  text: string;
-  isPointer: boolean;
-}
+// What is read from the text of kernels: their names, and of CUDA's the parameters.
 
 export interface KernelHead {
   name: string;
-  params: KernelParam[];
+  /** As they are written. */
+  params: string[];
   /** Where the parameters begin and end in the source, without the parentheses. */
   from: number;
   to: number;
@@ -85,9 +81,9 @@ function closing(source: string, from: number): number | undefined {
   return undefined;
 }
 
-function paramsOf(text: string): KernelParam[] {
+function paramsOf(text: string): string[] {
   if (/^\s*(void)?\s*$/.test(text)) return [];
-  return text.split(',').map((param) => ({ text: param.trim(), isPointer: /[*[]/.test(param) }));
+  return text.split(',').map((param) => param.trim());
 }
 
 /** Names of the kernels of a source, by language. */
@@ -100,6 +96,36 @@ export const kernelNames = {
     );
     return [...plain.matchAll(/\b(?:__)?kernel\s[^(){};]{0,300}?\b(\w+)\s*\(/g)].map(([, name = '']) => name);
   },
-  wgsl: (source: string): string[] =>
-    [...withoutComments(source).matchAll(/@compute\b[^;{}]{0,300}?\bfn\s+(\w+)/g)].map(([, name = '']) => name),
+  wgsl: (source: string): string[] => {
+    const plain = withoutComments(source);
+    // Its attributes stand before it, in any order.
+    const isCompute = (at: number): boolean => /@compute\b[^;{}]*$/.test(plain.slice(Math.max(0, at - 300), at));
+    return [...plain.matchAll(/\bfn\s+(\w+)/g)].filter(({ index }) => isCompute(index)).map(([, name = '']) => name);
+  },
 } as const;
+
+/** A buffer that a WGSL source declares. */
+export interface WgslBinding {
+  group: number;
+  binding: number;
+  space: 'storage' | 'uniform';
+  isWritable: boolean;
+  type: string;
+}
+
+export function wgslBindings(source: string): WgslBinding[] {
+  const declared = withoutComments(source).matchAll(
+    /((?:@\w{1,40}\s{0,9}\(\s{0,9}\w{1,40}\s{0,9}\)\s{0,99}){1,4})var\s*<\s*(storage|uniform)\b([^<>;]{0,60})>\s*\w+\s*:\s*([^;]{1,200});/g,
+  );
+  return [...declared].map(([, attributes = '', space, access = '', type = '']) => {
+    const attribute = (name: string): number =>
+      Number(new RegExp(`@${name}\\s*\\(\\s*(\\d{1,6})`).exec(attributes)?.[1] ?? Number.NaN);
+    return {
+      group: attribute('group'),
+      binding: attribute('binding'),
+      space: space as WgslBinding['space'],
+      isWritable: /\bread_write\b/.test(access),
+      type,
+    };
+  });
+}

@@ -1,11 +1,14 @@
 // What the child programs that run kernels are asked, and answer.
+import type { DType } from '../tensor/dtype.ts';
+
+type ElementDType = Exclude<DType, 'string'>;
 
 export interface KernelJob {
   source: string;
   /** Macros for the compiler. */
   defines: Readonly<Record<string, string>>;
   /** Device memory that lives as long as the job. */
-  buffers: readonly { bytes: number; data?: Uint8Array }[];
+  buffers: readonly { bytes: number; dtype: ElementDType; data?: Uint8Array }[];
   /** In this order, each after the one before has ended. */
   launches: readonly Launch[];
   /** Buffers that the answer holds, by index. */
@@ -25,7 +28,7 @@ export interface Launch {
 
 export type LaunchArg =
   | { kind: 'buffer'; index: number }
-  | { kind: 'scalar'; bytes: Uint8Array }
+  | { kind: 'scalar'; bytes: Uint8Array; dtype: ElementDType }
   /** Memory of a group, without contents. */
   | { kind: 'local'; size: number };
 

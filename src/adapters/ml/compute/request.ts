@@ -1,11 +1,13 @@
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
+import { frameBytesMax } from '../process/frames.ts';
 import { allocate, type DType, elementBytes } from '../tensor/dtype.ts';
 import { readTensor } from '../tensor/from-json.ts';
 import { checkSize, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { TensorForm } from '../tensor/to-json.ts';
-import { kernelNames, kernelsOf, withoutComments } from './kernel-source.ts';
+import { checkCudaArgs, checkWgslArgs } from './check-arguments.ts';
+import { kernelNames } from './kernel-source.ts';
 import type { KernelJob, Launch, LaunchArg } from './messages.ts';
 
 export type Language = 'cuda' | 'opencl' | 'wgsl';
@@ -29,6 +31,8 @@ export interface ComputeRequest {
 
 /** Memory that one step may ask for, whatever the device has. */
 const bytesMax = 2 ** 40;
+/** What its buffers are given, and its output holds: each goes to or from its process as one message. */
+const crossingBytesMax = frameBytesMax - 16 * 1024 * 1024;
 
 const refuse = (path: string, why: string): StepError => new StepError('INVALID_PARAMS', `params.${path} ${why}`);
 
@@ -42,7 +46,9 @@ export async function readRequest(params: JSONObject, context: AdapterContext): 
   for (const [index, argument] of given.entries()) {
     const path = `arguments[${index}]`;
     if (argument.name === undefined) {
-      args.push(await scalarOf(argument, path, context));
+      args.push(
+        argument.local === undefined ? await scalarOf(argument, path, context) : localOf(argument, path, language),
+      );
       continue;
     }
     if (buffers.some(({ name }) => name === argument.name))
@@ -52,9 +58,19 @@ export async function readRequest(params: JSONObject, context: AdapterContext): 
   }
   if (!buffers.some(({ isOutput }) => isOutput))
     throw refuse('arguments', 'has no buffer with "output": true: nothing would come of the kernels');
-  const needed = buffers.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (needed > bytesMax) throw refuse('arguments', `takes ${needed} bytes; at most ${bytesMax} are allowed`);
-  const reader = { language, source, params, args, buffers, context };
+  checkBytes('arguments takes', buffers, bytesMax);
+  checkBytes(
+    'arguments gives data of',
+    buffers.filter(({ data }) => data !== undefined),
+    crossingBytesMax,
+  );
+  checkBytes(
+    'arguments has outputs of',
+    buffers.filter(({ isOutput }) => isOutput),
+    crossingBytesMax,
+  );
+  const memory = buffers.map(memoryOf);
+  const reader = { language, source, params, args, buffers, memory, context };
   const launches: Launch[] = [];
   const list = (params.launches as JSONObject[] | undefined) ?? [{}];
   for (const [index, launch] of list.entries())
@@ -62,12 +78,18 @@ export async function readRequest(params: JSONObject, context: AdapterContext): 
   return {
     language,
     buffers,
-    job: { source, defines: definesOf(params), buffers: buffers.map(memoryOf), launches, outputs: outputsOf(buffers) },
+    job: { source, defines: definesOf(params), buffers: memory, launches, outputs: outputsOf(buffers) },
   };
 }
 
-const memoryOf = ({ bytes, data }: BufferSpec): KernelJob['buffers'][number] =>
-  data === undefined ? { bytes } : { bytes, data };
+function checkBytes(what: string, buffers: readonly BufferSpec[], most: number): void {
+  const bytes = buffers.reduce((sum, buffer) => sum + buffer.bytes, 0);
+  if (bytes > most)
+    throw new StepError('ML_TENSOR_TOO_LARGE', `params.${what} ${bytes} bytes together; at most ${most} are allowed`);
+}
+
+const memoryOf = ({ bytes, dtype, data }: BufferSpec): KernelJob['buffers'][number] =>
+  data === undefined ? { bytes, dtype } : { bytes, dtype, data };
 
 const outputsOf = (buffers: readonly BufferSpec[]): number[] =>
   buffers.flatMap(({ isOutput }, index) => (isOutput ? [index] : []));
@@ -105,12 +127,19 @@ async function bufferOf(argument: JSONObject, path: string, context: AdapterCont
 }
 
 async function scalarOf(argument: JSONObject, path: string, context: AdapterContext): Promise<LaunchArg> {
-  const dtype = argument.type as DType;
+  const dtype = argument.type as BufferSpec['dtype'];
   const tensor = await readTensor(argument.value ?? null, `params.${path}.value`, context, { dtype });
-  return { kind: 'scalar', bytes: bytesOf(tensor) };
+  return { kind: 'scalar', dtype, bytes: bytesOf(tensor) };
 }
 
-/** A copy: a view of a larger buffer would be sent with all of it. */
+/** Memory of a group: a parameter of the kernel in OpenCL only. */
+function localOf({ type, local }: JSONObject, path: string, language: Language): LaunchArg {
+  if (language === 'opencl') return { kind: 'local', size: Number(local) * elementBytes(type as DType) };
+  const instead =
+    language === 'cuda' ? '"extern __shared__" in the source, and shared_bytes' : 'var<workgroup> in the source';
+  throw refuse(`${path}.local`, `is a parameter of OpenCL's kernels; ${language} has ${instead}`);
+}
+
 function bytesOf({ data }: Tensor): Uint8Array {
   if (Array.isArray(data)) return new Uint8Array();
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -122,6 +151,7 @@ interface LaunchReader {
   params: JSONObject;
   args: readonly LaunchArg[];
   buffers: readonly BufferSpec[];
+  memory: KernelJob['buffers'];
   context: AdapterContext;
 }
 
@@ -134,11 +164,16 @@ async function launchOf(launch: JSONObject, path: string, reader: LaunchReader):
   else
     for (const [index, argument] of (launch.arguments as (string | JSONObject)[]).entries()) {
       const place = `${at}arguments[${index}]`;
-      if (typeof argument !== 'string') args.push(await scalarOf(argument, place, context));
+      if (typeof argument !== 'string')
+        args.push(
+          argument.local === undefined ? await scalarOf(argument, place, context) : localOf(argument, place, language),
+        );
       else args.push({ kind: 'buffer', index: indexOf(argument, place, reader.buffers) });
     }
   const entry = entryOf(of('entry'), `${at}entry`, reader);
-  if (language === 'cuda') checkArgs(entry, args, reader.source, `${at}arguments`);
+  const given = { entry, args, buffers: reader.memory, path: `params.${at}arguments` };
+  if (language === 'cuda') checkCudaArgs(reader.source, given);
+  if (language === 'wgsl') checkWgslArgs(reader.source, given);
   return { entry, ...rangeOf(of, at, language), shared: Number(of('shared_bytes') ?? 0), args };
 }
 
@@ -151,22 +186,11 @@ function indexOf(name: string, place: string, buffers: readonly BufferSpec[]): n
 
 function entryOf(given: JSONValue | undefined, path: string, { language, source }: LaunchReader): string {
   if (typeof given === 'string') return given;
-  const names = kernelNames[language](source);
+  // A kernel may be declared before it is defined.
+  const names = [...new Set(kernelNames[language](source))];
   const [only] = names;
   if (only !== undefined && names.length === 1) return only;
   throw refuse(path, `is needed: which kernel to run${names.length === 0 ? '' : `, of ${names.join(', ')}`}`);
-}
-
-/** The driver of CUDA believes what it is told, and would read past the end. */
-function checkArgs(entry: string, args: readonly LaunchArg[], source: string, path: string): void {
-  const kernel = kernelsOf(withoutComments(source)).find(({ name }) => name === entry);
-  if (kernel === undefined) return;
-  const { params } = kernel;
-  if (params.length !== args.length)
-    throw refuse(path, `has ${args.length} values, and the kernel "${entry}" takes ${params.length}`);
-  for (const [index, { isPointer, text }] of params.entries())
-    if (isPointer !== (args[index]?.kind === 'buffer'))
-      throw refuse(`${path}[${index}]`, `must be a ${isPointer ? 'buffer' : 'scalar'}, for the kernel takes "${text}"`);
 }
 
 const itemsMax = 2 ** 40;

@@ -21,6 +21,13 @@ const scalar: JSONObject = {
   additionalProperties: false,
 };
 
+const local: JSONObject = {
+  type: 'object',
+  properties: { type: dtype, local: { type: 'integer', minimum: 1, maximum: 2 ** 31 - 1 } },
+  required: ['type', 'local'],
+  additionalProperties: false,
+};
+
 const buffer: JSONObject = {
   type: 'object',
   properties: {
@@ -60,13 +67,18 @@ export const gpuComputeType: StepTypeManifest = {
         additionalProperties: { type: ['number', 'string'], pattern: '^[A-Za-z0-9_.+-]{1,64}$' },
         description: 'Macros for the compiler. Not for WGSL.',
       },
-      device: { type: 'string', maxLength: 64, description: 'Id of a device, such as cuda:0. Default the best one.' },
+      device: {
+        type: 'string',
+        maxLength: 64,
+        description: 'Id of a device, such as cuda:0; its kind, such as cuda; gpu or cpu. Default the best one.',
+      },
       ...launchParams,
       arguments: {
         type: 'array',
         maxItems: 64,
-        items: { anyOf: [buffer, scalar] },
-        description: 'Arguments of the kernel in order: buffers, and scalars { type, value }.',
+        items: { anyOf: [buffer, scalar, local] },
+        description:
+          'Arguments of the kernel in order: buffers, scalars { type, value }, and of OpenCL memory of a group { type, local: elements }.',
       },
       launches: {
         type: 'array',
@@ -80,7 +92,7 @@ export const gpuComputeType: StepTypeManifest = {
             arguments: {
               type: 'array',
               maxItems: 64,
-              items: { anyOf: [{ ...name, description: 'Name of a buffer.' }, scalar] },
+              items: { anyOf: [{ ...name, description: 'Name of a buffer.' }, scalar, local] },
             },
           },
           additionalProperties: false,

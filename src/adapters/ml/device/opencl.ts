@@ -19,6 +19,7 @@ const signatures = {
   clGetProgramBuildInfo: 'int handle handle uint size pointer pointer',
   clCreateKernel: 'handle handle text pointer',
   clGetKernelInfo: 'int handle uint size pointer pointer',
+  clGetKernelArgInfo: 'int handle uint uint size pointer pointer',
   clGetKernelWorkGroupInfo: 'int handle handle uint size pointer pointer',
   clSetKernelArg: 'int handle uint size pointer',
   clCreateBuffer: 'handle handle uint64 size handle pointer',
@@ -43,8 +44,7 @@ const deviceInfo = {
   memoryBytes: 0x101f,
   name: 0x102b,
   driver: 0x102d,
-  cVersion: 0x103d,
-  platform: 0x1031,
+  localBytes: 0x1023,
 };
 const platformNames = 0x0902;
 const deviceNotFound = -1;
@@ -70,7 +70,7 @@ const errorNames: Readonly<Record<number, string>> = {
   [-63]: 'CL_INVALID_GLOBAL_WORK_SIZE',
 };
 
-/** @throws StepError ML_OUT_OF_MEMORY, else ML_KERNEL_FAILED */
+/** @param status undefined is no success either @throws StepError ML_OUT_OF_MEMORY, else ML_KERNEL_FAILED */
 export function check(status: number | undefined, what: string): void {
   if (status === 0) return;
   const name = errorNames[status ?? 0] ?? `error ${status}`;
@@ -86,8 +86,8 @@ export interface OpenCLDevice {
   driver: string;
   memoryBytes: number;
   isCpu: boolean;
-  /** Of OpenCL C, such as 1.2 or 3.0. */
-  version: number;
+  /** Of one work group. */
+  localBytes: number;
 }
 
 /** All devices of all platforms, in the order in which the system names them. */
@@ -121,7 +121,7 @@ function devicesOf(cl: OpenCL, platform: bigint): OpenCLDevice[] {
       driver: `${platformName} ${text(deviceInfo.driver)}`,
       memoryBytes: number(deviceInfo.memoryBytes),
       isCpu: (number(deviceInfo.type) & deviceTypes.cpu) !== 0,
-      version: Number(/OpenCL C (\d+\.\d+)/.exec(text(deviceInfo.cVersion))?.[1] ?? 1.1),
+      localBytes: number(deviceInfo.localBytes),
     };
   });
 }

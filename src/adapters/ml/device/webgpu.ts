@@ -5,12 +5,11 @@ export interface OpenGpu {
   /** To be kept: what it made dies with it. */
   gpu: GPU;
   adapter: GPUAdapter;
-  globals: typeof globalThis & Record<string, Readonly<Record<string, number>>>;
 }
 
 /** @throws StepError ML_PACKAGE_MISSING, ML_NO_DEVICE */
 export async function openGpu(): Promise<OpenGpu> {
-  const { create, globals } = await import('webgpu').catch((cause: unknown): never => {
+  const { create } = await import('webgpu').catch((cause: unknown): never => {
     throw new StepError(
       'ML_PACKAGE_MISSING',
       'kernels in WGSL need the package webgpu: install it with "npm install webgpu"',
@@ -26,7 +25,7 @@ export async function openGpu(): Promise<OpenGpu> {
       'ML_NO_DEVICE',
       'WebGPU has no adapter here: it needs a driver for Vulkan, Metal or Direct3D 12',
     );
-  return { gpu, adapter, globals: globals as unknown as OpenGpu['globals'] };
+  return { gpu, adapter };
 }
 
 export function adapterInfo({ info }: GPUAdapter): { name: string; driver: string; isCpu: boolean } {
