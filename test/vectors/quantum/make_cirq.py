@@ -107,16 +107,22 @@ def measured():
                         cirq.X(q[2]).with_classical_controls(cirq.BitMaskKeyCondition("m", bitmask=1, target_value=0, equal_target=True)),
                         cirq.measure(q[2], q[1], key="out", invert_mask=(False, True)))
     yield "masks and inversion", mask, False
+    again = cirq.Circuit(cirq.ry(1.1)(q[0]), cirq.measure(q[0], key="m"), cirq.ry(0.6)(q[0]), cirq.measure(q[1], key="other"),
+                         cirq.X(q[1]).with_classical_controls("m"), cirq.measure(q[0], key="m"),
+                         cirq.X(q[2]).with_classical_controls("m"), (cirq.X**0.5)(q[2]).with_classical_controls(cirq.KeyCondition("m", index=0)),
+                         cirq.ry(0.9)(q[0]).with_classical_controls(cirq.BitMaskKeyCondition("m", index=-2, target_value=1, equal_target=True)),
+                         cirq.measure(q[0], key="m"), cirq.measure(q[1], q[2], key="out"))
+    yield "a key that is measured three times", again, False
 
 
 def counts(circuit):
-    """Bit 0 of a key is its first qubit, printed last; keys as they come in the circuit, the last leftmost."""
+    """Bit 0 of a key is the first qubit of its first measurement, printed last; keys as they come in the circuit, the last leftmost."""
     shots = 40_000
     records = cirq.Simulator(seed=5).run(circuit, repetitions=shots).records
     keys = list(dict.fromkeys(cirq.measurement_key_name(op) for op in circuit.all_operations() if cirq.is_measurement(op)))
     found = {}
     for shot in range(shots):
-        text = " ".join("".join(str(int(bit)) for bit in records[key][shot][-1][::-1]) for key in keys[::-1])
+        text = " ".join("".join(str(int(bit)) for bit in records[key][shot].reshape(-1)[::-1]) for key in keys[::-1])
         found[text] = found.get(text, 0) + 1
     return dict(sorted(found.items()))
 

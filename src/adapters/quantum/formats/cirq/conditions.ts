@@ -2,8 +2,8 @@ import type { Expression, Operator } from '../../circuit/circuit.ts';
 import { type Node, unsupported } from './node.ts';
 import { nestingMax } from './numbers.ts';
 
-/** Bits of a measurement by its key, the first qubit's first. */
-export type BitsOf = (key: string, at: Node) => readonly number[];
+/** Bits of a measurement by its key, the first qubit's first; `index` counts the measurements of the key so far, from the last where negative. */
+export type BitsOf = (key: string, at: Node, index: number) => readonly number[];
 
 const operators: Readonly<Record<string, Operator>> = {
   'sympy.Equality': '==',
@@ -21,11 +21,9 @@ const operators: Readonly<Record<string, Operator>> = {
 export function conditionOf(node: Node, bitsOf: BitsOf): Expression {
   switch (node.type) {
     case 'KeyCondition':
-      lastOnly(node);
-      return binary('!=', numberOfKey(keyOf(node.get('key')), node, bitsOf), integer(0));
+      return binary('!=', numberOfKey(keyOf(node.get('key')), node, bitsOf, indexIn(node)), integer(0));
     case 'BitMaskKeyCondition': {
-      lastOnly(node);
-      const number = numberOfKey(keyOf(node.get('key')), node, bitsOf);
+      const number = numberOfKey(keyOf(node.get('key')), node, bitsOf, indexIn(node));
       const mask = node.find('bitmask')?.value ?? null;
       const masked = mask === null ? number : binary('&', number, integer(node.get('bitmask').whole()));
       const isEqual = node.find('equal_target')?.value === true;
@@ -49,11 +47,7 @@ export function keyOf(node: Node): string {
   return [...path, node.get('name').text()].join(':');
 }
 
-function lastOnly(node: Node): void {
-  const index = node.find('index');
-  if (index !== undefined && index.whole() !== -1)
-    throw unsupported(index.path, 'is not -1: only the last measurement of a key is known');
-}
+const indexIn = (node: Node): number => node.find('index')?.whole() ?? -1;
 
 function expressionOf(node: Node, bitsOf: BitsOf, depth: number): Expression {
   if (depth > nestingMax) throw node.refuse(`is nested more than ${nestingMax} deep`);
@@ -81,7 +75,7 @@ const binary = (operator: Operator, left: Expression, right: Expression): Expres
 });
 const integer = (value: number): Expression => ({ kind: 'integer', value: BigInt(value) });
 
-const numberOfKey = (key: string, at: Node, bitsOf: BitsOf): Expression => ({
+const numberOfKey = (key: string, at: Node, bitsOf: BitsOf, index = -1): Expression => ({
   kind: 'bits',
-  bits: bitsOf(key, at).toReversed(),
+  bits: bitsOf(key, at, index).toReversed(),
 });

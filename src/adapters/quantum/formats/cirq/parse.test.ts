@@ -83,6 +83,37 @@ test('a measured bit is inverted by flips around its measurement, and keys are c
   ]);
 });
 
+const when = (index: number, name = 'm'): JSONObject => ({
+  cirq_type: 'ClassicallyControlledOperation',
+  conditions: [{ cirq_type: 'KeyCondition', key: { cirq_type: 'MeasurementKey', name, path: [] }, index }],
+  sub_operation: operation(x, line(0)),
+});
+
+test('a key that is measured again keeps every measurement, and conditions say which they mean', () => {
+  const again = operation(measure('m', 2), line(0), line(1));
+  const { registers, operations } = parseCirq(
+    circuit(again, operation(measure('n', 1), line(0)), when(-1), again, when(-1), when(0), when(-2)),
+  );
+  assert.deepEqual(registers, [
+    { name: 'm', size: 4 },
+    { name: 'n', size: 1 },
+  ]);
+  const measured = operations.flatMap((one) => (one.kind === 'measure' ? [one.bit] : []));
+  assert.deepEqual(measured, [0, 1, 4, 2, 3]);
+  const read = operations.flatMap((one) =>
+    one.kind === 'branch' && one.condition.kind === 'binary' ? [one.condition.left] : [],
+  );
+  assert.deepEqual(
+    read,
+    [
+      [1, 0],
+      [3, 2],
+      [1, 0],
+      [1, 0],
+    ].map((bits) => ({ kind: 'bits', bits })),
+  );
+});
+
 const symbol: JSONObject = { cirq_type: 'sympy.Symbol', name: 'theta' };
 const rotated = circuit(operation({ cirq_type: 'Rx', rads: symbol }, line(0)));
 
@@ -150,15 +181,13 @@ const refusals: [code: string, message: RegExp, json: JSONValue][] = [
     /was 2 before|were 2 before/,
     circuit(operation(measure('m', 2), line(0), line(1)), operation(measure('m', 1), line(0))),
   ],
+  ['INVALID_PARAMS', /needs the measurement "m"/, circuit(when(-1))],
   [
     'INVALID_PARAMS',
-    /needs the measurement "m"/,
-    circuit({
-      cirq_type: 'ClassicallyControlledOperation',
-      conditions: [{ cirq_type: 'KeyCondition', key: { cirq_type: 'MeasurementKey', name: 'm', path: [] }, index: -1 }],
-      sub_operation: operation(x, line(0)),
-    }),
+    /needs measurement 1 of "m", of which 1 were made/,
+    circuit(operation(measure('m', 1), line(0)), when(1)),
   ],
+  ['INVALID_PARAMS', /needs measurement -2 of "m"/, circuit(operation(measure('m', 1), line(0)), when(-2))],
   ['INVALID_PARAMS', /nested/, circuit(deep(100))],
   ['UNSUPPORTED_GATE', /gate is a "MyGate"/, circuit(operation({ cirq_type: 'MyGate' }, line(0)))],
   ['UNSUPPORTED_GATE', /toString/, circuit(operation({ cirq_type: 'toString' }, line(0)))],

@@ -27,7 +27,8 @@ export interface CirqOptions {
 /**
  * A circuit from Cirq's own JSON (`cirq.to_json`), as text or read already. Qubits are numbered in the order in which Cirq sorts them. In Cirq the
  * first qubit is the most significant bit of an index, here the least: the same state, its indices read from the other end. Each measurement key
- * becomes a register, of which bit 0 is the first qubit that is measured; conditions on keys as numbers mean what they mean in Cirq.
+ * becomes a register, of which bit 0 is the first qubit that is measured; of a key that is measured more than once it has the bits of every
+ * measurement, the first one's first. Conditions on keys as numbers mean what they mean in Cirq.
  * Source: quantumai.google/cirq.
  *
  * @throws StepError INVALID_PARAMS, UNSUPPORTED_GATE with the path and the type, CIRCUIT_TOO_LARGE
@@ -42,7 +43,7 @@ export function parseCirq(json: JSONValue, { parameters = {} }: CirqOptions = {}
     .flatMap((moment) => moment.get('operations').items());
   if (operations.length > operationsMax) throw tooLarge(`a circuit has at most ${operationsMax} operations`);
   const given = new Parameters(parameters);
-  const reader = new Reader(qubitNumbers(operations), given);
+  const reader = new Reader(qubitNumbers(operations), keysIn(operations), given);
   for (const operation of operations) reader.put(operation);
   given.end();
   return reader.circuit();
@@ -87,20 +88,62 @@ function qubitsIn(operation: Node, depth: number): Node[] {
   ];
 }
 
+/** A measurement key: its register, and how much of it is measured so far. */
+interface Key {
+  /** Qubits of one measurement. */
+  readonly size: number;
+  readonly firstBit: number;
+  readonly measurements: number;
+  measured: number;
+}
+
+/** The keys of all measurements, in the order in which each comes first. */
+function keysIn(operations: readonly Node[]): ReadonlyMap<string, Key> {
+  const sizes = new Map<string, { size: number; measurements: number }>();
+  let bits = 0;
+  for (const operation of operations) {
+    let inner = operation;
+    for (let outer = inner.find('sub_operation'); outer !== undefined; outer = inner.find('sub_operation'))
+      inner = outer;
+    const gate = inner.find('gate');
+    if (gate?.type !== 'MeasurementGate') continue;
+    const name = keyOf(gate.get('key'));
+    const size = inner.get('qubits').items().length;
+    const known = sizes.get(name) ?? { size, measurements: 0 };
+    if (known.size !== size) throw gate.refuse(`measures ${size} qubits as ${name}, which were ${known.size} before`);
+    sizes.set(name, { size, measurements: known.measurements + 1 });
+    bits += size;
+    if (bits > bitsMax) throw tooLarge(`a circuit has at most ${bitsMax} classical bits`);
+  }
+  let firstBit = 0;
+  const keys = new Map<string, Key>();
+  for (const [name, { size, measurements }] of sizes) {
+    keys.set(name, { size, firstBit, measurements, measured: 0 });
+    firstBit += size * measurements;
+  }
+  return keys;
+}
+
+/** Of one of its measurements, the first qubit's first. */
+const bitsOf = ({ size, firstBit }: Key, measurement: number): readonly number[] =>
+  Array.from({ length: size }, (_, at) => firstBit + measurement * size + at);
+
 class Reader {
   readonly #numbers: ReadonlyMap<string, number>;
   readonly #gates: GateReader;
-  readonly #registers = new Map<string, readonly number[]>();
+  readonly #keys: ReadonlyMap<string, Key>;
   readonly #operations: Operation[] = [];
-  #bits = 0;
 
-  constructor(numbers: ReadonlyMap<string, number>, parameters: Parameters) {
+  constructor(numbers: ReadonlyMap<string, number>, keys: ReadonlyMap<string, Key>, parameters: Parameters) {
     this.#numbers = numbers;
+    this.#keys = keys;
     this.#gates = new GateReader(parameters);
   }
 
   circuit(): Circuit {
-    const registers = [...this.#registers].map(([name, bits]): Register => ({ name, size: bits.length }));
+    const registers = [...this.#keys].map(
+      ([name, { size, measurements }]): Register => ({ name, size: size * measurements }),
+    );
     return { qubits: this.#numbers.size, registers, operations: this.#operations };
   }
 
@@ -177,7 +220,10 @@ class Reader {
   }
 
   #measure(gate: Node, qubits: readonly number[]): Operation[] {
-    const bits = this.#register(keyOf(gate.get('key')), qubits.length, gate);
+    const key = this.#keys.get(keyOf(gate.get('key')));
+    if (key === undefined) throw gate.refuse('is measured where nothing can be');
+    const bits = bitsOf(key, key.measured);
+    key.measured += 1;
     const confused = gate.find('confusion_map')?.value;
     if (Array.isArray(confused) && confused.length > 0)
       throw unsupported(gate.path, 'has a confusion_map: readout errors are given as params.noise');
@@ -194,32 +240,24 @@ class Reader {
     });
   }
 
-  #register(key: string, size: number, at: Node): readonly number[] {
-    const known = this.#registers.get(key);
-    if (known !== undefined) {
-      if (known.length !== size)
-        throw at.refuse(`measures ${size} qubits as ${key}, which were ${known.length} before`);
-      return known;
-    }
-    const bits = Array.from({ length: size }, (_, more) => this.#bits + more);
-    this.#bits += size;
-    if (this.#bits > bitsMax) throw tooLarge(`a circuit has at most ${bitsMax} classical bits`);
-    this.#registers.set(key, bits);
-    return bits;
-  }
-
   /** All of its conditions together. */
   #condition(operation: Node): Expression {
-    const bitsOf = (key: string, at: Node): readonly number[] => {
-      const bits = this.#registers.get(key);
-      if (bits === undefined)
-        throw at.refuse(`needs the measurement ${JSON.stringify(key)}, which was not made before`);
-      return bits;
+    const read = (name: string, at: Node, index: number): readonly number[] => {
+      const key = this.#keys.get(name);
+      const measured = key?.measured ?? 0;
+      const which = index < 0 ? measured + index : index;
+      if (key === undefined || which < 0 || which >= measured)
+        throw at.refuse(
+          measured === 0
+            ? `needs the measurement ${JSON.stringify(name)}, which was not made before`
+            : `needs measurement ${index} of ${JSON.stringify(name)}, of which ${measured} were made before`,
+        );
+      return bitsOf(key, which);
     };
     const [first, ...others] = operation
       .get('conditions')
       .items()
-      .map((one) => conditionOf(one, bitsOf));
+      .map((one) => conditionOf(one, read));
     if (first === undefined) throw operation.refuse('has no conditions');
     return others.reduce<Expression>((left, right) => ({ kind: 'binary', operator: '&&', left, right }), first);
   }
