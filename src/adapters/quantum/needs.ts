@@ -5,7 +5,7 @@ import type { Circuit } from './circuit/circuit.ts';
 import { circuitOf, isPlain } from './circuit-source.ts';
 import type { Job } from './job.ts';
 import { problemOf } from './jobs/optimize.ts';
-import { requestOf } from './jobs/request.ts';
+import { requestOf, shotsOf } from './jobs/request.ts';
 import { planOf } from './simulate/plan.ts';
 import { requirementsOf } from './variational/requirements.ts';
 
@@ -42,7 +42,8 @@ const amounts = (qubits: number, bytes: number): Record<string, number> =>
 /** Of the largest state; 0 where it can't be told, or none fits: the step will say so. */
 function bytesOf(job: Job, circuit: Circuit): number {
   try {
-    return planOf(requestOf(job, circuit, {})).parts.reduce((most, { choice }) => Math.max(most, choice.bytes), 0);
+    const wants = { probabilities: job.type === 'quantum_circuit' && shotsOf(job.params) === 0 };
+    return planOf(requestOf(job, circuit, wants)).parts.reduce((most, { choice }) => Math.max(most, choice.bytes), 0);
   } catch {
     return 0;
   }

@@ -338,6 +338,11 @@ describe('what a step needs of a node', () => {
       qubits: 24,
       ram_mb: 256,
     });
+    // Exact probabilities are a copy of the vector.
+    assert.deepEqual(await needs('quantum_circuit', { circuit_type: 'random', qubits: 24, shots: 0 }), {
+      qubits: 24,
+      ram_mb: 512,
+    });
     assert.deepEqual(await needs('quantum_optimize', { molecule: 'H4' }), { qubits: 8 });
   });
 

@@ -119,26 +119,48 @@ function tooLarge(profile: Profile, request: PlanRequest): StepError {
   );
 }
 
+/** More helps no state vector, and what else would take it is not advised. */
+const bytesReservable = 8 * 1024 ** 3;
+
 function nearest(profile: Profile, request: PlanRequest): string {
-  const { memoryBytesMax, precision } = request;
   const automatic = request.method === 'automatic' ? undefined : choose(profile, { ...request, method: 'automatic' });
   if (automatic !== undefined) return `Method ${automatic.form} would do: ${automatic.reason}`;
-  if (precision === 'double') {
-    const single = choose(profile, { ...request, precision: 'single' });
-    if (single !== undefined) return `Single precision would fit, in ${inBytes(single.bytes)}`;
+  const less = lessThan(request);
+  for (const [what, changed] of less) {
+    const found = choose(profile, { ...request, ...changed });
+    if (found !== undefined) return `${what} would fit, in ${inBytes(found.bytes)}`;
   }
-  if (request.wants.probabilities || request.wants.statevector) {
-    const wants = { ...request.wants, probabilities: false, statevector: false };
-    const counts = choose(profile, { ...request, wants });
-    if (counts !== undefined) return `Counts alone would fit, in ${inBytes(counts.bytes)}: ask for shots`;
+  for (const [what, changed] of [['It', {}] as const, ...less]) {
+    const found = choose(profile, { ...request, ...changed, memoryBytesMax: bytesReservable });
+    if (found !== undefined)
+      return `${what} would fit in ${inBytes(found.bytes)}: reserve them with resource_requirements.ram_mb, ${Math.ceil(found.bytes / 1024 ** 2)}`;
   }
+  return approximately(profile, request);
+}
+
+/** What takes less memory, in words, and what is to be changed for it. */
+function lessThan({ precision, wants }: PlanRequest): (readonly [what: string, changed: Partial<PlanRequest>])[] {
+  const single = { precision: 'single' } as const;
+  const counts = { wants: { ...wants, probabilities: false, statevector: false } };
+  const isDouble = precision === 'double';
+  const isMore = wants.probabilities || wants.statevector;
+  const all = [
+    [isDouble, 'Single precision (precision: "single")', single],
+    [isMore, 'Counts alone (shots instead of exact results)', counts],
+    [isDouble && isMore, 'Counts alone in single precision (shots, precision: "single")', { ...counts, ...single }],
+  ] as const;
+  return all.flatMap(([is, ...less]) => (is ? [less] : []));
+}
+
+function approximately(profile: Profile, request: PlanRequest): string {
+  const { memoryBytesMax, precision, wants } = request;
   const fits = Math.min(
     Math.max(1, Math.floor(Math.log2(memoryBytesMax / (precision === 'single' ? 8 : 16)))),
     stateVectorQubitsMax[precision],
   );
   const mps = estimatesOf(profile, request).find(({ form }) => form === 'mps');
   const approximate =
-    mps !== undefined && mps.bytes <= memoryBytesMax && request.method !== 'mps' && !request.wants.statevector
+    mps !== undefined && mps.bytes <= memoryBytesMax && request.method !== 'mps' && !wants.statevector
       ? `Method mps would run it as an approximation with bonds up to ${request.mps.bondMax} (${inBytes(mps.bytes)}, about ${inSeconds(mps.seconds)}) and tell the truncation error; exactly`
       : 'Exactly';
   return `${approximate}, up to ${fits} such qubits fit`;
