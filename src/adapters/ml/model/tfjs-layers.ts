@@ -28,6 +28,7 @@ export function whyNotConverted(topology: JSONObject): string | undefined {
   const model = modelOf(topology);
   const kind = String(model.class_name);
   if (!['Sequential', 'Functional', 'Model'].includes(kind)) return `a model of the kind ${kind}`;
+  if (usesLayerTwice(model)) return 'a layer that is used more than once';
   for (const { kind: layer, name, config } of netOf(model).layers) {
     if (layer === 'InputLayer') {
       if (
@@ -131,14 +132,17 @@ function sequential(entries: Omit<Layer, 'from'>[]): Net {
   return { layers, outputs: [layers.at(-1)?.name ?? ''] };
 }
 
-/** Names in `[[["conv", 0, 0, {}], …]]`. A layer that is used twice has two nodes, and is none of these. */
+/** Each use of a layer is a node. */
+function usesLayerTwice({ config }: JSONObject): boolean {
+  const layers: unknown[] = isObject(config) && Array.isArray(config.layers) ? config.layers : [];
+  return layers.some(
+    (layer) => isObject(layer) && Array.isArray(layer.inbound_nodes) && layer.inbound_nodes.length > 1,
+  );
+}
+
+/** Names in `[[["conv", 0, 0, {}], …]]`. */
 function sources(nodes: unknown): string[] {
   if (!Array.isArray(nodes) || nodes.length === 0) return [];
-  if (nodes.length > 1)
-    throw new StepError(
-      'ML_UNSUPPORTED_MODEL',
-      'the TensorFlow.js model uses a layer more than once, which is not supported',
-    );
   const [node] = nodes as unknown[];
   if (!Array.isArray(node)) return [];
   const list: unknown[] = typeof node[0] === 'string' ? [node] : node;

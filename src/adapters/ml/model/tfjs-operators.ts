@@ -119,7 +119,9 @@ const flatten: Operator = (graph, inputs) => {
 
 const reshape: Operator = (graph, inputs, config) => {
   const x = first(inputs);
-  const target = Array.isArray(config.target_shape) ? config.target_shape.map(Number) : [];
+  const given: unknown[] = Array.isArray(config.target_shape) ? config.target_shape : [];
+  // Keras writes -1 for the length that follows from the others, TensorFlow.js null.
+  const target = given.map((length) => (typeof length === 'number' ? length : -1));
   const all = x.shape.slice(1).reduce<number>((product, length) => product * Number(length), 1);
   const known = target.reduce((product, length) => (length < 0 ? product : product * length), 1);
   return graph.reshape(x, [x.shape[0] ?? 1, ...target.map((length) => (length < 0 ? all / known : length))]);
@@ -187,7 +189,15 @@ export const operators: Readonly<Record<string, Operator>> = {
       graph,
       first(inputs),
     ),
-  Softmax: (graph, inputs) => graph.softmax(first(inputs)),
+  Softmax: (graph, inputs, config) => {
+    const x = first(inputs);
+    if (config.axis !== undefined && config.axis !== -1 && config.axis !== x.shape.length - 1)
+      throw new StepError(
+        'ML_UNSUPPORTED_MODEL',
+        `Softmax over axis ${JSON.stringify(config.axis)} of the TensorFlow.js model is not supported: only the last one is`,
+      );
+    return graph.softmax(x);
+  },
   Add: merge('add'),
   Multiply: merge('mul'),
   Concatenate: concatenate,

@@ -182,6 +182,36 @@ test('layers without a counterpart are run by TensorFlow.js itself', async () =>
   near(output.result, wanted, 'gru');
 });
 
+test('a shape with an open length, a layer that is used twice, and an axis that is not the last', async () => {
+  const open = tf.sequential({
+    layers: [
+      tf.layers.reshape({ targetShape: [-1, 2], inputShape: [3, 4] }),
+      tf.layers.dense({ units: 3, kernelInitializer: seeded(1) }),
+    ],
+  });
+  await save('open', open);
+  const data = numbers(24);
+  const { result, shapes } = await infer({ model: 'open/model.json', input: { shape: [2, 3, 4], data } });
+  const wanted = open.predict(tf.tensor(data, [2, 3, 4])) as TfTensor;
+  near(result, [...wanted.dataSync()], 'open');
+  assert.deepEqual(Object.values(shapes as object)[0], { dtype: 'float32', shape: [2, 6, 3] });
+
+  const input = tf.input({ shape: [4] });
+  const twice = tf.layers.dense({ units: 4, kernelInitializer: seeded(2) });
+  const shared = tf.model({ inputs: input, outputs: twice.apply(twice.apply(input)) as never });
+  await save('shared', shared);
+  kinds.length = 0;
+  const output = await infer({ model: 'shared/model.json', input: { shape: [2, 4], data: data.slice(0, 8) } });
+  assert.deepEqual(kinds, ['tfjs']);
+  near(output.result, [...(shared.predict(tf.tensor(data.slice(0, 8), [2, 4])) as TfTensor).dataSync()], 'shared');
+
+  await save('axis', tf.sequential({ layers: [tf.layers.softmax({ axis: 1, inputShape: [3, 4] })] }));
+  await assert.rejects(infer({ model: 'axis/model.json', input: { shape: [2, 3, 4], data } }), {
+    code: 'ML_UNSUPPORTED_MODEL',
+    message: /Softmax over axis 1/,
+  });
+});
+
 test('graph models are run by TensorFlow.js, with quantized weights too', async () => {
   const node = (name: string, op: string, input: string[] = [], attr: object = {}) => ({ name, op, input, attr });
   const float = { dtype: { type: 'DT_FLOAT' } };
