@@ -49,7 +49,7 @@ const add = {
 const sums = Array.from({ length: 100 }, (_, index) => index / 4 + index * 3);
 
 const cudaMatmul = `
-#include <cuda_runtime.h>
+#include "cuda_runtime.h"
 #define TILE 16
 extern "C" __global__ void matmul(const float* __restrict__ a, const float* __restrict__ b, float* c, int n) {
   __shared__ float left[TILE][TILE];
@@ -191,6 +191,18 @@ describe('OpenCL', { skip }, () => {
       output: true,
     }));
     await assert.rejects(run(...outputs), failsWith('ML_TENSOR_TOO_LARGE', /outputs of 1342177280 bytes/));
+  });
+
+  it('reads no files of the machine', async () => {
+    for (const line of [
+      '#include "/etc/passwd"',
+      '#define F </etc/passwd>\n#include F',
+      '# \\\ninclude <../../etc/passwd>',
+    ])
+      await assert.rejects(
+        compute({ ...add, source: `${line}\n${add.source}` }),
+        failsWith('INVALID_PARAMS', /includes a file in line [12]/),
+      );
   });
 
   it('foresees that memory will not do, and never takes a processor for a GPU', async () => {

@@ -62,6 +62,30 @@ describe('NVRTC', { skip: noCompiler }, () => {
     assert.match(Buffer.from(bytes).toString('latin1'), /\.visible \.entry add\(/);
   });
 
+  it('has the headers that kernels name out of habit', async () => {
+    const habits = `#include <cuda_runtime.h>
+#include <stdint.h>
+#include <cmath>
+#include <cfloat>
+#include <climits>
+#include <cstdio>
+#include <math_constants.h>
+#include "device_launch_parameters.h"
+__global__ void k(float *x, int64_t *n) {
+  static_assert(sizeof(int64_t) == 8 && sizeof(uint8_t) == 1 && sizeof(uint16_t) == 2 && INT_MIN < 0, "");
+  x[0] = M_PI + FLT_MAX + CUDART_PI_F + INFINITY;
+  n[0] = INT64_MAX;
+  printf("%d", UINT_MAX);
+}`;
+    assert.equal((await compile({ source: habits, entries: ['k'] })).form, 'cubin');
+  });
+
+  it('compiles the instance of a template, and a kernel of a namespace', async () => {
+    const generic = 'namespace ns { template <typename T> __global__ void add(T *a, T b) { a[threadIdx.x] += b; } }';
+    const { names } = await compile({ source: generic, entries: ['ns::add<float>', 'ns::add<int>'] });
+    assert.deepEqual(names, { 'ns::add<float>': '_ZN2ns3addIfEEvPT_S1_', 'ns::add<int>': '_ZN2ns3addIiEEvPT_S1_' });
+  });
+
   it('names errors with their lines', async () => {
     const broken = source.replace('b[i] *', 'nowhere *');
     await assert.rejects(

@@ -30,7 +30,7 @@ function open(): Opened {
   const device = cudaDevices(cuda)[ordinal];
   if (device === undefined) throw new StepError('ML_NO_DEVICE', `there is no CUDA device ${ordinal} any more`);
   const context = new BigUint64Array(1);
-  checkCuda(cuda, cuda.cuDevicePrimaryCtxRetain(context, ordinal), 'making a context');
+  checkCuda(cuda, cuda.cuDevicePrimaryCtxRetain(context, device.handle), 'making a context');
   checkCuda(cuda, cuda.cuCtxSetCurrent(context[0] ?? 0n), 'taking the context');
   return { cuda, device };
 }

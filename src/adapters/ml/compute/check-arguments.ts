@@ -22,7 +22,9 @@ function typeOf(arg: LaunchArg, buffers: KernelJob['buffers']): Exclude<DType, '
 
 /** The driver of CUDA believes what it is told, and would read past the end. What only a compiler could tell is let through. @throws StepError INVALID_PARAMS */
 export function checkCudaArgs(source: string, { entry, args, buffers, path }: Given): void {
-  const kernel = kernelsOf(withoutComments(source)).find(({ name }) => name === entry);
+  // `ns::add<float>` is the kernel `add`.
+  const own = /(\w+)\s*(?:<.*)?$/s.exec(entry)?.[1];
+  const kernel = kernelsOf(withoutComments(source)).find(({ name }) => name === own);
   const params = kernel?.params ?? [];
   // A macro, or a template with commas of its own.
   if (kernel === undefined || params.some((text) => text.includes('<') || !/\w[\s*&]+\w/.test(text))) return;

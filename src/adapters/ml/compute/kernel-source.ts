@@ -1,5 +1,7 @@
 // What is read from the text of kernels: their names, and of CUDA's the parameters.
 
+import { nvrtcHeaders } from '../device/nvrtc-headers.ts';
+
 export interface KernelHead {
   name: string;
   /** As they are written. */
@@ -84,6 +86,20 @@ function closing(source: string, from: number): number | undefined {
 function paramsOf(text: string): string[] {
   if (/^\s*(void)?\s*$/.test(text)) return [];
   return text.split(',').map((param) => param.trim());
+}
+
+/**
+ * The first line that reads a file which is no header of the compiler: what stands in files of the machine would show in the compiler's errors.
+ * @returns its number, from 1
+ */
+export function strangeInclude(source: string): number | undefined {
+  const spliced = withoutComments(source).replace(/\\\r?\n/g, '  ');
+  const line = spliced.split('\n').findIndex((text) => {
+    if (!/^\s*(?:#|%:|\?\?=)\s*(?:include|import|include_next|embed)\b/.test(text)) return false;
+    const [, inQuotes, inBrackets] = /^\s*#\s*include\s*(?:"([^"]*)"|<(\w[\w./+-]{0,100})>)/.exec(text) ?? [];
+    return inQuotes === undefined ? inBrackets?.includes('..') !== false : !Object.hasOwn(nvrtcHeaders, inQuotes);
+  });
+  return line < 0 ? undefined : line + 1;
 }
 
 /** Names of the kernels of a source, by language. */

@@ -7,7 +7,7 @@ import { readTensor } from '../tensor/from-json.ts';
 import { checkSize, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { TensorForm } from '../tensor/to-json.ts';
 import { checkCudaArgs, checkWgslArgs } from './check-arguments.ts';
-import { kernelNames } from './kernel-source.ts';
+import { kernelNames, strangeInclude } from './kernel-source.ts';
 import type { KernelJob, Launch, LaunchArg } from './messages.ts';
 
 export type Language = 'cuda' | 'opencl' | 'wgsl';
@@ -40,6 +40,12 @@ const refuse = (path: string, why: string): StepError => new StepError('INVALID_
 export async function readRequest(params: JSONObject, context: AdapterContext): Promise<ComputeRequest> {
   const language = params.language as Language;
   const source = String(params.source);
+  const line = language === 'wgsl' ? undefined : strangeInclude(source);
+  if (line !== undefined)
+    throw refuse(
+      'source',
+      `includes a file in line ${line}: it has to hold all itself, but for <headers> of the compiler`,
+    );
   const given = params.arguments as JSONObject[];
   const buffers: BufferSpec[] = [];
   const args: LaunchArg[] = [];

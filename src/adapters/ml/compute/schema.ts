@@ -44,7 +44,11 @@ const buffer: JSONObject = {
 };
 
 const launchParams: JSONObject = {
-  entry: { ...name, description: 'Name of the kernel. Default the only one.' },
+  entry: {
+    type: 'string',
+    pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}(::[A-Za-z_][A-Za-z0-9_]{0,127}){0,8}(<[A-Za-z0-9_ ,:*]{1,256}>)?$',
+    description: 'Name of the kernel. Default the only one. Of a template in CUDA C++ with its arguments: add<float>.',
+  },
   grid: lengths('Groups along up to three axes.'),
   block: lengths('Work items of a group along these axes. Not for WGSL, whose source says it.'),
   global: lengths('Instead of grid: all work items along the axes.'),

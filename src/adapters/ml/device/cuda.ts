@@ -54,6 +54,8 @@ export function checkCuda(cuda: Cuda, status: number, what: string): void {
 
 export interface CudaDevice {
   ordinal: number;
+  /** What the driver calls it. */
+  handle: number;
   name: string;
   memoryBytes: number;
   /** Compute capability, such as 90 for 9.0. */
@@ -81,6 +83,7 @@ export function cudaDevices(cuda: Cuda): CudaDevice[] {
     const minor = ask(cuda.cuDeviceGetAttribute(int, attributes.capabilityMinor, device));
     return {
       ordinal,
+      handle: device,
       name: name.toString('utf8').replace(/\0+$/, ''),
       memoryBytes: Number(bytes[0]),
       capability: major * 10 + minor,

@@ -1,9 +1,10 @@
 // NVIDIA's run-time compiler for CUDA C++ (NVRTC). It needs no GPU.
-import { readdirSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
 import { StepError } from '../../../lib/errors.ts';
 import { compileError } from '../compute/compile-error.ts';
 import { bind, koffi, loadLibrary, type Native } from './ffi.ts';
+import { nvrtcHeaders } from './nvrtc-headers.ts';
 
 const libraries: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   linux: ['libnvrtc.so.13', 'libnvrtc.so.12', 'libnvrtc.so.11.2', '/usr/local/cuda/lib64/libnvrtc.so', 'libnvrtc.so'],
@@ -13,7 +14,7 @@ const libraries: Partial<Record<NodeJS.Platform, readonly string[]>> = {
 const signatures = {
   nvrtcGetNumSupportedArchs: 'int pointer',
   nvrtcGetSupportedArchs: 'int pointer',
-  nvrtcCreateProgram: 'int pointer text text int pointer pointer',
+  nvrtcCreateProgram: 'int pointer text text int texts texts',
   nvrtcDestroyProgram: 'int pointer',
   nvrtcAddNameExpression: 'int handle text',
   nvrtcCompileProgram: 'int handle int texts',
@@ -49,17 +50,29 @@ export interface CudaSource {
 /** @throws StepError ML_LIBRARY_MISSING that says how to get it */
 function load(): Nvrtc {
   const stated = process.env.JSONFLOW_NVRTC;
-  if (stated !== undefined && isAbsolute(stated)) loadBuiltins(stated);
-  const names = [...(stated === undefined ? [] : [stated]), ...(libraries[process.platform] ?? [])];
+  const names = stated === undefined ? (libraries[process.platform] ?? []) : [stated];
+  const file = names.find((name) => isAbsolute(name) && existsSync(name));
+  if (file !== undefined) loadBuiltins(dirname(file));
   const what = 'NVRTC, which compiles CUDA, (part of the CUDA toolkit; JSONFLOW_NVRTC may name its file)';
   return bind(loadLibrary(names, what), signatures);
 }
 
 /** It looks for its own functions by a name that the system's loader only finds where it is loaded already. */
-function loadBuiltins(path: string): void {
-  const folder = dirname(path);
-  const builtins = readdirSync(folder).find((name) => basename(name).includes('nvrtc-builtins'));
+function loadBuiltins(folder: string): void {
+  // Beside them may be those of an alternative compiler.
+  const builtins = readdirSync(folder).find((name) => /nvrtc-builtins(?!\.alt)/.test(name));
   if (builtins !== undefined) koffi().load(join(folder, builtins));
+}
+
+/** Headers of the toolkit, such as cuda_fp16.h, where they are installed. */
+function includePaths(): string[] {
+  const { JSONFLOW_NVRTC: stated, CUDA_PATH, CUDA_HOME } = process.env;
+  const beside = stated === undefined ? [] : [join(dirname(stated), '..', 'include')];
+  const toolkits = [CUDA_PATH, CUDA_HOME, '/usr/local/cuda'].flatMap((path) =>
+    path === undefined ? [] : [join(path, 'include')],
+  );
+  const folder = [...beside, ...toolkits].find((path) => existsSync(join(path, 'cuda_fp16.h')));
+  return folder === undefined ? [] : [`--include-path=${folder}`];
 }
 
 function check(status: number, what: string): void {
@@ -73,17 +86,19 @@ export function compileCuda({ source, defines, entries, capability }: CudaSource
   nvrtc ??= load();
   const rtc = nvrtc;
   const handle = new BigUint64Array(1);
-  check(rtc.nvrtcCreateProgram(handle, source, 'kernel.cu', 0, null, null), 'taking the source');
+  const headers = Object.entries(nvrtcHeaders);
+  const [names, sources] = [headers.map(([name]) => name), headers.map(([, text]) => text)];
+  check(rtc.nvrtcCreateProgram(handle, source, 'kernel.cu', headers.length, sources, names), 'taking the source');
   const program = handle[0] ?? 0n;
   try {
     for (const entry of entries) check(rtc.nvrtcAddNameExpression(program, entry), `asking for "${entry}"`);
     const target = targetOf(rtc, capability);
-    const options = [`--gpu-architecture=${target.architecture}`, '--std=c++17', ...macros(defines)];
+    const options = [`--gpu-architecture=${target.architecture}`, '--std=c++17', ...includePaths(), ...macros(defines)];
     const status = rtc.nvrtcCompileProgram(program, options.length, options);
     if (status === compilationFailed) throw compileError(logOf(rtc, program));
     check(status, 'compiling');
-    const names = Object.fromEntries(entries.map((entry) => [entry, loweredName(rtc, program, entry)]));
-    return { bytes: imageOf(rtc, program, target.form), form: target.form, names };
+    const lowered = Object.fromEntries(entries.map((entry) => [entry, loweredName(rtc, program, entry)]));
+    return { bytes: imageOf(rtc, program, target.form), form: target.form, names: lowered };
   } finally {
     rtc.nvrtcDestroyProgram(handle);
   }
