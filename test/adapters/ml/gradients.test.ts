@@ -18,9 +18,10 @@ interface Case {
   outputs: number;
   loss: LossKind;
   batch?: number;
+  classWeights?: Float32Array;
 }
 
-async function check({ input, layers, outputs, loss, batch = 3 }: Case): Promise<void> {
+async function check({ input, layers, outputs, loss, batch = 3, classWeights }: Case): Promise<void> {
   const net = parseNet({ input, layers, outputs, loss });
   const random = new Random('gradients');
   const fill = (count: number, by = 1): Float32Array =>
@@ -33,7 +34,7 @@ async function check({ input, layers, outputs, loss, batch = 3 }: Case): Promise
       id.endsWith('variance') ? new Float32Array(size(shape)).fill(1.5) : fill(size(shape), 0.5),
     ]),
   );
-  const training = buildTraining(net, undefined, sgd, 0);
+  const training = buildTraining(net, undefined, { optimizer: sgd, l2: 0, classWeights });
   const masks = training.masks.map(({ size: width, rate }) =>
     Float32Array.from({ length: batch * width }, () => (random.uniform() < rate ? 0 : 1 / (1 - rate))),
   );
@@ -51,7 +52,7 @@ async function check({ input, layers, outputs, loss, batch = 3 }: Case): Promise
   const out = await session.run(feeds);
 
   const reference = new ReferenceNet(input, layers, outputs, loss);
-  const lossAt = (): number => reference.loss(parameters, x, t, batch, masks);
+  const lossAt = (): number => reference.loss(parameters, x, t, batch, masks, classWeights);
   close([Number(out.loss?.data[0]) / batch], [lossAt()], 'loss');
   for (const { id, trained } of parametersOf(net)) {
     if (!trained) continue;
@@ -71,7 +72,9 @@ async function check({ input, layers, outputs, loss, batch = 3 }: Case): Promise
     buildModel(net, { parameters: parameters as never, scaling: undefined }, {}),
   );
   const { output } = await inference.run({ input: new Tensor('float32', x, [batch, ...input]) });
-  close(Array.from(output?.data as Float32Array), reference.output(parameters, x, batch), 'output');
+  const wanted = reference.output(parameters, x, batch);
+  const both = loss === 'binary_cross_entropy' && outputs === 1 ? wanted.flatMap((p) => [1 - p, p]) : wanted;
+  close(Array.from(output?.data as Float32Array), both, 'output');
 }
 
 /** By five points, which is exact to the fourth order. */
@@ -103,6 +106,7 @@ function labels({ loss, outputs }: Net, batch: number, random: Random): Float32A
 }
 
 const image = [2, 6, 5];
+const sequence = [2, 9];
 const cases: Record<string, Partial<Case>> = {
   'dense, mean squared error': { loss: 'mse' },
   'dense, cross entropy': {},
@@ -121,6 +125,10 @@ const cases: Record<string, Partial<Case>> = {
       { layers: [{ type: 'dense', units: 6 }, { type: 'activation', activation }, { type: 'dense' }] },
     ]),
   ),
+  'cross entropy, classes of different weight': { classWeights: Float32Array.of(0.5, 3, 1), batch: 5 },
+  'binary cross entropy, classes of different weight': {
+    ...{ loss: 'binary_cross_entropy', outputs: 1, classWeights: Float32Array.of(0.5, 3), batch: 5 },
+  },
   dropout: {
     layers: [{ type: 'dense', units: 8, activation: 'tanh' }, { type: 'dropout', rate: 0.4 }, { type: 'dense' }],
   },
@@ -129,6 +137,15 @@ const cases: Record<string, Partial<Case>> = {
     input: image,
     layers: [
       { type: 'conv2d', filters: 3, kernel_size: 3 },
+      { type: 'batch_norm' },
+      { type: 'flatten' },
+      { type: 'dense' },
+    ],
+  },
+  'batch_norm of sequences': {
+    input: sequence,
+    layers: [
+      { type: 'conv1d', filters: 3, bias: false },
       { type: 'batch_norm' },
       { type: 'flatten' },
       { type: 'dense' },
@@ -173,6 +190,30 @@ for (const type of ['max_pool2d', 'avg_pool2d'])
         { type: 'dense' },
       ],
     };
+for (const options of [
+  {},
+  { kernel_size: 4, strides: 2 },
+  { kernel_size: 3, strides: 3, padding: 'same', bias: false },
+])
+  cases[`conv1d ${JSON.stringify(options)}`] = {
+    input: sequence,
+    layers: [
+      { type: 'conv1d', filters: 3, kernel_size: 3, padding: 'same', activation: 'tanh' },
+      { type: 'conv1d', filters: 2, ...options },
+      { type: 'flatten' },
+      { type: 'dense' },
+    ],
+  };
+for (const options of [{}, { pool_size: 3, strides: 2 }, { pool_size: 3, strides: 1, padding: 'same' }])
+  cases[`max_pool1d ${JSON.stringify(options)}`] = {
+    input: sequence,
+    layers: [
+      { type: 'conv1d', filters: 3, padding: 'same' },
+      { type: 'max_pool1d', ...options },
+      { type: 'flatten' },
+      { type: 'dense' },
+    ],
+  };
 cases.global_avg_pool2d = {
   input: image,
   layers: [{ type: 'conv2d', filters: 4, kernel_size: 3 }, { type: 'global_avg_pool2d' }, { type: 'dense' }],

@@ -14,9 +14,15 @@ const rows = [...x, 0.25, 0.75];
 const labels = [...t, 1.25];
 
 /** Weights of y = x w after each step, by the graph. */
-async function trained(optimizer: Optimizer, l2: number, steps: number): Promise<number[][]> {
+async function trained(
+  optimizer: Optimizer,
+  l2: number,
+  steps: number,
+  clipNorm?: number,
+  factorAt: (step: number) => number = () => 1,
+): Promise<number[][]> {
   const net = parseNet({ input: [2], layers: [{ type: 'dense', bias: false }], outputs: 1, loss: 'mse' });
-  const { model, states } = buildTraining(net, undefined, optimizer, l2);
+  const { model, states } = buildTraining(net, undefined, { optimizer, l2, clipNorm });
   const session = await InferenceSession.create(model);
   const shape = [2, 1];
   let kept = new Map(
@@ -28,7 +34,9 @@ async function trained(optimizer: Optimizer, l2: number, steps: number): Promise
   const scalar = (value: number): Tensor => new Tensor('float32', Float32Array.of(value), []);
   const history: number[][] = [];
   for (let step = 1; step <= steps; step++) {
-    const numbers = Object.entries(feedsOf(optimizer, step)).map(([name, value]) => [name, scalar(value)] as const);
+    const numbers = Object.entries(feedsOf(optimizer, step, factorAt(step))).map(
+      ([name, value]) => [name, scalar(value)] as const,
+    );
     const out = await session.run({
       x: new Tensor('float32', rows, [batch, 2]),
       t: new Tensor('float32', labels, [batch, 1]),
@@ -45,7 +53,7 @@ async function trained(optimizer: Optimizer, l2: number, steps: number): Promise
 type Update = (weight: number, gradient: number, at: 0 | 1, step: number) => number;
 
 /** The same by plain numbers. @param l2 of the loss: half of it times the squares of the weights */
-function expected(update: Update, l2: number, steps: number): number[][] {
+function expected(update: Update, l2: number, steps: number, clipNorm = Number.POSITIVE_INFINITY): number[][] {
   let weights = [0.3, -0.2];
   return Array.from({ length: steps }, (_, step) => {
     const errors = labels.map((label, row) => {
@@ -55,8 +63,10 @@ function expected(update: Update, l2: number, steps: number): number[][] {
     const gradient = (at: 0 | 1): number =>
       errors.reduce((sum, error, row) => sum + (2 * error * (rows[2 * row + at] ?? 0)) / batch, 0) +
       l2 * (weights[at] ?? 0);
-    weights = ([0, 1] as const)
-      .map((at) => [weights[at] ?? 0, gradient(at)] as const)
+    const [first, second] = [gradient(0), gradient(1)];
+    const scale = Math.min(1, clipNorm / Math.hypot(first, second));
+    weights = [first, second]
+      .map((by, at) => [weights[at] ?? 0, by * scale] as const)
       .map(([weight, by], at) => update(weight, by, at as 0 | 1, step + 1));
     return weights;
   });
@@ -99,10 +109,33 @@ it('Adam, as algorithm 1 has it, with L2', async () => {
   close(actual, expected(update, 0.1, steps));
 });
 
+it('a gradient that is too long is scaled down, that of L2 with it; others are left as they are', async () => {
+  const update: Update = (weight, gradient) => weight - 0.05 * gradient;
+  const plain = await trained({ kind: 'sgd', learningRate: 0.05, momentum: 0 }, 0.1, steps);
+  for (const clipNorm of [0.5, 2]) {
+    const actual = await trained({ kind: 'sgd', learningRate: 0.05, momentum: 0 }, 0.1, steps, clipNorm);
+    close(actual, expected(update, 0.1, steps, clipNorm));
+    assert.notDeepEqual(actual, plain);
+  }
+  close(await trained({ kind: 'sgd', learningRate: 0.05, momentum: 0 }, 0.1, steps, 1e6), plain);
+});
+
+it('the learning rate is what the schedule makes of it', async () => {
+  const factorAt = (step: number): number => 1 / step;
+  const update: Update = (weight, gradient, _, step) => weight - (0.05 / step) * gradient;
+  close(
+    await trained({ kind: 'sgd', learningRate: 0.05, momentum: 0 }, 0, steps, undefined, factorAt),
+    expected(update, 0, steps),
+  );
+});
+
 it('batch normalization keeps running means and variances', async () => {
   const layers = [{ type: 'batch_norm', momentum: 0.75 }, { type: 'dense' }];
   const net = parseNet({ input: [2], layers, outputs: 1, loss: 'mse' });
-  const { model, states } = buildTraining(net, undefined, { kind: 'sgd', learningRate: 0.1, momentum: 0 }, 0);
+  const { model, states } = buildTraining(net, undefined, {
+    optimizer: { kind: 'sgd', learningRate: 0.1, momentum: 0 },
+    l2: 0,
+  });
   const session = await InferenceSession.create(model);
   const feeds: Record<string, Tensor> = {
     x: new Tensor('float32', rows, [batch, 2]),

@@ -33,7 +33,7 @@ export class ReferenceNet {
       const ending = { cross_entropy: 'softmax', binary_cross_entropy: 'sigmoid' }[loss] ?? 'linear';
       const after = String(layer.activation ?? (isLast ? ending : 'linear'));
       if (type !== 'activation') this.#steps.push(stepOf(type, layer));
-      if (after !== 'linear' && (type === 'dense' || type === 'conv2d')) this.#steps.push(activationOf(after));
+      if (after !== 'linear' && ['dense', 'conv1d', 'conv2d'].includes(type)) this.#steps.push(activationOf(after));
       if (type === 'activation') this.#steps.push(activationOf(after));
     }
   }
@@ -42,15 +42,29 @@ export class ReferenceNet {
     return this.#run(parameters, x, batch, undefined).flatMap(({ data }) => data);
   }
 
-  /** Mean over the batch, as the net is while it is trained. */
-  loss(parameters: Parameters, x: Float32Array, t: Float32Array, batch: number, masks: Float32Array[]): number {
+  /** Mean over the batch, as the net is while it is trained. @param weights of the classes */
+  loss(
+    parameters: Parameters,
+    x: Float32Array,
+    t: Float32Array,
+    batch: number,
+    masks: Float32Array[],
+    weights?: Float32Array,
+  ): number {
     const outputs = this.#run(parameters, x, batch, [...masks]);
     const losses = outputs.map(({ data }, sample) => {
       const each = data.map((p, at) => this.#lossOf(p, t[sample * this.#outputs + at] ?? 0));
       const sum = each.reduce((total, value) => total + value, 0);
-      return this.#loss === 'cross_entropy' ? sum : sum / this.#outputs;
+      return this.#weightOf(t, sample, weights) * (this.#loss === 'cross_entropy' ? sum : sum / this.#outputs);
     });
     return losses.reduce((total, value) => total + value, 0) / batch;
+  }
+
+  #weightOf(t: Float32Array, sample: number, weights: Float32Array | undefined): number {
+    if (weights === undefined) return 1;
+    const own = t.subarray(sample * this.#outputs, (sample + 1) * this.#outputs);
+    const shares = own.length === 1 ? [1 - (own[0] ?? 0), own[0] ?? 0] : [...own];
+    return shares.reduce((sum, share, at) => sum + share * (weights[at] ?? 0), 0);
   }
 
   #lossOf(p: number, t: number): number {
@@ -155,6 +169,23 @@ function pool(kind: string, layer: JSONObject, reduce: (values: number[]) => num
   };
 }
 
+/** Sequences are images of one row. */
+function inOneRow(type: string, layer: JSONObject): Step {
+  const inner = stepOf(type.replace('1d', '2d'), {
+    ...layer,
+    ...{ kernel_size: [1, layer.kernel_size ?? 3], pool_size: [1, layer.pool_size ?? 2] },
+    ...(layer.strides === undefined ? {} : { strides: [1, layer.strides] }),
+  });
+  const image = ({ shape: [channels = 0, length = 0], data }: Block): Block => ({ shape: [channels, 1, length], data });
+  return {
+    kind: type,
+    run: (batch, use) =>
+      inner
+        .run(batch.map(image), use)
+        .map(({ shape: [channels = 0, , length = 0], data }) => ({ shape: [channels, length], data })),
+  };
+}
+
 const mean = (values: number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
 
 function stepOf(type: string, layer: JSONObject): Step {
@@ -221,5 +252,6 @@ function stepOf(type: string, layer: JSONObject): Step {
       return out;
     },
   };
+  if (type === 'conv1d' || type === 'max_pool1d') return inOneRow(type, layer);
   return { kind: type, run: steps[type] ?? ((batch) => batch) };
 }

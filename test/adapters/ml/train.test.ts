@@ -156,6 +156,108 @@ function digits(count: number): { samples: JSONObject; count: number } {
   return { samples: { x, y: labels }, count: labels.length };
 }
 
+describe('what samples and steps count', () => {
+  /** One of twenty is rare, and stands where others stand, too. */
+  const uneven = Array.from({ length: 400 }, (_, at) => {
+    const isRare = at % 20 === 0;
+    return [Math.sin(at * 7.7) + (isRare ? 1 : 0), Math.cos(at * 3.3), isRare ? 'rare' : 'usual'];
+  });
+  const common: JSONObject = {
+    data: uneven,
+    layers: [{ type: 'dense' }],
+    optimizer: { type: 'adam', learning_rate: 0.05 },
+    epochs: 40,
+  };
+  /** How many of the rare ones are told. */
+  async function told(others: JSONObject): Promise<number> {
+    const trained = await train({ ...common, seed: 1, ...others });
+    const rare = uneven.filter(([, , label]) => label === 'rare').map(([a, b]) => [Number(a), Number(b)]);
+    const place = trained.labels?.indexOf('rare') ?? -1;
+    return (await predict(trained, rare)).filter((p) => (p[place] ?? 0) > 0.5).length;
+  }
+
+  it('class_weight: rare classes are told when they count as much', async () => {
+    assert.ok((await told({})) <= 5);
+    assert.ok((await told({ class_weight: 'balanced' })) >= 12);
+    assert.ok((await told({ class_weight: 'balanced', loss: 'binary_cross_entropy' })) >= 12);
+    assert.ok((await told({ class_weight: { rare: 20 } })) >= 12);
+  });
+
+  it('class_weight: by label, in order, and balanced are one', async () => {
+    const weights = { rare: 400 / (2 * 20), usual: 400 / (2 * 380) };
+    for (const loss of ['cross_entropy', 'binary_cross_entropy']) {
+      const model = async (weight: JSONValue): Promise<unknown> =>
+        (await train({ ...common, loss, seed: 1, epochs: 2, class_weight: weight })).model;
+      const balanced = await model('balanced');
+      assert.deepEqual(await model(weights), balanced);
+      assert.deepEqual(await model([weights.rare, weights.usual]), balanced);
+      assert.notDeepEqual(await model([1, 1]), balanced);
+    }
+  });
+
+  it('clip_norm and schedule: training goes on where steps would be too long', async () => {
+    const data = Array.from({ length: 64 }, (_, at) => [at / 4, at / 2 + 1]);
+    const line = { ...{ data, layers: [{ type: 'dense' }], loss: 'mse', seed: 1 }, epochs: 200 };
+    const optimizer = { type: 'sgd', learning_rate: 0.05 };
+    await assert.rejects(train({ ...line, optimizer }), { code: 'ML_DIVERGED' });
+    const clipped = await train({ ...line, optimizer, clip_norm: 1, schedule: { type: 'cosine', warmup_epochs: 5 } });
+    assert.ok((clipped.metrics.mae ?? 9) < 0.1, JSON.stringify(clipped.metrics));
+    const fixed = await train({ ...line, optimizer, clip_norm: 1 });
+    assert.ok((fixed.metrics.loss ?? 0) > (clipped.metrics.loss ?? 9));
+  });
+
+  it('sequences: conv1d finds a pattern wherever it is', async () => {
+    const data = Array.from({ length: 200 }, (_, at) => {
+      const row = Array.from({ length: 24 }, (_, place) => Math.sin(at * 12.9 + place * 78.2) * 0.3);
+      const from = (at * 5) % 20;
+      for (const [place, value] of (at % 2 === 0 ? [1, -1, 1] : [-1, 1, 1]).entries()) row[from + place] = value;
+      return [...row, at % 2];
+    });
+    const layers = [
+      { type: 'conv1d', filters: 8, activation: 'relu' },
+      { type: 'max_pool1d', pool_size: 22 },
+      { type: 'flatten' },
+      { type: 'dense' },
+    ];
+    const options = { optimizer: { type: 'adam', learning_rate: 0.02 }, epochs: 30, validation_split: 0.2, seed: 1 };
+    const { metrics, parameters } = await train({ data, layers, input_shape: [1, 24], ...options });
+    assert.ok((metrics.val_accuracy ?? 0) >= 0.95, JSON.stringify(metrics));
+    assert.equal(parameters, 8 * 3 + 8 + 8 * 2 + 2);
+  });
+
+  const bad: Record<string, [JSONObject, RegExp]> = {
+    'weights of numbers': [{ loss: 'mse', data: [[1, 2]], class_weight: 'balanced' }, /weighs classes, and the labels/],
+    'a weight of no class': [{ class_weight: { none: 2 } }, /class_weight names "none", which is none of the classes/],
+    'weights of some classes in order': [{ class_weight: [1, 2, 3] }, /has 3 weights for 2 classes/],
+    'a weight of two classes': [
+      {
+        data: [
+          [1, 1],
+          [2, '1'],
+        ],
+        class_weight: { 1: 2 },
+      },
+      /names "1", which several classes are: give a list/,
+    ],
+    'balance of shares': [
+      { data: [{ x: [1], y: [0.5, 0.5] }], classes: ['a', 'b'], class_weight: 'balanced' },
+      /balanced where each sample has one class/,
+    ],
+    'a setting of another schedule': [{ schedule: { type: 'step', end: 0.5 } }, /schedule\.end is no setting of step/],
+    'a warm-up without end': [{ schedule: { warmup_epochs: 41 } }, /warmup_epochs is 41, more than there are epochs/],
+    'a window that is too long': [
+      { input_shape: [1, 2], layers: [{ type: 'conv1d', filters: 2 }, { type: 'flatten' }, { type: 'dense' }] },
+      /layers\[0\] slides a window of 1 × 3 over images of 1 × 2/,
+    ],
+    'rows where there are sequences': [
+      { layers: [{ type: 'max_pool1d' }, { type: 'dense' }] },
+      /layers\[0\] takes sequences \[channels, length\], and gets the shape \[2\]/,
+    ],
+  };
+  for (const [name, [params, message]] of Object.entries(bad))
+    it(`refused: ${name}`, () => assert.rejects(train({ ...common, ...params }), { code: 'INVALID_PARAMS', message }));
+});
+
 describe('repeats', () => {
   const small = {
     data: iris,
@@ -168,6 +270,9 @@ describe('repeats', () => {
       { type: 'dense' },
     ],
     l2: 0.001,
+    clip_norm: 1,
+    class_weight: { virginica: 2 },
+    schedule: { type: 'cosine', warmup_epochs: 2 },
   } as JSONObject;
 
   it('equal seeds give equal bytes; another seed gives others', async () => {
@@ -188,7 +293,7 @@ describe('repeats', () => {
       const params = { ...small, epochs: 40, ...(stopping === undefined ? {} : { early_stopping: stopping }) };
       const whole = await train(params);
       const states: JSONValue[] = [];
-      await train({ ...params, epochs: 41 }, { checkpoint: async (state) => void states.push(structuredClone(state)) });
+      await train(params, { checkpoint: async (state) => void states.push(structuredClone(state)) });
       const [state] = states;
       assert.ok(state !== undefined, 'a checkpoint was kept');
       const { epoch } = state as { epoch: number };

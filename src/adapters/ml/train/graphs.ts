@@ -1,10 +1,10 @@
 import { assert } from '../../../lib/assert.ts';
 import { elementsOf, Graph, type Value } from '../onnx/graph.ts';
 import { encodeModel } from '../onnx/model.ts';
-import { lossBuilders, takesActivation } from './losses.ts';
+import { lossBuilders, sampleWeights, takesActivation } from './losses.ts';
 import type { Built, Gradients, Mode, Parameter } from './net/layer.ts';
 import type { Net } from './net/parse.ts';
-import { buildUpdate, feedsOf, type Optimizer, slotsOf } from './optimizers.ts';
+import { buildUpdate, clipped, feedsOf, type Optimizer, slotsOf } from './optimizers.ts';
 
 /** How features are made small numbers, within the model: `(x − mean) / deviation`, per feature or channel. */
 export interface Scaling {
@@ -45,11 +45,20 @@ export interface TrainingGraph {
 export const scalingMean = 'scaling.mean';
 export const scalingDeviation = 'scaling.deviation';
 
+/** What else a step of the training follows from. */
+export interface TrainingOptions {
+  optimizer: Optimizer;
+  l2: number;
+  clipNorm?: number | undefined;
+  classWeights?: Float32Array | undefined;
+}
+
 /**
  * One step of training as an ONNX graph: forward, backward, update. Inputs: `x`, `t` (labels), `inverse_batch`, numbers of the optimizer,
  * masks, and the states; outputs: `loss` and `metric`, summed over the batch, and the next states.
  */
-export function buildTraining(net: Net, scaling: Scaling | undefined, optimizer: Optimizer, l2: number): TrainingGraph {
+export function buildTraining(net: Net, scaling: Scaling | undefined, options: TrainingOptions): TrainingGraph {
+  const { optimizer, l2, clipNorm, classWeights } = options;
   const g = new Graph();
   const masks: Mask[] = [];
   const x = scaled(g, g.input('x', ['batch', ...net.input]), scaling);
@@ -68,28 +77,36 @@ export function buildTraining(net: Net, scaling: Scaling | undefined, optimizer:
     },
   };
   const built = buildLayers(g, net, x, inputs, mode);
-  const { loss, metric, gradient } = lossBuilders[net.loss](g, outputOf(built, x), t);
+  const weight = classWeights && sampleWeights(g, t, classWeights);
+  const { loss, metric, gradient } = lossBuilders[net.loss](g, outputOf(built, x), t, weight);
   g.output('loss', loss);
   g.output('metric', metric);
-  const gradients = backward(net, built, gradient(inverseBatch));
+  const plain = backward(net, built, gradient(inverseBatch));
+  const full = new Map(
+    parameters.flatMap(({ id, trained, decays }) => {
+      if (!trained) return [];
+      const own = known(plain, id);
+      return [[id, decays && l2 > 0 ? g.add(own, g.mul(known(inputs, id), g.scalar(l2))) : own]];
+    }),
+  );
+  const gradients = clipNorm === undefined ? full : clipped(g, full, clipNorm);
   const states: TrainingGraph['states'] = [];
   const keep = (name: string, shape: readonly number[], initial: 'parameter' | 'zeros', next: Value): void => {
     states.push({ name, shape, initial });
     g.output(`next.${name}`, next);
   };
-  for (const { id, name, layer, shape, trained, decays } of parameters) {
-    const weight = known(inputs, id);
+  for (const { id, name, layer, shape, trained } of parameters) {
     if (!trained) {
       const update = built[layer]?.updates?.[name];
       assert(update !== undefined, `${id} is updated`);
       keep(id, shape, 'parameter', update);
       continue;
     }
-    const plain = known(gradients, id);
-    const full = decays && l2 > 0 ? g.add(plain, g.mul(weight, g.scalar(l2))) : plain;
     const slots = slotsOf(optimizer);
     const before = slots.map((slot) => g.input(`${slot}.${id}`, shape));
-    const next = buildUpdate(g, optimizer, weight, full, before, (number) => known(numbers, number));
+    const next = buildUpdate(g, optimizer, known(inputs, id), known(gradients, id), before, (number) =>
+      known(numbers, number),
+    );
     keep(id, shape, 'parameter', next.weight);
     for (const [index, slot] of slots.entries())
       keep(`${slot}.${id}`, shape, 'zeros', known(new Map(next.slots.entries()), index));

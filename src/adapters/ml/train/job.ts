@@ -1,6 +1,7 @@
 import type { Scaling } from './graphs.ts';
 import type { NetSpec } from './net/parse.ts';
 import type { Optimizer } from './optimizers.ts';
+import type { Schedule } from './schedule.ts';
 
 /** Samples one after the other. */
 export interface Samples {
@@ -15,7 +16,12 @@ export interface Samples {
 export interface TrainJob {
   net: NetSpec;
   optimizer: Optimizer;
+  schedule: Schedule | undefined;
   l2: number;
+  /** What the gradient's norm is at most; undefined: anything. */
+  clipNorm: number | undefined;
+  /** Of each output, how much its samples count; `balanced`: all classes the same. */
+  classWeights: Float32Array | 'balanced' | undefined;
   epochs: number;
   batchSize: number;
   shuffles: boolean;

@@ -1,5 +1,5 @@
 import { StepError } from '../../../lib/errors.ts';
-import type { JSONValue } from '../../../lib/json.ts';
+import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { Samples } from './job.ts';
 import type { LossKind } from './net/names.ts';
 import type { RawSamples } from './sample-collector.ts';
@@ -87,6 +87,32 @@ function checkNumbers(values: Float32Array, path: string, width: number): void {
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at >= 0)
     throw refuse(`${path}[${Math.floor(at / width)}] has ${values[at]} for a number, which is no 32-bit float`);
+}
+
+/**
+ * `class_weight`: `balanced`, weights in the order of the classes, or by label; 1 for those that aren't named.
+ * @throws StepError INVALID_PARAMS
+ */
+export function classWeightsOf(
+  given: JSONValue | undefined,
+  classes: readonly Label[] | undefined,
+): Float32Array | 'balanced' | undefined {
+  if (given === undefined) return undefined;
+  if (classes === undefined) throw refuse('params.class_weight weighs classes, and the labels are numbers');
+  if (given === 'balanced') return 'balanced';
+  if (Array.isArray(given)) {
+    if (given.length !== classes.length)
+      throw refuse(`params.class_weight has ${given.length} weights for ${classes.length} classes`);
+    return Float32Array.from(given, Number);
+  }
+  const weights = new Map(Object.entries(given as JSONObject));
+  for (const name of weights.keys()) {
+    const named = classes.filter((label) => String(label) === name).length;
+    if (named === 0) throw refuse(`params.class_weight names ${JSON.stringify(name)}, which is none of the classes`);
+    if (named > 1)
+      throw refuse(`params.class_weight names ${JSON.stringify(name)}, which several classes are: give a list`);
+  }
+  return Float32Array.from(classes, (label) => Number(weights.get(String(label)) ?? 1));
 }
 
 /** Cross entropies and their gradients are of probabilities. */

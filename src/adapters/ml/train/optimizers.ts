@@ -14,14 +14,27 @@ export type Optimizer =
 export const slotsOf = (optimizer: Optimizer): readonly string[] =>
   optimizer.kind === 'adam' ? ['mean', 'square'] : optimizer.momentum === 0 ? [] : ['velocity'];
 
-/** Numbers that are fed to the graph anew in every step. @param step from 1 */
-export function feedsOf(optimizer: Optimizer, step: number): Record<string, number> {
-  if (optimizer.kind === 'sgd') return { rate: optimizer.learningRate };
+/** Numbers that are fed to the graph anew in every step. @param step from 1 @param factor of the learning rate */
+export function feedsOf(optimizer: Optimizer, step: number, factor = 1): Record<string, number> {
+  if (optimizer.kind === 'sgd') return { rate: optimizer.learningRate * factor };
   // The graph keeps m / (1 − β₁) and v / (1 − β₂), which spares two products over all parameters; the factors are made up for here.
-  const { learningRate, beta1, beta2, epsilon } = optimizer;
+  const { beta1, beta2, epsilon } = optimizer;
+  const learningRate = optimizer.learningRate * factor;
   const first = (1 - beta1) / (1 - beta1 ** step);
   const second = Math.sqrt((1 - beta2) / (1 - beta2 ** step));
   return { rate: (learningRate * first) / second, epsilon: epsilon / second };
+}
+
+/**
+ * Gradients, scaled down together where the norm of all is above `norm`, so that it is that: Pascanu et al., arXiv:1211.5063. Where squares
+ * are beyond 32-bit floats the step is left out.
+ */
+export function clipped<K>(g: Graph, gradients: ReadonlyMap<K, Value>, norm: number): Map<K, Value> {
+  const squares = [...gradients.values()].map((value) => g.sum(g.mul(value, value)));
+  const length = g.sqrt(squares.reduce((sum, square) => g.add(sum, square)));
+  const most = g.scalar(norm);
+  const factor = g.div(most, g.node('Max', [length, most], []));
+  return new Map([...gradients].map(([key, value]) => [key, g.mul(value, factor)]));
 }
 
 /**

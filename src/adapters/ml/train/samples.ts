@@ -37,6 +37,14 @@ function pick({ count, x, t }: Samples, order: Uint32Array, { outputs }: Net): S
   return { count: order.length, x: rows, t: labels };
 }
 
+/** Of each class, so that all count the same together: samples by classes by samples of the class; 1 for one without samples. */
+export function balancedWeights({ count, t }: Samples, { outputs }: Net): Float32Array {
+  const counts = new Array<number>(Math.max(2, outputs)).fill(0);
+  for (const place of t) counts[place] = (counts[place] ?? 0) + 1;
+  const classes = counts.filter((own) => own > 0).length;
+  return Float32Array.from(counts, (own) => (own > 0 ? count / (classes * own) : 1));
+}
+
 /** The least that a 32-bit float has all its digits for. */
 const deviationMin = 1.2e-38;
 

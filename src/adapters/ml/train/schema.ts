@@ -42,6 +42,25 @@ const optimizer: JSONObject = {
   ],
 };
 
+const weight = number('Of a class.', 0, 1e6);
+
+const schedule: JSONObject = {
+  type: 'object',
+  properties: {
+    type: {
+      enum: ['constant', 'step', 'cosine'],
+      description:
+        'How the learning rate goes on: as it is (default); times factor every so many epochs; or down along half a cosine, until the last epoch.',
+    },
+    every: whole('step: epochs. Default 10.', 1, 10_000),
+    factor: number('step: Default 0.1.', 1e-6, 1),
+    end: number('cosine: what share of the rate is left at the end. Default 0.', 0, 1),
+    warmup_epochs: number('Epochs in which it rises to what it is. Default 0.', 0, 10_000),
+  },
+  additionalProperties: false,
+  description: 'How the learning rate changes, such as { "type": "cosine", "warmup_epochs": 2 }.',
+};
+
 const oneOrEach: JSONObject = {
   anyOf: [{ type: 'number' }, { type: 'array', minItems: 1, maxItems: 1_000_000, items: { type: 'number' } }],
 };
@@ -77,7 +96,7 @@ export const trainStepType: StepTypeManifest = {
         exclusiveMaximum: 1,
         description: 'Share of the samples that is drawn by chance and not trained with. Default 0.',
       },
-      label_column: text('Of rows with names: which is the label. Default label.'),
+      label_column: text('Of rows with names: which is the label. Default label, or y where there is none.'),
       feature_columns: {
         type: 'array',
         minItems: 1,
@@ -115,6 +134,23 @@ export const trainStepType: StepTypeManifest = {
       },
       optimizer,
       l2: number('Regularization of weights: half of it times their squares is added to the loss. Default 0.', 0, 100),
+      class_weight: {
+        anyOf: [
+          { enum: ['balanced'] },
+          { type: 'object', additionalProperties: weight },
+          { type: 'array', minItems: 2, maxItems: 100_000, items: weight },
+        ],
+        description:
+          'How much the samples of each class count in the training: by label, such as { "rare": 10 }, others 1; in the order of the classes; or balanced: all classes the same.',
+      },
+      clip_norm: {
+        type: 'number',
+        minimum: 1e-30,
+        maximum: 1e30,
+        description:
+          'The most that the norm of the whole gradient may be; what is longer is scaled down. Default: anything.',
+      },
+      schedule,
       epochs: whole(`How often all samples are trained with. Default ${epochsDefault}.`, 0, 10_000),
       batch_size: whole(`Samples in one step. Default ${batchSizeDefault}.`, 1, 65_536),
       shuffle: { type: 'boolean', description: 'Whether each epoch takes them in another order. Default true.' },

@@ -5,12 +5,15 @@ import type { Scaling } from './graphs.ts';
 import { batchSizeDefault, epochsDefault, threadsMax } from './limits.ts';
 import type { LossKind } from './net/names.ts';
 import type { Optimizer } from './optimizers.ts';
+import type { Schedule } from './schedule.ts';
 
 /** What params say about the training itself, with defaults. */
 export interface Settings {
   loss: LossKind | undefined;
   optimizer: Optimizer;
+  schedule: Schedule | undefined;
   l2: number;
+  clipNorm: number | undefined;
   epochs: number;
   batchSize: number;
   shuffles: boolean;
@@ -31,7 +34,9 @@ export function settingsOf(
   return {
     loss: params.loss as LossKind | undefined,
     optimizer: optimizerOf(params.optimizer),
+    schedule: scheduleOf(params),
     l2: numberOr(params.l2, 0),
+    clipNorm: typeof params.clip_norm === 'number' ? params.clip_norm : undefined,
     epochs: numberOr(params.epochs, epochsDefault),
     batchSize: numberOr(params.batch_size, batchSizeDefault),
     shuffles: params.shuffle !== false,
@@ -40,6 +45,25 @@ export function settingsOf(
     deltaMin: numberOr(stopping?.min_delta, 0),
     // Bits may depend on it: it follows from the step, not from the machine.
     threads: Math.min(threadsMax, Math.max(1, Math.floor(numberOr(params.threads, resources.cpu_cores ?? 1)))),
+  };
+}
+
+function scheduleOf({ schedule, epochs }: JSONObject): Schedule | undefined {
+  if (!isObject(schedule)) return undefined;
+  const { type = 'constant', every, factor, end, warmup_epochs: warmup } = schedule as JSONObject;
+  const kind = type as Schedule['kind'];
+  const own: Record<Schedule['kind'], readonly string[]> = { constant: [], step: ['every', 'factor'], cosine: ['end'] };
+  const other = ['every', 'factor', 'end'].find((name) => schedule[name] !== undefined && !own[kind].includes(name));
+  if (other !== undefined) throw new StepError('INVALID_PARAMS', `params.schedule.${other} is no setting of ${kind}`);
+  const warmupEpochs = numberOr(warmup, 0);
+  if (warmupEpochs > numberOr(epochs, epochsDefault))
+    throw new StepError(
+      'INVALID_PARAMS',
+      `params.schedule.warmup_epochs is ${warmupEpochs}, more than there are epochs`,
+    );
+  return {
+    ...{ kind, every: numberOr(every, 10), factor: numberOr(factor, 0.1) },
+    ...{ end: numberOr(end, 0), warmupEpochs },
   };
 }
 

@@ -12,7 +12,7 @@ import type { Processes } from '../process/processes.ts';
 import { Checkpoints, decodeState } from './checkpoints.ts';
 import { curves } from './curves.ts';
 import type { EpochMetrics, EvaluateAnswer, EvaluateJob, Samples, TrainAnswer, TrainEvent, TrainJob } from './job.ts';
-import { encodeLabels, type Labelling, labellingOf } from './labels.ts';
+import { classWeightsOf, encodeLabels, type Labelling, labellingOf } from './labels.ts';
 import { batchNumbersMax } from './limits.ts';
 import { metricOf } from './losses.ts';
 import type { LossKind } from './net/names.ts';
@@ -51,6 +51,7 @@ export async function mlTrain(step: AdapterStep, context: AdapterContext, deps: 
     ...settings,
     net,
     samples,
+    classWeights: weightsOf(params, labelling, samples),
     validation: await validationOf(params, net, labelling, context),
     scaling: before === undefined ? scalingOf(params.normalize, net.input[0] ?? 1) : before.scaling,
     initial: before && Object.fromEntries(before.parameters),
@@ -109,6 +110,19 @@ function checkWidth({ count, x, shape }: RawSamples, input: readonly number[], p
       'INVALID_PARAMS',
       `a sample of ${path} has the shape [${shape.join(', ')}], but the net takes [${input.join(', ')}]`,
     );
+}
+
+function weightsOf(
+  { class_weight: given }: JSONObject,
+  { classes }: Labelling,
+  { count, t }: Samples,
+): TrainJob['classWeights'] {
+  const weights = classWeightsOf(given, classes);
+  if (weights === 'balanced' && t.length !== count)
+    throw refuse(
+      'class_weight can be balanced where each sample has one class: give weights in the order of the classes',
+    );
+  return weights;
 }
 
 /** @throws StepError ML_NET_TOO_LARGE */

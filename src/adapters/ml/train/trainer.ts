@@ -19,7 +19,8 @@ import type { Initial } from './net/layer.ts';
 import { type Net, parseNet } from './net/parse.ts';
 import { feedsOf } from './optimizers.ts';
 import { Random } from './random.ts';
-import { splitSamples, standardScaling } from './samples.ts';
+import { balancedWeights, splitSamples, standardScaling } from './samples.ts';
+import { rateFactor } from './schedule.ts';
 
 /** A session of ONNX Runtime, and its class of tensors. */
 export interface Runtime {
@@ -38,7 +39,8 @@ export async function train(job: TrainJob, runtime: Runtime, emit: (event: Train
   const net = parseNet(job.net);
   const [samples, validation] = splitSamples(job.samples, job.validation, net, job.seed);
   const scaling = job.scaling === 'standard' ? standardScaling(samples, net) : job.scaling;
-  const graph = buildTraining(net, scaling, job.optimizer, job.l2);
+  const classWeights = job.classWeights === 'balanced' ? balancedWeights(samples, net) : job.classWeights;
+  const graph = buildTraining(net, scaling, { ...job, classWeights });
   const run = new TrainingRun(job, net, graph, runtime, await runtime.create(graph.model, job.threads));
   const evaluate = validation && (await evaluatorOf(net, scaling, validation, runtime, job.threads));
   try {
@@ -177,14 +179,17 @@ class TrainingRun {
   }
 
   async #trainEpoch(batches: Batches, count: number): Promise<EpochMetrics> {
-    const { seed, optimizer, shuffles } = this.#job;
+    const { seed, optimizer, schedule, shuffles, epochs, batchSize } = this.#job;
+    const stepsPerEpoch = Math.ceil(count / batchSize);
     // Each epoch has generators of its own: nothing of them need be kept to go on.
     const noise = new Random(`${seed}/dropout/${this.#epoch}`);
     let [loss, metric] = [0, 0];
     for (const batch of batches.shuffled(shuffles ? new Random(`${seed}/shuffle/${this.#epoch}`) : undefined)) {
       this.#step += 1;
       const feeds: Record<string, Tensor> = { x: batch.x, t: batch.t, inverse_batch: this.#number(1 / batch.count) };
-      for (const [name, value] of Object.entries(feedsOf(optimizer, this.#step))) feeds[name] = this.#number(value);
+      const factor = schedule === undefined ? 1 : rateFactor(schedule, this.#step, stepsPerEpoch, epochs);
+      for (const [name, value] of Object.entries(feedsOf(optimizer, this.#step, factor)))
+        feeds[name] = this.#number(value);
       for (const mask of this.#graph.masks)
         feeds[mask.name] = this.#runtime.tensor(maskOf(noise, batch.count * mask.size, mask.rate), [
           batch.count,

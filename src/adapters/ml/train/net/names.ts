@@ -5,7 +5,9 @@ export type LossKind = (typeof lossKinds)[number];
 /** Types of layers as workflows name them. */
 export const layerTypes = [
   'dense',
+  'conv1d',
   'conv2d',
+  'max_pool1d',
   'max_pool2d',
   'avg_pool2d',
   'global_avg_pool2d',

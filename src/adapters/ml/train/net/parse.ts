@@ -9,6 +9,7 @@ import { dense } from './dense.ts';
 import type { Initial, Layer } from './layer.ts';
 import { type LayerType, type LossKind, layerTypes } from './names.ts';
 import { averagePool2d, globalAveragePool2d, maxPool2d } from './pool2d.ts';
+import { overSequences } from './sequences.ts';
 import { dropout, flatten, reshape } from './shape-layers.ts';
 
 const layersMax = 100;
@@ -90,7 +91,7 @@ function checkEnd(net: Net): void {
   if (size > parametersMax)
     throw new StepError('ML_NET_TOO_LARGE', `the net has ${size} parameters; at most ${parametersMax} are allowed`);
   if (!layers.some(({ parameters }) => parameters.some(({ trained }) => trained)))
-    throw refuse('layers', 'have no parameters to train: add a dense or conv2d layer');
+    throw refuse('layers', 'have no parameters to train: add a dense layer');
 }
 
 interface End {
@@ -106,11 +107,32 @@ const parsers: Record<LayerType, (fields: Fields, end: End | undefined) => Layer
     const [name, after] = fields.activation([units], end);
     return [dense(inputs ?? 1, units, hasBias, initialOf(name, inputs ?? 1, units)), ...after];
   },
+  conv1d(fields, end) {
+    const [channels = 1, length = 1] = fields.shaped(2, '"input_shape": [channels, length]');
+    const filters = fields.whole('filters', 1, 65_536);
+    const kernel = [1, fields.whole('kernel_size', 1, 4096, 3)] as const;
+    const strides = [1, fields.whole('strides', 1, 4096, 1)] as const;
+    const { window, size } = windowOf(fields, kernel, strides, [1, length]);
+    const hasBias = fields.flag('bias', true);
+    const [name, after] = fields.activation([filters, size[1]], end);
+    const initial = initialOf(name, channels * kernel[1], filters * kernel[1]);
+    return [
+      overSequences('conv1d', conv2d(channels, [filters, ...size], window, hasBias, initial), fields.shape),
+      ...after,
+    ];
+  },
+  max_pool1d(fields) {
+    const [channels = 1, length = 1] = fields.shaped(2, '"input_shape": [channels, length]');
+    const kernel = [1, fields.whole('pool_size', 1, 4096, 2)] as const;
+    const strides = [1, fields.whole('strides', 1, 4096, kernel[1])] as const;
+    const { window, size } = windowOf(fields, kernel, strides, [1, length]);
+    return [overSequences('max_pool1d', maxPool2d([channels, ...size], window), fields.shape)];
+  },
   conv2d(fields, end) {
     const [channels = 1, height = 1, width = 1] = fields.shaped(3, '"input_shape": [channels, height, width]');
     const filters = fields.whole('filters', 1, 65_536);
     const kernel = fields.pair('kernel_size', 3);
-    const { window, size } = windowOf(fields, kernel, [1, 1], [height, width]);
+    const { window, size } = windowOf(fields, kernel, fields.pair('strides', 1), [height, width]);
     const hasBias = fields.flag('bias', true);
     const shape = [filters, ...size] as const;
     const [name, after] = fields.activation(shape, end);
@@ -139,8 +161,8 @@ const parsers: Record<LayerType, (fields: Fields, end: End | undefined) => Layer
   activation: (fields) => [activation(fields.choice('activation', activations, undefined), fields.shape)],
   dropout: (fields) => [dropout(fields.shape, fields.number('rate', 0, 0.99, 0.5))],
   batch_norm(fields) {
-    if (fields.shape.length !== 1 && fields.shape.length !== 3)
-      throw refuse(fields.path, `normalizes rows or images, not [${fields.shape.join(', ')}]`);
+    if (fields.shape.length > 3)
+      throw refuse(fields.path, `normalizes rows, sequences or images, not [${fields.shape.join(', ')}]`);
     return [batchNorm(fields.shape, fields.number('momentum', 0, 1, 0.9), fields.number('epsilon', 1e-8, 1, 1e-5))];
   },
 };
@@ -159,7 +181,7 @@ const initialOf = (after: Activation, inputs: number, outputs: number): Initial 
 function poolOf(fields: Fields): { shape: number[]; window: Window } {
   const [channels = 1, height = 1, width = 1] = fields.shaped(3, '"input_shape": [channels, height, width]');
   const kernel = fields.pair('pool_size', 2);
-  const { window, size } = windowOf(fields, kernel, kernel, [height, width]);
+  const { window, size } = windowOf(fields, kernel, fields.pair('strides', kernel), [height, width]);
   return { shape: [channels, ...size], window };
 }
 
@@ -167,10 +189,9 @@ function poolOf(fields: Fields): { shape: number[]; window: Window } {
 function windowOf(
   fields: Fields,
   kernel: readonly [number, number],
-  stridesDefault: readonly [number, number],
+  strides: readonly [number, number],
   image: readonly [number, number],
 ): { window: Window; size: readonly [number, number] } {
-  const strides = fields.pair('strides', stridesDefault);
   const isSame = fields.choice('padding', ['valid', 'same'] as const, 'valid') === 'same';
   const along = (axis: 0 | 1): { size: number; before: number; after: number } => {
     const [length, window, stride] = [image[axis], kernel[axis], strides[axis]];
@@ -215,7 +236,7 @@ class Fields {
   /** The input's shape, which must have so many axes. */
   shaped(rank: number, advice: string): readonly number[] {
     if (this.shape.length === rank) return this.shape;
-    const wanted = rank === 1 ? 'rows' : 'images [channels, height, width]';
+    const wanted = ['', 'rows', 'sequences [channels, length]', 'images [channels, height, width]'][rank];
     throw refuse(this.path, `takes ${wanted}, and gets the shape [${this.shape.join(', ')}]: put ${advice} before it`);
   }
 
