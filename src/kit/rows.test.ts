@@ -29,6 +29,34 @@ it('few rows stand in the output, more go to the blob store; both read the same'
   );
 });
 
+it('another sink goes on from the state of one, to the same rows', async () => {
+  const batches = fc.array(fc.array(fc.record({ n: fc.nat(9) }) as fc.Arbitrary<JSONObject>, { maxLength: 5 }), {
+    maxLength: 9,
+  });
+  await fc.assert(
+    fc.asyncProperty(batches, fc.nat(20), fc.array(fc.nat(9), { maxLength: 4 }), async (given, max, breaks) => {
+      const at = context();
+      let sink = new RowSink(at, max);
+      for (const [index, batch] of given.entries()) {
+        if (breaks.includes(index)) {
+          const state = JSON.parse(JSON.stringify(await sink.state()));
+          // What came after the state is lost with the first sink.
+          await sink.add(batch);
+          sink = await RowSink.resume(state, at, max);
+        }
+        await sink.add(batch);
+      }
+      const kept = await sink.end();
+      const rows = given.flat();
+      assert.equal('stored' in kept, rows.length > max);
+      assert.equal(kept.row_count, rows.length);
+      const found = ('stored' in kept ? kept.stored : kept.rows) as unknown as JSONValue;
+      assert.deepEqual(JSON.parse(JSON.stringify(await all(found, at))), JSON.parse(JSON.stringify(rows)));
+    }),
+    { seed: 11 },
+  );
+});
+
 it('rows that are stored come in chunks of bounded size, and without secrets', async () => {
   const at = {
     ...context(),

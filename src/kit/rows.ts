@@ -17,6 +17,9 @@ export type Rows<T extends JSONValue = JSONObject> =
   | { rows: T[]; row_count: number }
   | { stored: StoredData; row_count: number };
 
+/** What a sink has taken, for one that goes on. */
+export type RowsState = { row_count: number; inline: boolean; chunks: StoredChunk[] };
+
 /** Takes rows one batch after the other, in memory that does not grow with their number: what exceeds the limit goes to the blob store. */
 export class RowSink<T extends JSONValue = JSONObject> {
   readonly #context: RowContext;
@@ -24,6 +27,8 @@ export class RowSink<T extends JSONValue = JSONObject> {
   #inline: T[] | undefined = [];
   #inlineBytes = 0;
   #count = 0;
+  /** Rows that are in `#chunks`, also while all are in line. */
+  #saved = 0;
   #lines: string[] = [];
   #linesLength = 0;
   readonly #chunks: StoredChunk[] = [];
@@ -33,6 +38,22 @@ export class RowSink<T extends JSONValue = JSONObject> {
     this.#inlineMax = inlineMax;
   }
 
+  /** A sink that goes on from a state. @throws whatever the blob store does where it lacks the rows */
+  static async resume<T extends JSONValue>(
+    { row_count, inline, chunks }: RowsState,
+    context: RowContext,
+    inlineMax?: number,
+  ): Promise<RowSink<T>> {
+    const sink = new RowSink<T>(context, inlineMax);
+    const stored: StoredData = { stored: 'ndjson', bytes: 0, chunks };
+    if (inline) for await (const rows of readLines(stored, context)) await sink.add(rows as T[]);
+    else sink.#inline = undefined;
+    sink.#count = row_count;
+    sink.#saved = row_count;
+    sink.#chunks.push(...chunks);
+    return sink;
+  }
+
   get count(): number {
     return this.#count;
   }
@@ -40,17 +61,23 @@ export class RowSink<T extends JSONValue = JSONObject> {
   /** Resolves when there is room for more. */
   async add(rows: readonly T[]): Promise<void> {
     this.#count += rows.length;
-    if (this.#inline !== undefined) {
-      for (const row of rows) {
-        this.#inline.push(row);
-        this.#inlineBytes += roughSize(row);
-      }
-      if (this.#count <= this.#inlineMax && this.#inlineBytes <= inlineBytesMax) return;
-      const kept = this.#inline;
-      this.#inline = undefined;
-      return this.#write(kept);
+    if (this.#inline === undefined) return this.#write(rows);
+    for (const row of rows) {
+      this.#inline.push(row);
+      this.#inlineBytes += roughSize(row);
     }
-    return this.#write(rows);
+    if (this.#count <= this.#inlineMax && this.#inlineBytes <= inlineBytesMax) return;
+    const kept = this.#inline.slice(this.#saved);
+    this.#inline = undefined;
+    return this.#write(kept);
+  }
+
+  /** Writes all rows to the blob store, and says where they are. */
+  async state(): Promise<RowsState> {
+    if (this.#inline !== undefined) await this.#write(this.#inline.slice(this.#saved));
+    await this.#flush();
+    this.#saved = this.#count;
+    return { row_count: this.#count, inline: this.#inline !== undefined, chunks: [...this.#chunks] };
   }
 
   async end(): Promise<Rows<T>> {

@@ -1,10 +1,11 @@
-import { isStoredData, RowSink, readLines } from '../../../kit/rows.ts';
+import { isStoredData, readLines } from '../../../kit/rows.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext, AdapterStep } from '../../../ports/adapter.ts';
 import { readTensor, type Wanted } from '../tensor/from-json.ts';
 import { rowsOf, type Tensor } from '../tensor/tensor.ts';
 import { listsOf } from '../tensor/to-json.ts';
+import { BatchProgress } from './batch-state.ts';
 import { type InferDeps, mainOutput, prepare, provenance } from './infer.ts';
 import { type InferOptions, optionsOf } from './options.ts';
 import { activate, topK } from './postprocess.ts';
@@ -26,10 +27,8 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
   const batchSize = options.batchSize ?? batchSizeDefault;
   const model = await prepare(params, options, context, deps);
   const { max_rows_inline: inlineMax } = params;
-  const sink = new RowSink<JSONValue>(context, typeof inlineMax === 'number' ? inlineMax : undefined);
   const given = params.input ?? null;
   const total = rowsGiven(given);
-  let batches = 0;
   // What the step says of its progress is said of rows, not of the runs of a batch.
   const { signal, blobs, resources } = context;
   const quiet = { signal, blobs, resources, progress: () => undefined };
@@ -41,23 +40,26 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
     const { outputs } = await runRows(model, inputs, { ...options, batchSize, dynamicBatching: false }, deps, quiet);
     return rowValues(outputs, batch.rows, options, model);
   };
+  const origin = { model: model.model.key, device: model.device };
   try {
-    for await (const rows of ahead(batchesOf(given, batchSize, wantedOfModel(model, options), context), run)) {
-      await sink.add(rows);
-      batches += 1;
+    const progress = await BatchProgress.begin(origin, typeof inlineMax === 'number' ? inlineMax : undefined, context);
+    const { sink } = progress;
+    const batches = batchesOf(given, batchSize, wantedOfModel(model, options), context, sink.count);
+    for await (const rows of ahead(batches, run)) {
+      await progress.add(rows);
       context.progress(total === undefined ? null : Math.min(1, sink.count / total), `${sink.count} rows`);
       context.signal.throwIfAborted();
     }
+    const gathered = await sink.end();
+    return {
+      result: 'stored' in gathered ? (gathered.stored as unknown as JSONValue) : gathered.rows,
+      row_count: gathered.row_count,
+      batches: progress.batches,
+      ...provenance(model),
+    };
   } finally {
     await model.remote?.close();
   }
-  const gathered = await sink.end();
-  return {
-    result: 'stored' in gathered ? (gathered.stored as unknown as JSONValue) : gathered.rows,
-    row_count: gathered.row_count,
-    batches,
-    ...provenance(model),
-  };
 }
 
 /** Bytes that don't say what they are, are what the model takes. */
@@ -97,20 +99,22 @@ function rowsGiven(input: JSONValue): number | undefined {
   return isObject(input) && Array.isArray(input.shape) ? Number(input.shape[0]) : undefined;
 }
 
+/** @param done rows that an earlier attempt has done */
 async function* batchesOf(
   input: JSONValue,
   size: number,
   wanted: Wanted,
   context: AdapterContext,
+  done: number,
 ): AsyncGenerator<Batch> {
   if (isObject(input) && !(isStoredData(input) && input.stored === 'ndjson')) {
-    yield* tensorBatches(input as JSONObject, size, wanted, context);
+    yield* tensorBatches(input as JSONObject, size, wanted, context, done);
     return;
   }
   let waiting: JSONValue[] = [];
-  let from = 0;
+  let from = done;
   const path = (): string => (from === 0 ? 'params.input' : `params.input (counted from row ${from})`);
-  for await (const rows of rowsOfInput(input, context)) {
+  for await (const rows of rowsOfInput(input, context, done)) {
     waiting = waiting.length === 0 ? rows : [...waiting, ...rows];
     let at = 0;
     for (; at + size <= waiting.length; at += size) {
@@ -122,10 +126,17 @@ async function* batchesOf(
   if (waiting.length > 0) yield { input: waiting, rows: waiting.length, path: path() };
 }
 
-async function* rowsOfInput(input: JSONValue, context: AdapterContext): AsyncGenerator<JSONValue[]> {
-  if (isStoredData(input)) yield* readLines(input, context);
-  else if (Array.isArray(input)) yield input;
-  else throw new StepError('INVALID_PARAMS', 'params.input must be a list of rows, stored rows or a tensor');
+/** All but the first `done`: what pieces of stored rows state of their number is counted, not believed. */
+async function* rowsOfInput(input: JSONValue, context: AdapterContext, done: number): AsyncGenerator<JSONValue[]> {
+  if (Array.isArray(input)) return yield input.slice(done);
+  if (!isStoredData(input))
+    throw new StepError('INVALID_PARAMS', 'params.input must be a list of rows, stored rows or a tensor');
+  let passed = 0;
+  for await (const rows of readLines(input, context)) {
+    const known = Math.min(rows.length, done - passed);
+    passed += known;
+    if (known < rows.length) yield rows.slice(known);
+  }
 }
 
 async function* tensorBatches(
@@ -133,10 +144,11 @@ async function* tensorBatches(
   size: number,
   wanted: Wanted,
   context: AdapterContext,
+  done: number,
 ): AsyncGenerator<Batch> {
   const tensor = await readTensor(input, 'params.input', context, wanted);
   const rows = tensor.shape[0] ?? 0;
-  for (let from = 0; from < rows; from += size) {
+  for (let from = done; from < rows; from += size) {
     const to = Math.min(rows, from + size);
     yield {
       tensor: rowsOf(tensor, from, to),

@@ -387,6 +387,53 @@ test('rows are objects, stored, or the first axis of a tensor', async () => {
   assert.deepEqual((await batch({ ...params, input: [] })).result, []);
 });
 
+test('another attempt goes on from the rows that were saved, with the same model and device', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'] });
+  const input = Array.from({ length: 20 }, (_, row) => [row, 0, 0]);
+  const blobs = contextOf().blobs;
+  const bytes = Buffer.from(input.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  const stored = {
+    stored: 'ndjson',
+    bytes: bytes.length,
+    row_count: 20,
+    chunks: [{ digest: await blobs.put(bytes), bytes: bytes.length, rows: 5 }],
+  };
+  const tensor = { shape: [20, 3], dtype: 'float32', data: input.flat() };
+  for (const given of [input, stored, tensor] as JSONValue[])
+    for (const inlineMax of [0, 100]) {
+      const params = { model: 'linear.onnx', input: given, batch_size: 4, max_rows_inline: inlineMax };
+      const saved: JSONValue[] = [];
+      const stop = new AbortController();
+      const first = contextOf({
+        blobs,
+        signal: stop.signal,
+        checkpoint: async (state) => void saved.push(state),
+        progress(_, note) {
+          t.mock.timers.tick(note === '8 rows' ? 6_000 : 0);
+          if (note === '16 rows') stop.abort(new Error('the node is lost'));
+        },
+      });
+      await assert.rejects(batch(params, first), /the node is lost/);
+      assert.equal(saved.length, 1);
+      const notes: unknown[] = [];
+      const again = { blobs, progress: (_: unknown, note: unknown) => void notes.push(note) };
+      const second = await batch(params, contextOf({ ...again, last_checkpoint: saved[0] }));
+      assert.deepEqual(notes, ['16 rows', '20 rows']);
+      assert.deepEqual([second.row_count, second.batches], [20, 5]);
+      const plain = await batch(params, contextOf({ blobs }));
+      const read = async (rows: JSONValue | undefined): Promise<JSONValue[]> => {
+        if (Array.isArray(rows)) return rows;
+        const all: JSONValue[] = [];
+        for await (const lines of readLines(rows as unknown as StoredData, { blobs })) all.push(...lines);
+        return all;
+      };
+      assert.deepEqual(await read(second.result), await read(plain.result));
+      const other = { ...(saved[0] as JSONObject), model: 'another' };
+      await batch(params, contextOf({ ...again, last_checkpoint: other }));
+      assert.equal(notes.length, 2 + 5, 'rows of another model do not count');
+    }
+});
+
 test('a bad row is named, and a model without rows refused', async () => {
   const input = [...Array.from({ length: 9 }, () => [1, 2, 3]), [1, 2, 'x']];
   await assert.rejects(batch({ model: 'linear.onnx', input, batch_size: 4 }), {
