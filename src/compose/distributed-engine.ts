@@ -453,7 +453,9 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     const { coordinator } = running;
     // First nothing new, then what runs here ends or is handed back, then the doors are closed.
     coordinator?.api.drain();
-    await running.worker.close(closeGraceMs);
+    // Runs that are in memory alone end here.
+    const isLast = coordinator !== undefined && this.#settings.dataDir === false;
+    await running.worker.close(closeGraceMs, isLast ? 'STEP_CANCELLED' : 'CLOSED');
     await coordinator?.listener?.close();
     if (coordinator?.server?.listening === true) {
       const { server } = coordinator;

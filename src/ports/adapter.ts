@@ -17,7 +17,10 @@ export interface AdapterContext {
   readonly tenant_id: string | null;
   /** The same for every attempt at this step of this run, and for no other: pass it on wherever an effect must happen once. */
   readonly idempotency_key: string;
-  /** Aborted on cancellation and at the deadline; its reason is a StepError. */
+  /**
+   * Aborted where the attempt is to stop. Its reason is a StepError: STEP_CANCELLED where nobody wants the step any more, STEP_TIMEOUT at the
+   * deadline, CLOSED where the node shuts down and another attempt goes on with the step; what that one can take up is left in place then.
+   */
   readonly signal: AbortSignal;
   /** Ms since 1970; undefined where the step has no time-out. */
   readonly deadline_ms: number | undefined;

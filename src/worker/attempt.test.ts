@@ -210,7 +210,7 @@ describe('a time-out and a cancellation reach an attempt wherever it hangs', () 
     it(`cancellation ${where}`, async () => {
       const { attempt, clock } = attemptOf(parts);
       const ended = attempt.run();
-      attempt.cancel('STEP_CANCELLED', 'not wanted any more');
+      attempt.stop('STEP_CANCELLED', 'not wanted any more');
       clock.advance(1_000);
       const { error } = await ended;
       assert.deepEqual(error, { code: 'STEP_CANCELLED', message: 'not wanted any more', retryable: false });
@@ -225,7 +225,7 @@ describe('a time-out and a cancellation reach an attempt wherever it hangs', () 
       vault: { resolve: () => secret.promise },
     });
     const ended = attempt.run();
-    attempt.cancel('STEP_CANCELLED', 'not wanted any more');
+    attempt.stop('STEP_CANCELLED', 'not wanted any more');
     clock.advance(1_000);
     await ended;
     secret.resolve('late');

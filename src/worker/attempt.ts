@@ -29,6 +29,8 @@ export interface AttemptDeps {
   stopGraceMs: number;
 }
 
+export type StopCode = 'STEP_CANCELLED' | 'STEP_TIMEOUT' | 'CLOSED';
+
 export const keyOf = ({ run_id, step_id, attempt, epoch }: AttemptKey): AttemptKey => ({
   run_id,
   step_id,
@@ -66,9 +68,9 @@ export class Attempt {
     this.#link = link;
   }
 
-  /** Tells the adapter to stop. */
-  cancel(code: 'STEP_CANCELLED' | 'STEP_TIMEOUT', why: string): void {
-    this.#abort.abort(new StepError(code, why, { retryable: code === 'STEP_TIMEOUT' }));
+  /** Tells the adapter to stop, and by the code whether the step goes on elsewhere: see the signal of `AdapterContext`. */
+  stop(code: StopCode, why: string): void {
+    this.#abort.abort(new StepError(code, why, { retryable: code !== 'STEP_CANCELLED' }));
   }
 
   async run(): Promise<MessageOf<'result'>> {
@@ -78,7 +80,7 @@ export class Attempt {
     const stopTimer =
       timeout_ms === null
         ? undefined
-        : clock.timer(timeout_ms, () => this.cancel('STEP_TIMEOUT', `the step took longer than ${timeout_ms} ms`));
+        : clock.timer(timeout_ms, () => this.stop('STEP_TIMEOUT', `the step took longer than ${timeout_ms} ms`));
     let ended: Ended;
     try {
       // A vault or a connection may hang as well as an adapter.

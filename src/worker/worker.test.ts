@@ -325,20 +325,22 @@ describe('a worker that closes', () => {
 
   it('hands back what does not end in time, at no cost to the step', async () => {
     const cluster = await Cluster.start();
-    const began = Promise.withResolvers<void>();
+    const began = Promise.withResolvers<AbortSignal>();
     const worker = cluster.worker('w', [
       adapterOf((_step, context) => {
-        began.resolve();
+        began.resolve(context.signal);
         return untilAborted(context);
       }),
     ]);
     await worker.join(await cluster.connect());
     const runId = await cluster.submit({ steps: steps(1) });
-    await began.promise;
+    const signal = await began.promise;
     const left = cluster.heard('node:left');
     const closing = worker.close(5_000);
     cluster.manual.advance(5_000);
     await closing;
+    // The adapter is told that the step goes on elsewhere.
+    assert.equal(signal.reason.code, 'CLOSED');
     await left;
     const handedBack = async () => (await cluster.store.read(runId)).find((event) => event.kind === 'step.reassigned');
     await until(async () => (await handedBack()) !== undefined);

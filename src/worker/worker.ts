@@ -143,12 +143,14 @@ export class Worker {
 
   /**
    * Takes no more work, gives what runs here up to `graceMs` to end and be acknowledged, then hands the rest back and says goodbye.
+   *
+   * @param code what steps are told that run on. STEP_CANCELLED: nobody else will do them. Default CLOSED: another attempt follows
    */
-  async close(graceMs: number): Promise<void> {
+  async close(graceMs: number, code: 'CLOSED' | 'STEP_CANCELLED' = 'CLOSED'): Promise<void> {
     this.#draining = true;
     if (this.#held.size > 0 && this.#session !== undefined) await this.#idle(graceMs);
     for (const { attempt } of this.#held.values()) {
-      attempt.cancel('STEP_CANCELLED', 'the node shuts down');
+      attempt.stop(code, 'the node shuts down');
       if (attempt.result === undefined)
         this.#send({ kind: 'return', ...keyOf(attempt.assignment), why: 'the node shuts down' });
       this.#settle(attempt.abandoned());
@@ -251,7 +253,7 @@ export class Worker {
       case 'assign':
         return this.#assign(message);
       case 'cancel':
-        this.#held.get(nameOf(message))?.attempt.cancel('STEP_CANCELLED', message.why);
+        this.#held.get(nameOf(message))?.attempt.stop('STEP_CANCELLED', message.why);
         return;
       case 'ack':
         return this.#acknowledged(message);
@@ -310,7 +312,7 @@ export class Worker {
   #drop(key: AttemptKey, why: string): void {
     const held = this.#held.get(nameOf(key));
     if (held === undefined) return;
-    held.attempt.cancel('STEP_CANCELLED', why);
+    held.attempt.stop('STEP_CANCELLED', why);
     this.#release(nameOf(key));
     this.#settle(held.attempt.abandoned());
   }

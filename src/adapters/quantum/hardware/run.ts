@@ -66,7 +66,8 @@ const takenMax = 3;
 /**
  * Runs a circuit on a provider's device: it is submitted once and waited for. The job is named after the step of the run: an attempt that
  * follows one that was lost takes up its job by the checkpoint, or finds it by that name, and submits nothing. While it waits, the place in
- * the queue is reported, where the provider gives it. A step that is cancelled or runs out of time cancels its job.
+ * the queue is reported, where the provider gives it. A step that is cancelled or runs out of time cancels its job; where the node shuts down
+ * the job is left to the next attempt.
  *
  * @throws StepError QUANTUM_UNAUTHORIZED; QUANTUM_REJECTED; QUANTUM_JOB_FAILED (retryable where it was the provider's fault);
  * QUANTUM_JOB_CANCELLED; QUANTUM_BUSY and QUANTUM_UNREACHABLE (retryable; the job goes on, and the next attempt takes it up);
@@ -123,14 +124,14 @@ class Run {
       const measured = await this.#steadily((signal) => this.#provider.result(id, circuit, shots, signal));
       return { ...measured, job: { id, provider: this.#provider.name, device }, transpiled };
     } catch (thrown) {
-      if (this.#context.signal.aborted && this.#id !== undefined) await this.#cancel(this.#id);
+      if (this.#context.signal.aborted && this.#id !== undefined) await this.#leave(this.#id);
       throw thrown;
     }
   }
 
   /**
-   * A job that is done. One that was taken up and is cancelled then may have been cancelled with the attempt that submitted it, such as by
-   * a node that shut down: it is submitted again.
+   * A job that is done. One that was taken up and is cancelled then may have been cancelled with the attempt that submitted it, such as on
+   * a node that came back after the step was given to another: it is submitted again.
    */
   async #finished(circuit: Circuit, shots: number, device: string): Promise<OwnJob> {
     for (let taken = 1; ; taken += 1) {
@@ -191,9 +192,9 @@ class Run {
     const { signal } = this.#context;
     for (let failures = 1; ; failures += 1) {
       try {
-        // Not ended with the step: a job that comes into being then is to be cancelled.
+        // Not ended with the step: what becomes of a job that comes into being then is decided as for any other.
         const submission = this.#provider.submit(prepared, this.#jobName, new AbortController().signal);
-        return await abortable(submission, signal, (late) => void this.#cancel(late));
+        return await abortable(submission, signal, (late) => void this.#leave(late));
       } catch (thrown) {
         if (!mayFollow(thrown, signal) || failures >= failuresMax) throw thrown;
         await this.#pause(failures, thrown);
@@ -241,8 +242,13 @@ class Run {
     await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 
-  /** As well as it can be done: the step has ended, and its own error is what counts. */
-  async #cancel(id: string): Promise<void> {
+  /**
+   * Cancels the job of an attempt that was stopped, unless another attempt will look for it. As well as it can be done: the step has ended,
+   * and its own error is what counts.
+   */
+  async #leave(id: string): Promise<void> {
+    const { reason } = this.#context.signal;
+    if (reason instanceof StepError && reason.code === 'CLOSED') return;
     await this.#provider.cancel(id, AbortSignal.timeout(cancelMs)).catch(() => undefined);
   }
 }

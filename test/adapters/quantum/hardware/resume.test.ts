@@ -62,7 +62,7 @@ for (const { name, open, config } of contracts) {
     const next = runStep(config(server), bell(), { last: first.saved[0] });
     while (next.notes.length === 0) await new Promise((resolve) => setImmediate(resolve));
     server.plan = { ahead: 0, left: 0, ends: 'completed' };
-    stop.abort(new StepError('STEP_CANCELLED', 'the node shuts down'));
+    stop.abort(new StepError('STEP_CANCELLED', 'the coordinator no longer waits for this attempt'));
     await failsWith('STEP_CANCELLED', first.outcome);
     const { job } = await next.outcome;
     assert.deepEqual(
@@ -72,6 +72,39 @@ for (const { name, open, config } of contracts) {
         [true, 'completed'],
       ],
     );
+  });
+
+  test(`${name}: a node that shuts down leaves the job to the next attempt`, async () => {
+    await using server = await open();
+    server.plan = { ahead: 1_000_000, left: 0, ends: 'completed' };
+    const stop = new AbortController();
+    const first = runStep(config(server), bell(), { signal: stop.signal });
+    const failed = failsWith('CLOSED', first.outcome, true);
+    while (first.notes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    stop.abort(new StepError('CLOSED', 'the node shuts down', { retryable: true }));
+    await failed;
+    for (const job of server.jobs) job.ahead = 0;
+    for (const last of [first.saved[0], undefined]) {
+      const { job } = await runStep(config(server), bell(), { last }).outcome;
+      assert.equal(job.id, server.jobs[0]?.id);
+    }
+    assert.equal(submissions(server), 1);
+    assert.ok(!server.calls.some((call) => call.includes('cancel')), server.calls.join('\n'));
+  });
+
+  test(`${name}: so it does where it shuts down while it submits`, async () => {
+    await using server = await open();
+    const stop = new AbortController();
+    const { outcome } = runStep(config(server), bell(), { signal: stop.signal });
+    const failed = failsWith('CLOSED', outcome, true);
+    while (!server.calls.includes('POST /jobs')) await new Promise((resolve) => setImmediate(resolve));
+    stop.abort(new StepError('CLOSED', 'the node shuts down', { retryable: true }));
+    await failed;
+    while (server.jobs.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const { job } = await runStep(config(server), bell()).outcome;
+    assert.equal(job.id, server.jobs[0]?.id);
+    assert.equal(submissions(server), 1);
+    assert.ok(!server.calls.some((call) => call.includes('cancel')), server.calls.join('\n'));
   });
 
   test(`${name}: a job that failed is not taken up again, nor one of another step`, async () => {
