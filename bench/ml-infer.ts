@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { mlBatch } from '../src/adapters/ml/infer/batch.ts';
 import { Batcher } from '../src/adapters/ml/infer/batcher.ts';
 import { type InferDeps, mlInfer } from '../src/adapters/ml/infer/infer.ts';
+import { sessionOptions } from '../src/adapters/ml/model/onnx-handlers.ts';
 import { Runner } from '../src/adapters/ml/model/runner.ts';
 import { Graph } from '../src/adapters/ml/onnx/graph.ts';
 import { encodeModel } from '../src/adapters/ml/onnx/model.ts';
@@ -88,7 +89,8 @@ async function compare(bodies: Record<string, [rows: number, body: Body]>): Prom
 }
 
 const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
-const session = await ort.InferenceSession.create(bytes, { executionProviders: ['cpu'], interOpNumThreads: 1 });
+// As the processes run it: with the runtime's own settings its threads would go on within the turns of the others.
+const session = await ort.InferenceSession.create(bytes, { executionProviders: ['cpu'], ...sessionOptions });
 const step = (type: string, params: JSONObject) => ({ id: type, type, params: { model: 'mlp.onnx', ...params } });
 const context = contextFor(step('ml_infer', {}));
 const data = (rows: number): Float32Array<ArrayBuffer> => new Float32Array(rows * features).fill(0.25);

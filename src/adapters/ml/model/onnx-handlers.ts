@@ -38,12 +38,21 @@ async function sessionOf({ key, payload, cacheBytesMax, device }: ModelRequest):
   return session;
 }
 
+/**
+ * The runtime's threads keep a core each busy while they wait for more to do, for milliseconds after a run; the node, which prepares the next
+ * one, and its other processes need these cores. Long enough for the gap between two operators is no slower: bench/ml-infer.ts.
+ */
+export const sessionOptions = {
+  interOpNumThreads: 1,
+  extra: { session: { force_spinning_stop: '1', intra_op: { spin_duration_us: '100' } } },
+} as const;
+
 async function create(bytes: Uint8Array, device: string): Promise<InferenceSession> {
   const { InferenceSession: Session } = runtime();
   try {
     return await Session.create(bytes, {
       executionProviders: [device],
-      interOpNumThreads: 1,
+      ...sessionOptions,
       logSeverityLevel: 4,
     });
   } catch (thrown) {
