@@ -243,6 +243,13 @@ describe('what samples and steps count', () => {
       { data: [{ x: [1], y: [0.5, 0.5] }], classes: ['a', 'b'], class_weight: 'balanced' },
       /balanced where each sample has one class/,
     ],
+    'weights where there are several classes at once': [
+      {
+        ...{ data: [{ x: [1], y: [1, 1] }], loss: 'binary_cross_entropy' },
+        ...{ classes: ['a', 'b'], class_weight: [1, 2] },
+      },
+      /class_weight weighs samples of one class each/,
+    ],
     'a setting of another schedule': [{ schedule: { type: 'step', end: 0.5 } }, /schedule\.end is no setting of step/],
     'a warm-up without end': [{ schedule: { warmup_epochs: 41 } }, /warmup_epochs is 41, more than there are epochs/],
     'a window that is too long': [

@@ -5,8 +5,9 @@ import { elementsOf } from '../onnx/graph.ts';
 import { type ModelContents, readModel } from '../onnx/model.ts';
 import { buildModel, parametersOf, type Scaling, scalingDeviation, scalingMean, type Weights } from './graphs.ts';
 import type { Label } from './labels.ts';
+import { lengthsOf } from './net/fields.ts';
 import { type LossKind, lossKinds } from './net/names.ts';
-import { lengthsOf, type Net, type NetSpec, parseNet } from './net/parse.ts';
+import { type Net, type NetSpec, parseNet } from './net/parse.ts';
 
 /** A model that was trained here: its net, its classes and its weights. */
 export interface TrainedModel extends Weights {

@@ -1,11 +1,12 @@
 import { StepError } from '../../../../lib/errors.ts';
-import { isObject, type JSONObject, type JSONValue } from '../../../../lib/json.ts';
+import type { JSONObject } from '../../../../lib/json.ts';
 import type { Window } from '../../onnx/graph.ts';
 import { elementsOf } from '../../onnx/graph.ts';
 import { type Activation, activation, activations } from './activation.ts';
 import { batchNorm } from './batch-norm.ts';
 import { conv2d } from './conv2d.ts';
 import { dense } from './dense.ts';
+import { type End, elementsMax, endings, Fields, refuse } from './fields.ts';
 import type { Initial, Layer } from './layer.ts';
 import { type LayerType, type LossKind, layerTypes } from './names.ts';
 import { averagePool2d, globalAveragePool2d, maxPool2d } from './pool2d.ts';
@@ -13,8 +14,6 @@ import { overSequences } from './sequences.ts';
 import { dropout, flatten, reshape } from './shape-layers.ts';
 
 const layersMax = 100;
-/** Numbers that one sample may have in any layer. */
-const elementsMax = 16 * 1024 * 1024;
 const parametersMax = 50_000_000;
 
 /** What a net is, as the model keeps it. */
@@ -26,13 +25,6 @@ export interface NetSpec {
   outputs: number;
   loss: LossKind;
 }
-
-/** The last activation that a loss asks for; any where there is none. */
-const endings: Record<LossKind, Activation | undefined> = {
-  cross_entropy: 'softmax',
-  binary_cross_entropy: 'sigmoid',
-  mse: undefined,
-};
 
 export interface Net {
   readonly input: readonly number[];
@@ -94,21 +86,18 @@ function checkEnd(net: Net): void {
     throw refuse('layers', 'have no parameters to train: add a dense layer');
 }
 
-interface End {
-  outputs: number;
-  loss: LossKind;
-}
+const setShape = 'set params.input_shape, or put a reshape before it';
 
 const parsers: Record<LayerType, (fields: Fields, end: End | undefined) => Layer[]> = {
   dense(fields, end) {
-    const [inputs] = fields.shaped(1, '{ "type": "flatten" }');
+    const [inputs] = fields.shaped(1, 'put { "type": "flatten" } before it');
     const units = fields.whole('units', 1, 1_000_000, end?.outputs);
     const hasBias = fields.flag('bias', true);
     const [name, after] = fields.activation([units], end);
     return [dense(inputs ?? 1, units, hasBias, initialOf(name, inputs ?? 1, units)), ...after];
   },
   conv1d(fields, end) {
-    const [channels = 1, length = 1] = fields.shaped(2, '"input_shape": [channels, length]');
+    const [channels = 1, length = 1] = fields.shaped(2, setShape);
     const filters = fields.whole('filters', 1, 65_536);
     const kernel = [1, fields.whole('kernel_size', 1, 4096, 3)] as const;
     const strides = [1, fields.whole('strides', 1, 4096, 1)] as const;
@@ -122,14 +111,14 @@ const parsers: Record<LayerType, (fields: Fields, end: End | undefined) => Layer
     ];
   },
   max_pool1d(fields) {
-    const [channels = 1, length = 1] = fields.shaped(2, '"input_shape": [channels, length]');
+    const [channels = 1, length = 1] = fields.shaped(2, setShape);
     const kernel = [1, fields.whole('pool_size', 1, 4096, 2)] as const;
     const strides = [1, fields.whole('strides', 1, 4096, kernel[1])] as const;
     const { window, size } = windowOf(fields, kernel, strides, [1, length]);
     return [overSequences('max_pool1d', maxPool2d([channels, ...size], window), fields.shape)];
   },
   conv2d(fields, end) {
-    const [channels = 1, height = 1, width = 1] = fields.shaped(3, '"input_shape": [channels, height, width]');
+    const [channels = 1, height = 1, width = 1] = fields.shaped(3, setShape);
     const filters = fields.whole('filters', 1, 65_536);
     const kernel = fields.pair('kernel_size', 3);
     const { window, size } = windowOf(fields, kernel, fields.pair('strides', 1), [height, width]);
@@ -147,7 +136,7 @@ const parsers: Record<LayerType, (fields: Fields, end: End | undefined) => Layer
     const { shape, window } = poolOf(fields);
     return [averagePool2d(shape, window)];
   },
-  global_avg_pool2d: (fields) => [globalAveragePool2d(fields.shaped(3, 'images'))],
+  global_avg_pool2d: (fields) => [globalAveragePool2d(fields.shaped(3, setShape))],
   flatten: ({ shape }) => [flatten(shape)],
   reshape(fields) {
     const to = fields.lengths('shape');
@@ -179,7 +168,7 @@ const initialOf = (after: Activation, inputs: number, outputs: number): Initial 
     : { kind: 'uniform', limit: Math.sqrt(6 / (inputs + outputs)) };
 
 function poolOf(fields: Fields): { shape: number[]; window: Window } {
-  const [channels = 1, height = 1, width = 1] = fields.shaped(3, '"input_shape": [channels, height, width]');
+  const [channels = 1, height = 1, width = 1] = fields.shaped(3, setShape);
   const kernel = fields.pair('pool_size', 2);
   const { window, size } = windowOf(fields, kernel, fields.pair('strides', kernel), [height, width]);
   return { shape: [channels, ...size], window };
@@ -211,109 +200,3 @@ function windowOf(
   const pads = [vertical.before, horizontal.before, vertical.after, horizontal.after] as const;
   return { window: { kernel, strides, pads }, size: [vertical.size, horizontal.size] };
 }
-
-const refuse = (path: string, why: string): StepError => new StepError('INVALID_PARAMS', `params.${path} ${why}`);
-
-/** The settings of one layer, read one by one; what nobody asked for is refused. */
-class Fields {
-  readonly path: string;
-  /** Of what comes into the layer. */
-  readonly shape: readonly number[];
-  readonly #rest: Map<string, JSONValue>;
-
-  constructor(spec: JSONValue, path: string, shape: readonly number[]) {
-    if (!isObject(spec)) throw refuse(path, 'must be an object, such as { "type": "dense", "units": 32 }');
-    this.path = path;
-    this.shape = shape;
-    this.#rest = new Map(Object.entries(spec as JSONObject));
-  }
-
-  end(): void {
-    const [name] = this.#rest.keys();
-    if (name !== undefined) throw refuse(`${this.path}.${name}`, 'is no setting of this type of layer');
-  }
-
-  /** The input's shape, which must have so many axes. */
-  shaped(rank: number, advice: string): readonly number[] {
-    if (this.shape.length === rank) return this.shape;
-    const wanted = ['', 'rows', 'sequences [channels, length]', 'images [channels, height, width]'][rank];
-    throw refuse(this.path, `takes ${wanted}, and gets the shape [${this.shape.join(', ')}]: put ${advice} before it`);
-  }
-
-  whole(name: string, minimum: number, maximum: number, usual?: number): number {
-    const value = this.#take(name) ?? usual;
-    if (!Number.isInteger(value) || Number(value) < minimum || Number(value) > maximum)
-      throw refuse(`${this.path}.${name}`, `must be a whole number from ${minimum} to ${maximum}${found(value)}`);
-    return Number(value);
-  }
-
-  number(name: string, minimum: number, maximum: number, usual: number): number {
-    const value = this.#take(name) ?? usual;
-    if (typeof value !== 'number' || !(value >= minimum && value <= maximum))
-      throw refuse(`${this.path}.${name}`, `must be a number from ${minimum} to ${maximum}${found(value)}`);
-    return value;
-  }
-
-  flag(name: string, usual: boolean): boolean {
-    const value = this.#take(name) ?? usual;
-    if (typeof value !== 'boolean') throw refuse(`${this.path}.${name}`, `must be true or false${found(value)}`);
-    return value;
-  }
-
-  choice<T extends string>(name: string, names: readonly T[], usual: T | undefined): T {
-    const value = this.#take(name) ?? usual;
-    const known = names.find((candidate) => candidate === value);
-    if (known === undefined) throw refuse(`${this.path}.${name}`, `must be one of ${names.join(', ')}${found(value)}`);
-    return known;
-  }
-
-  /** A whole number for both axes, or one for each. */
-  pair(name: string, usual: number | readonly [number, number]): readonly [number, number] {
-    const value = this.#take(name) ?? usual;
-    const [height, width, ...others] = Array.isArray(value) ? value : [value, value];
-    const fits = [height, width].every(
-      (length) => Number.isInteger(length) && Number(length) >= 1 && Number(length) <= 4096,
-    );
-    if (!fits || others.length > 0)
-      throw refuse(
-        `${this.path}.${name}`,
-        `must be a whole number from 1 to 4096, or two of them${found(value as JSONValue)}`,
-      );
-    return [Number(height), Number(width)];
-  }
-
-  lengths(name: string): number[] {
-    const value = this.#take(name);
-    return lengthsOf(value, `${this.path}.${name}`);
-  }
-
-  /** The activation's name, and the layer for it: none where it is linear. The last one follows from the loss. */
-  activation(shape: readonly number[], end: End | undefined): [Activation, Layer[]] {
-    const usual = (end === undefined ? undefined : endings[end.loss]) ?? 'linear';
-    const name = this.choice('activation', activations, usual);
-    return [name, name === 'linear' ? [] : [activation(name, shape)]];
-  }
-
-  #take(name: string): JSONValue | undefined {
-    const value = this.#rest.get(name);
-    this.#rest.delete(name);
-    return value;
-  }
-}
-
-/** Lengths of axes. @throws StepError INVALID_PARAMS */
-export function lengthsOf(value: JSONValue | undefined, path: string): number[] {
-  const fits =
-    Array.isArray(value) &&
-    value.length >= 1 &&
-    value.length <= 4 &&
-    value.every((length) => Number.isInteger(length) && Number(length) >= 1 && Number(length) <= elementsMax);
-  if (!fits) throw refuse(path, `must be a list of 1 to 4 lengths${found(value)}`);
-  const lengths = value.map(Number);
-  if (elementsOf(lengths) > elementsMax)
-    throw new StepError('ML_NET_TOO_LARGE', `params.${path} has more than ${elementsMax} numbers a sample`);
-  return lengths;
-}
-
-const found = (value: JSONValue | undefined): string =>
-  value === undefined ? '; it is missing' : `, not ${JSON.stringify(value).slice(0, 100)}`;
