@@ -1,6 +1,5 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { Client, Submittable } from 'pg';
-import { sha256 } from '../../../lib/hash.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { wrongCount } from '../errors.ts';
@@ -8,21 +7,14 @@ import type { Field } from '../sql/session.ts';
 import type { Statement } from '../sql/statement.ts';
 import { cancelRequest } from './cancel.ts';
 import { placeholders } from './dialect.ts';
-import { Exchange, type ExchangeHandlers, type Prepared, type Wire } from './exchange.ts';
+import { Exchange, type ExchangeHandlers, type Prepared, type Run, type Wire } from './exchange.ts';
 import { pgFailure } from './failure.ts';
+import { PreparedStatements, unprepared } from './prepared.ts';
+import { type Reading, readRows } from './read.ts';
 import { rowMaker } from './rows.ts';
 import { encode, needsType, type TypeCatalogue } from './types.ts';
 
-const preparedMax = 100;
-/** Longer statements are not kept prepared. */
-const preparedTextMax = 256 * 1024;
-
-export interface Run {
-  prepared: Prepared;
-  values: readonly (string | Buffer | null)[];
-}
-
-export interface RunResult {
+interface RunResult {
   rows: JSONObject[];
   /** Such as `INSERT 0 3`. */
   tag: string;
@@ -50,14 +42,11 @@ export interface ConnectionParts {
 export class PgConnection {
   readonly #parts: ConnectionParts;
   readonly #inner: Inner;
-  /** By text, the least recently used first. */
-  readonly #prepared = new Map<string, Prepared>();
-  readonly #forgotten: string[] = [];
+  readonly #statements = new PreparedStatements();
   /** What the session's limits were set to last. */
   limitSeconds = 0;
   /** Whether the author's SQL may have changed the session. */
   touched = false;
-  #current: Exchange | undefined;
   #broken = false;
   #running = 0;
 
@@ -110,7 +99,7 @@ export class PgConnection {
 
   /** The statements as the server knows them, prepared where they are not yet, all in one exchange. */
   async prepare(statements: readonly Pick<Statement, 'text' | 'reuse'>[]): Promise<Prepared[]> {
-    const found = statements.map(({ text }) => this.#known(text));
+    const found = statements.map(({ text }) => this.#statements.get(text));
     const missing = statements.flatMap((statement, index) =>
       found[index] === undefined ? [{ statement, index }] : [],
     );
@@ -121,7 +110,7 @@ export class PgConnection {
         const one = made[at];
         if (one === undefined) continue;
         found[index] = one;
-        if (one.name !== '') this.#remember(one);
+        this.#statements.add(one);
       }
       await this.#learn(made);
       for (const one of made) one.row = rowMaker(one.fields, this.#parts.types);
@@ -169,103 +158,9 @@ export class PgConnection {
     return results;
   }
 
-  /**
-   * Runs `before`, then reads the rows of `main` through its portal, `batch` at a time, then runs `after`. The server makes the next rows
-   * only when `take` has taken the last ones.
-   */
-  async read(
-    before: readonly Run[],
-    main: Run,
-    after: readonly Run[],
-    batch: number,
-    take: (rows: JSONObject[]) => Promise<void>,
-  ): Promise<void> {
-    if (main.prepared.brief === true && (await this.#readAtOnce(before, main, after, batch, take))) return;
-    let position = 0;
-    let batches = 0;
-    let rows: JSONObject[] = [];
-    let next = Promise.withResolvers<{ rows: JSONObject[]; more: Wire | undefined }>();
-    const ended = this.#exchange(
-      (wire) => {
-        for (const { prepared, values } of [...before, main]) {
-          wire.bind({ statement: prepared.name, values });
-          wire.execute(prepared === main.prepared ? { rows: batch } : {});
-        }
-        wire.flush();
-      },
-      {
-        row: (cells) => {
-          if (position === before.length) rows.push(main.prepared.row(cells));
-        },
-        suspended: (wire) => next.resolve({ rows, more: wire }),
-        complete: (_tag, wire) => {
-          position += 1;
-          if (position !== before.length + 1) return;
-          this.#finish(wire, after);
-          next.resolve({ rows, more: undefined });
-        },
-      },
-    );
-    ended.catch((thrown) => next.reject(thrown));
-    for (;;) {
-      const { rows: taken, more } = await next.promise;
-      main.prepared.brief = more === undefined && batches === 0;
-      batches += 1;
-      rows = [];
-      next = Promise.withResolvers();
-      next.promise.catch(() => undefined);
-      try {
-        await take(taken);
-      } catch (thrown) {
-        // Nothing was promised to the server: it rolls back when it is told to go on.
-        if (more !== undefined) this.#current?.sync(more);
-        await ended.catch(() => undefined);
-        throw thrown;
-      }
-      if (more === undefined) break;
-      more.execute({ rows: batch });
-      more.flush();
-    }
-    await ended;
-  }
-
-  /**
-   * The same with `after` sent along, which spares a round trip.
-   * @returns false where there are more rows than a batch: nothing was taken then, and it has to be read again
-   */
-  async #readAtOnce(
-    before: readonly Run[],
-    main: Run,
-    after: readonly Run[],
-    batch: number,
-    take: (rows: JSONObject[]) => Promise<void>,
-  ): Promise<boolean> {
-    let position = 0;
-    const rows: JSONObject[] = [];
-    await this.#exchange(
-      (wire, sync) => {
-        for (const one of [...before, main, ...after]) {
-          wire.bind({ statement: one.prepared.name, values: one.values });
-          wire.execute(one === main ? { rows: batch } : {});
-        }
-        sync();
-      },
-      {
-        row: (cells) => {
-          if (position === before.length) rows.push(main.prepared.row(cells));
-        },
-        suspended: () => {
-          main.prepared.brief = false;
-          position += 1;
-        },
-        complete: () => {
-          position += 1;
-        },
-      },
-    );
-    if (main.prepared.brief !== true) return false;
-    await take(rows);
-    return true;
+  /** Reads rows in batches: the server makes the next ones only when `take` has taken the last ones. */
+  async read(reading: Reading, take: (rows: JSONObject[]) => Promise<void>): Promise<void> {
+    await readRows((send, on) => this.#exchange(send, on), reading, take);
   }
 
   /** Tells the server, on another connection, to stop what runs on this one. Does not reject. */
@@ -273,18 +168,8 @@ export class PgConnection {
     await cancelRequest(this.#inner, this.#parts);
   }
 
-  #finish(wire: Wire, after: readonly Run[]): void {
-    wire.stream.cork();
-    for (const { prepared, values } of after) {
-      wire.bind({ statement: prepared.name, values });
-      wire.execute({});
-    }
-    this.#current?.sync(wire);
-    wire.stream.uncork();
-  }
-
   async #describe(made: Prepared[]): Promise<void> {
-    const closing = this.#forgotten.splice(0);
+    const closing = this.#statements.takeForgotten();
     let position = -1;
     const onParameters = ({ dataTypeIDs }: { dataTypeIDs: number[] }): void => {
       position += 1;
@@ -312,28 +197,11 @@ export class PgConnection {
       );
     } catch (thrown) {
       // Those before the one that failed are prepared.
-      this.#forgotten.push(...made.flatMap(({ name }) => (name === '' ? [] : [name])));
+      this.#statements.forget(made);
       throw thrown;
     } finally {
       connection.off('parameterDescription', onParameters);
     }
-  }
-
-  #known(text: string): Prepared | undefined {
-    const known = this.#prepared.get(text);
-    if (known === undefined) return undefined;
-    this.#prepared.delete(text);
-    this.#prepared.set(text, known);
-    return known;
-  }
-
-  #remember(prepared: Prepared): void {
-    this.#prepared.set(prepared.text, prepared);
-    if (this.#prepared.size <= preparedMax) return;
-    const [oldest] = this.#prepared.values();
-    if (oldest === undefined) return;
-    this.#prepared.delete(oldest.text);
-    this.#forgotten.push(oldest.name);
   }
 
   async #learn(made: readonly Prepared[]): Promise<void> {
@@ -344,12 +212,12 @@ export class PgConnection {
   async #learnTypes(oids: readonly number[]): Promise<void> {
     if (oids.length === 0) return;
     const { types } = this.#parts;
-    const known = this.#known(typeQuery);
+    const known = this.#statements.get(typeQuery);
     const prepared = known ?? unprepared(typeQuery, true);
     if (known === undefined) {
       await this.#describe([prepared]);
       prepared.row = rowMaker(prepared.fields, types);
-      this.#remember(prepared);
+      this.#statements.add(prepared);
     }
     const [result] = await this.run([{ prepared, values: [`{${oids.join(',')}}`] }]);
     for (const { oid, name, element } of result?.rows ?? [])
@@ -360,7 +228,6 @@ export class PgConnection {
   async #exchange(send: (wire: Wire, sync: () => void) => void, on: ExchangeHandlers): Promise<void> {
     await this.#guarded(() => {
       const exchange = new Exchange(send, on);
-      this.#current = exchange;
       this.#parts.client.query(exchange as unknown as Submittable);
       return exchange.ended;
     });
@@ -385,8 +252,3 @@ const typeQuery =
   "SELECT oid::int8 AS oid, format_type(oid, NULL) AS name, CASE WHEN typinput = 'array_in'::regproc AND typdelim = ',' THEN typelem::int8 END AS element " +
   'FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[]) ' +
   'OR oid IN (SELECT typelem FROM pg_catalog.pg_type WHERE oid = ANY($1::oid[])) ORDER BY element NULLS FIRST';
-
-function unprepared(text: string, reuse: boolean): Prepared {
-  const name = reuse && text.length <= preparedTextMax ? `jf_${sha256(text).slice(0, 32)}` : '';
-  return { name, text, parameters: [], fields: [], row: () => ({}) };
-}

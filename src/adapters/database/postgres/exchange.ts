@@ -31,6 +31,12 @@ export interface Prepared {
   row: (cells: (string | null)[]) => JSONObject;
 }
 
+/** A statement to run, with its values as the server takes them. */
+export interface Run {
+  prepared: Prepared;
+  values: readonly (string | Buffer | null)[];
+}
+
 /** One message exchange as pg's client runs it: it sends, and gets what the server answers until the server is ready again. */
 export class Exchange {
   readonly #send: (wire: Wire) => void;

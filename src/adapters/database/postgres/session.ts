@@ -1,10 +1,10 @@
-import type { JSONObject } from '../../../lib/json.ts';
+import { assert } from '../../../lib/assert.ts';
 import { SqlFailure } from '../errors.ts';
 import { limitSeconds } from '../sql/limit.ts';
 import type { Field, Mode, Outcome, Session, TakeRows } from '../sql/session.ts';
 import type { Statement } from '../sql/statement.ts';
-import type { PgConnection, Run } from './connection.ts';
-import type { Prepared } from './exchange.ts';
+import type { PgConnection } from './connection.ts';
+import type { Prepared, Run } from './exchange.ts';
 
 type Text = Pick<Statement, 'text' | 'reuse' | 'values'>;
 
@@ -32,7 +32,7 @@ export class PgSession implements Session {
     this.#signal.throwIfAborted();
     if (statement.raw === true && !plain.test(statement.text)) this.#connection.touched = true;
     const [prepared] = await this.#connection.prepare([statement]);
-    if (prepared === undefined) throw new Error('nothing was prepared');
+    assert(prepared !== undefined, 'each statement is prepared');
     const values = await this.#connection.bind(prepared, statement.values);
     this.#signal.throwIfAborted();
     const [result] = await this.#connection.run([{ prepared, values }]);
@@ -75,20 +75,15 @@ export class PgSession implements Session {
     if (statement.raw === true && (keeps || locking.test(statement.text))) this.#connection.touched = true;
     const end = { text: keeps ? 'COMMIT' : 'ROLLBACK', values: [], reuse: true };
     const [main, first, last] = await this.#connection.prepare([statement, beginning(mode), end]);
-    if (main === undefined || first === undefined || last === undefined) throw new Error('nothing was prepared');
+    assert(main !== undefined && first !== undefined && last !== undefined, 'each statement is prepared');
     const values = await this.#connection.bind(main, statement.values);
     this.#signal.throwIfAborted();
     try {
-      await this.#connection.read(
-        alone(first),
-        { prepared: main, values },
-        alone(last),
-        batchRows,
-        (rows: JSONObject[]) => {
-          this.#signal.throwIfAborted();
-          return take(rows);
-        },
-      );
+      const reading = { before: alone(first), main: { prepared: main, values }, after: alone(last), batch: batchRows };
+      await this.#connection.read(reading, (rows) => {
+        this.#signal.throwIfAborted();
+        return take(rows);
+      });
     } catch (thrown) {
       await this.rollback();
       throw thrown;

@@ -1,3 +1,4 @@
+import { assert } from '../../../lib/assert.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import { invalidParams } from '../errors.ts';
 import type { Dialect } from './dialect.ts';
@@ -65,7 +66,7 @@ export class InsertBuilder {
       for (const row of rows) for (const column of columns) values.push(convert(column, row[column] ?? null));
       return { text: this.#text(columns, rows.length), values, reuse: full };
     }
-    if (!dialect.defaultInValues) throw new Error('rows of one statement must have the same keys');
+    assert(dialect.defaultInValues, 'rows of one statement have the same keys');
     const holes = new Set<number>();
     let cell = 0;
     for (const row of rows)
