@@ -30,7 +30,10 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
   const given = params.input ?? null;
   const total = rowsGiven(given);
   // What the step says of its progress is said of rows, not of the runs of a batch.
-  const { signal, blobs, resources } = context;
+  const { blobs, resources } = context;
+  // Once a batch has failed, one that is under way beside it has nobody to give its answer to.
+  const left = new AbortController();
+  const signal = AbortSignal.any([context.signal, left.signal]);
   const quiet = { signal, blobs, resources, progress: () => undefined };
   const run = async (batch: Batch): Promise<JSONValue[]> => {
     const inputs =
@@ -58,6 +61,7 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
       ...provenance(model),
     };
   } finally {
+    left.abort();
     await model.remote?.close();
   }
 }

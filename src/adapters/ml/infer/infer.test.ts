@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, test } from 'node:test';
 import { contextFor } from '../../../../test/compliance/adapter.ts';
 import { readLines } from '../../../kit/rows.ts';
+import { StepError } from '../../../lib/errors.ts';
 import { sha256 } from '../../../lib/hash.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
@@ -175,6 +177,7 @@ test('what does not fit is refused before the model runs', async () => {
     [{ model: 'linear.onnx', input: [['a', 'b', 'c']] }, /params\.input\[0\]\[0\] must be a number/, 'INVALID_PARAMS'],
     [{ model: 'linear.onnx', input: [1, 2, 3], outputs: ['z'] }, /"z", which is no output .* are y/, 'INVALID_PARAMS'],
     [{ model: 'no.onnx', input: [] }, /models\//, 'MODEL_NOT_FOUND'],
+    [{ input: [] }, /params\.model is needed/, 'INVALID_PARAMS'],
     [{ model: 'linear.onnx', input: [], digest: '0'.repeat(64) }, /digest/, 'MODEL_DIGEST_MISMATCH'],
     [{ model: { base64: 'aGVsbG8=' }, input: [] }, /can not be loaded/, 'ML_INVALID_MODEL'],
     [{ model: 'export/saved_model.pb', framework: 'tensorflow', input: [] }, /tf2onnx/, 'ML_UNSUPPORTED_MODEL'],
@@ -432,6 +435,28 @@ test('another attempt goes on from the rows that were saved, with the same model
       await batch(params, contextOf({ ...again, last_checkpoint: other }));
       assert.equal(notes.length, 2 + 5, 'rows of another model do not count');
     }
+});
+
+test('a batch that fails ends the one beside it', async () => {
+  const ended: boolean[] = [];
+  const both = Promise.withResolvers<void>();
+  const run: Runner['run'] = async (_, __, { x }, ___, signal) => {
+    if (x?.data[0] === 0) return both.promise.then(() => Promise.reject(new StepError('ML_RUN_FAILED', 'bad')));
+    both.resolve();
+    await once(signal, 'abort');
+    ended.push(true);
+    throw signal.reason;
+  };
+  const failing = { ...deps, runner: { info: runner.info.bind(runner), run } as unknown as Runner };
+  const input = [
+    [0, 0, 0],
+    [1, 0, 0],
+  ];
+  const params = { model: 'linear.onnx', input, batch_size: 1 };
+  const step = { id: 'batch', type: 'ml_batch', params };
+  await assert.rejects(mlBatch(step, contextOf(), failing), { code: 'ML_RUN_FAILED' });
+  await new Promise(setImmediate);
+  assert.deepEqual(ended, [true]);
 });
 
 test('a bad row is named, and a model without rows refused', async () => {

@@ -32,7 +32,12 @@ const modelKind: BytesKind = {
  */
 export async function findModel(params: JSONObject, context: BytesContext, deps: ModelDeps): Promise<Model> {
   const { framework, digest } = params;
-  const value = modelValue(params.model ?? null);
+  if (params.model === undefined)
+    throw new StepError(
+      'INVALID_PARAMS',
+      'params.model is needed: a file in an asset folder, a URL, { "base64": … }, stored bytes, or what ml_train gave',
+    );
+  const value = modelValue(params.model);
   refuseForeign(value, framework);
   const wanted = typeof digest === 'string' ? digest : undefined;
   const isTfjs = framework === 'tfjs' || framework === 'tensorflow' || (framework === undefined && isJSONName(value));
