@@ -2,9 +2,7 @@ import type { GateOperation } from '../circuit/circuit.ts';
 import { type Matrix, matrix as matrixFrom, multiply } from '../circuit/complex.ts';
 import { kronecker, matrixOf } from '../circuit/gates.ts';
 import type { Lowered } from './operations.ts';
-
-/** Smaller entries than this are taken for 0: products of matrices leave them. */
-const zeroSquared = 1e-31;
+import { Waiting, zeroSquared } from './waiting.ts';
 
 /**
  * Turns gates into few operations of the kernel. Gates of one qubit wait and are multiplied until another gate needs the qubit. A controlled X waits too,
@@ -13,29 +11,20 @@ const zeroSquared = 1e-31;
  */
 export class Lowering {
   readonly operations: Lowered[] = [];
-  /** A factor of the whole, as [re, im]. */
-  readonly factor: [number, number] = [1, 0];
   readonly #qubits: number;
   /** Where a qubit is: swaps move it. */
   readonly #wire: number[];
-  /** Per qubit, what waits: `matrix · X^select · diag(1, before)`. */
-  readonly #matrix: Float64Array;
-  readonly #select: Int32Array;
-  readonly #before: Float64Array;
-  /** How many wait for the value of this qubit. */
-  readonly #selected: Int32Array;
+  readonly #waiting: Waiting;
 
   constructor(qubits: number) {
     this.#qubits = qubits;
     this.#wire = Array.from({ length: qubits }, (_, qubit) => qubit);
-    this.#matrix = new Float64Array(8 * qubits);
-    this.#select = new Int32Array(qubits).fill(-1);
-    this.#before = new Float64Array(2 * qubits);
-    this.#selected = new Int32Array(qubits);
-    for (let qubit = 0; qubit < qubits; qubit += 1) {
-      this.#matrix[8 * qubit] = 1;
-      this.#matrix[8 * qubit + 6] = 1;
-    }
+    this.#waiting = new Waiting(qubits);
+  }
+
+  /** Of the whole, as [re, im]. */
+  get factor(): readonly [number, number] {
+    return this.#waiting.factor;
   }
 
   add({ gate, targets, controls }: GateOperation): void {
@@ -65,7 +54,7 @@ export class Lowering {
 
   /** Nothing waits after; every qubit is where it was. */
   finish(): void {
-    for (let qubit = 0; qubit < this.#qubits; qubit += 1) if (this.#get(this.#select, qubit) >= 0) this.#settle(qubit);
+    for (let qubit = 0; qubit < this.#qubits; qubit += 1) if (this.#waiting.selecting(qubit) >= 0) this.#settle(qubit);
     for (let qubit = 0; qubit < this.#qubits; qubit += 1) {
       this.#settle(qubit);
       this.#materialize(qubit);
@@ -81,10 +70,6 @@ export class Lowering {
 
   #at(qubit: number): number {
     return this.#wire[qubit] ?? 0;
-  }
-
-  #get(values: Int32Array | Float64Array, at: number): number {
-    return values[at] ?? 0;
   }
 
   #one(target: number, mask: number, value: number, { data }: Matrix): void {
@@ -103,7 +88,7 @@ export class Lowering {
       Math.abs(aRe * bRe + aIm * bIm + cRe * dRe + cIm * dIm) < 1e-13 &&
       Math.abs(aRe * bIm - aIm * bRe + cRe * dIm - cIm * dRe) < 1e-13;
     if (!isUnitary) return this.#dense(target, mask, value, data);
-    if (mask === 0) return this.#turn(target, data);
+    if (mask === 0) return this.#waiting.turn(target, data);
     const bit = 1 << target;
     if (bRe === 0 && bIm === 0 && cRe === 0 && cIm === 0) {
       this.#phase(mask, value, aRe, aIm);
@@ -122,14 +107,13 @@ export class Lowering {
     let whole = matrix;
     if (mask === 0 && targets.length <= 3) {
       // What waits on the targets is taken in.
-      let waiting: Matrix = matrixFrom([[1]]);
+      let before: Matrix = matrixFrom([[1]]);
       for (const target of targets) {
         this.#release(target);
-        if (this.#get(this.#select, target) >= 0) this.#settle(target);
-        waiting = kronecker({ dimension: 2, data: this.#matrix.slice(8 * target, 8 * target + 8) }, waiting);
-        this.#reset(target);
+        if (this.#waiting.selecting(target) >= 0) this.#settle(target);
+        before = kronecker(this.#waiting.take(target), before);
       }
-      whole = multiply(matrix, waiting);
+      whole = multiply(matrix, before);
     } else
       for (const target of targets) {
         this.#release(target);
@@ -165,17 +149,17 @@ export class Lowering {
       targets.forEach((target, at) => {
         if ((index >> at) & 1) bits |= 1 << target;
       });
-      this.#phase(mask | bits, value | bits, this.#get(re, index), this.#get(im, index));
+      this.#phase(mask | bits, value | bits, re[index] ?? 0, im[index] ?? 0);
     }
     return true;
   }
 
   #phase(mask: number, value: number, re: number, im: number): void {
     if (Math.abs(re - 1) < 2e-16 && Math.abs(im) < 2e-16) return;
-    if (mask === 0) return this.#scale(re, im);
+    if (mask === 0) return this.#waiting.scale(re, im);
     if ((mask & (mask - 1)) === 0) {
       const qubit = 31 - Math.clz32(mask);
-      return this.#turn(qubit, value === 0 ? [re, im, 0, 0, 0, 0, 1, 0] : [1, 0, 0, 0, 0, 0, re, im]);
+      return this.#waiting.turn(qubit, value === 0 ? [re, im, 0, 0, 0, 0, 1, 0] : [1, 0, 0, 0, 0, 0, re, im]);
     }
     this.#settleAll(mask);
     this.operations.push({ kind: 'phase', mask, value, re, im });
@@ -184,7 +168,7 @@ export class Lowering {
   #flip(target: number, mask: number, value: number): void {
     if ((mask & (mask - 1)) === 0) {
       this.#controlledX(31 - Math.clz32(mask), target);
-      if (value === 0) this.#turn(target, [0, 0, 1, 0, 1, 0, 0, 0]);
+      if (value === 0) this.#waiting.turn(target, [0, 0, 1, 0, 1, 0, 0, 0]);
       return;
     }
     this.#settleAll(mask);
@@ -204,92 +188,27 @@ export class Lowering {
 
   #controlledX(control: number, target: number): void {
     this.#settle(control);
-    const isDiagonal = this.#isDiagonal(target);
-    if (this.#get(this.#select, target) === control && isDiagonal) return this.#cancel(control, target);
+    const isDiagonal = this.#waiting.isDiagonal(target);
+    if (this.#waiting.selecting(target) === control && isDiagonal) return this.#cancel(control, target);
     this.#release(target);
     this.#settle(target);
-    const [re, im] = this.#takeDiagonal(target);
-    this.#before[2 * target] = re;
-    this.#before[2 * target + 1] = im;
-    this.#select[target] = control;
-    this.#selected[control] = this.#get(this.#selected, control) + 1;
+    this.#waiting.select(target, control);
   }
 
   /** X^c · diag(1, δ) · X^c with the same control is diag(1, δ), and where the control is 1, δ · diag(1, 1/δ). */
   #cancel(control: number, target: number): void {
-    const [re, im] = this.#takeDiagonal(target);
-    const [bRe, bIm] = [this.#get(this.#before, 2 * target), this.#get(this.#before, 2 * target + 1)];
-    this.#unselect(target);
-    this.#turn(target, [1, 0, 0, 0, 0, 0, re * bRe - im * bIm, re * bIm + im * bRe]);
-    this.#turn(control, [1, 0, 0, 0, 0, 0, re, im]);
+    const [re, im] = this.#waiting.takeDiagonal(target);
+    const [bRe, bIm] = this.#waiting.beforeOf(target);
+    this.#waiting.unselect(target);
+    this.#waiting.turn(target, [1, 0, 0, 0, 0, 0, re * bRe - im * bIm, re * bIm + im * bRe]);
+    this.#waiting.turn(control, [1, 0, 0, 0, 0, 0, re, im]);
     const mask = (1 << control) | (1 << target);
     this.#phase(mask, mask, re * re - im * im, -2 * re * im);
   }
 
-  /** `matrix` from the left. */
-  #turn(qubit: number, matrix: ArrayLike<number>): void {
-    const m = this.#matrix;
-    const at = 8 * qubit;
-    const aRe = matrix[0] ?? 0;
-    const aIm = matrix[1] ?? 0;
-    const bRe = matrix[2] ?? 0;
-    const bIm = matrix[3] ?? 0;
-    const cRe = matrix[4] ?? 0;
-    const cIm = matrix[5] ?? 0;
-    const dRe = matrix[6] ?? 0;
-    const dIm = matrix[7] ?? 0;
-    for (let column = at; column < at + 4; column += 2) {
-      const xRe = m[column] ?? 0;
-      const xIm = m[column + 1] ?? 0;
-      const yRe = m[column + 4] ?? 0;
-      const yIm = m[column + 5] ?? 0;
-      m[column] = aRe * xRe - aIm * xIm + bRe * yRe - bIm * yIm;
-      m[column + 1] = aRe * xIm + aIm * xRe + bRe * yIm + bIm * yRe;
-      m[column + 4] = cRe * xRe - cIm * xIm + dRe * yRe - dIm * yIm;
-      m[column + 5] = cRe * xIm + cIm * xRe + dRe * yIm + dIm * yRe;
-    }
-  }
-
-  #reset(qubit: number): void {
-    for (let entry = 0; entry < 8; entry += 1) this.#matrix[8 * qubit + entry] = entry === 0 || entry === 6 ? 1 : 0;
-  }
-
-  #scale(re: number, im: number): void {
-    const [x, y] = this.factor;
-    this.factor[0] = x * re - y * im;
-    this.factor[1] = x * im + y * re;
-  }
-
-  #unselect(qubit: number): void {
-    const control = this.#get(this.#select, qubit);
-    if (control >= 0) this.#selected[control] = this.#get(this.#selected, control) - 1;
-    this.#select[qubit] = -1;
-  }
-
-  #isDiagonal(qubit: number): boolean {
-    return this.#lengthSquared(8 * qubit + 2) < zeroSquared;
-  }
-
-  /** Of the number at an index of what waits. */
-  #lengthSquared(at: number): number {
-    const re = this.#get(this.#matrix, at);
-    const im = this.#get(this.#matrix, at + 1);
-    return re * re + im * im;
-  }
-
-  /** Of a diagonal that waits, what |1⟩ is multiplied by; |0⟩'s factor goes to the whole. Nothing waits then. */
-  #takeDiagonal(qubit: number): [number, number] {
-    const at = 8 * qubit;
-    const [aRe, aIm] = [this.#get(this.#matrix, at), this.#get(this.#matrix, at + 1)];
-    const [dRe, dIm] = [this.#get(this.#matrix, at + 6), this.#get(this.#matrix, at + 7)];
-    this.#scale(aRe, aIm);
-    this.#reset(qubit);
-    return [dRe * aRe + dIm * aIm, dIm * aRe - dRe * aIm];
-  }
-
   /** A settled qubit's diagonal becomes an operation. */
   #materialize(qubit: number): void {
-    const [re, im] = this.#takeDiagonal(qubit);
+    const [re, im] = this.#waiting.takeDiagonal(qubit);
     this.#emitPhase(qubit, re, im);
   }
 
@@ -305,19 +224,19 @@ export class Lowering {
 
   /** Those that wait for the value of this qubit are done while it has it. */
   #release(qubit: number): void {
-    if (this.#get(this.#selected, qubit) === 0) return;
+    if (!this.#waiting.selects(qubit)) return;
     for (let other = 0; other < this.#qubits; other += 1)
-      if (this.#get(this.#select, other) === qubit) this.#settle(other);
+      if (this.#waiting.selecting(other) === qubit) this.#settle(other);
   }
 
   /** What waits for the qubit is a diagonal after. */
   #settle(qubit: number): void {
-    const select = this.#get(this.#select, qubit);
-    if (this.#isDiagonal(qubit)) {
+    const select = this.#waiting.selecting(qubit);
+    if (this.#waiting.isDiagonal(qubit)) {
       if (select < 0) return;
-      this.#emitPhase(qubit, this.#get(this.#before, 2 * qubit), this.#get(this.#before, 2 * qubit + 1));
+      this.#emitPhase(qubit, ...this.#waiting.beforeOf(qubit));
       this.operations.push({ kind: 'flip', target: qubit, mask: 1 << select, value: 1 << select });
-      this.#unselect(qubit);
+      this.#waiting.unselect(qubit);
       return;
     }
     this.#release(qubit);
@@ -326,9 +245,9 @@ export class Lowering {
 
   /** A unitary matrix is `a · diag(1, β) · [1 -t; t 1] · X^f · diag(1, γ)` with t ≤ 1. */
   #factorize(qubit: number, select: number): void {
-    const m = this.#matrix;
+    const m = this.#waiting.matrix;
     const at = 8 * qubit;
-    const isFlipped = this.#lengthSquared(at) < this.#lengthSquared(at + 2);
+    const isFlipped = this.#waiting.lengthSquared(at) < this.#waiting.lengthSquared(at + 2);
     const [a, b, d] = isFlipped ? [at + 2, at, at + 4] : [at, at + 2, at + 6];
     const aRe = m[a] ?? 0;
     const aIm = m[a + 1] ?? 0;
@@ -346,12 +265,12 @@ export class Lowering {
     const [uRe, uIm] = [(dRe * aRe + dIm * aIm) / norm, (dIm * aRe - dRe * aIm) / norm];
     const [betaRe, betaIm] = [uRe * gRe + uIm * gIm, uIm * gRe - uRe * gIm];
     const betaLength = Math.sqrt(betaRe * betaRe + betaIm * betaIm);
-    this.#reset(qubit);
+    this.#waiting.reset(qubit);
     m[at + 6] = betaRe / betaLength;
     m[at + 7] = betaIm / betaLength;
-    this.#scale(aRe / scale, aIm / scale);
+    this.#waiting.scale(aRe / scale, aIm / scale);
     // diag(1, γ) X = γ X diag(1, 1/γ)
-    if (isFlipped) this.#scale(gRe, gIm);
+    if (isFlipped) this.#waiting.scale(gRe, gIm);
     this.#emit(qubit, select, tangent, gRe, isFlipped ? -gIm : gIm, isFlipped, scale);
   }
 
@@ -379,14 +298,14 @@ export class Lowering {
         });
       return;
     }
-    const [bRe, bIm] = [this.#get(this.#before, 2 * target), this.#get(this.#before, 2 * target + 1)];
-    this.#unselect(target);
+    const [bRe, bIm] = this.#waiting.beforeOf(target);
+    this.#waiting.unselect(target);
     if (tangent === 0) {
       this.#emitPhase(target, bRe, bIm);
       this.operations.push({ kind: 'flip', target, mask: 1 << select, value: flipped ? 0 : 1 << select });
       return;
     }
-    this.#turnBefore(select, gRe, gIm);
+    this.#waiting.turnBefore(select, gRe, gIm);
     this.operations.push({
       kind: 'rotate',
       target,
@@ -396,15 +315,5 @@ export class Lowering {
       flipped,
       scale,
     });
-  }
-
-  /** diag(1, γ) from the right: before all that waits, with which the value that selects has nothing to do. */
-  #turnBefore(qubit: number, re: number, im: number): void {
-    const m = this.#matrix;
-    for (const at of [8 * qubit + 2, 8 * qubit + 6]) {
-      const [x, y] = [m[at] ?? 0, m[at + 1] ?? 0];
-      m[at] = x * re - y * im;
-      m[at + 1] = x * im + y * re;
-    }
   }
 }
