@@ -152,7 +152,8 @@ function fill(writing: Writing, list: readonly JSONValue[], axis: number, from: 
   let at = from;
   const inner = shape[axis + 1];
   if (inner === undefined) {
-    for (const value of list) put(writing, value, at++);
+    if (writing.data instanceof Float32Array) at = plain(writing.data, list, at);
+    for (let index = at - from; index < list.length; index += 1) put(writing, list[index] ?? null, at++);
     return at;
   }
   for (const [index, value] of list.entries()) {
@@ -166,6 +167,16 @@ function fill(writing: Writing, list: readonly JSONValue[], axis: number, from: 
     at = fill(writing, value, axis + 1, at);
   }
   return at;
+}
+
+/** Most values are numbers within float32, and need no closer look. @returns where the first other one goes, or the end */
+function plain(data: Float32Array, list: readonly JSONValue[], from: number): number {
+  for (let index = 0; index < list.length; index += 1) {
+    const value = list[index];
+    if (typeof value !== 'number' || !(Math.abs(value) <= float32Max)) return from + index;
+    data[from + index] = value;
+  }
+  return from + list.length;
 }
 
 /** Path of the element at a flat index; up to before axis `axes`. */
@@ -220,6 +231,9 @@ function realOf(value: JSONValue, round: (value: number) => number): number | un
   if (/^-?\d{1,21}$/.test(value)) return Number(value);
   return Object.hasOwn(nonFinite, value) ? nonFinite[value] : undefined;
 }
+
+/** The largest finite one. */
+const float32Max = 2 ** 128 - 2 ** 104;
 
 type Put = Writing['put'];
 

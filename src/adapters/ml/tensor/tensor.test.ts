@@ -32,6 +32,19 @@ test('lists become tensors, with the type by the first value or as wanted', asyn
   assert.deepEqual((await read([[], []])).shape, [2, 0]);
 });
 
+test('numbers of float32 are read alike wherever others stand among them, up to where they would round to none', async () => {
+  const largest = 2 ** 128 - 2 ** 104;
+  const rows = [
+    [1, -largest, '2', 3],
+    ['NaN', 0.1, largest + 2 ** 102, '-Infinity'],
+  ];
+  const wanted = Float32Array.of(1, -largest, 2, 3, Number.NaN, 0.1, largest, Number.NEGATIVE_INFINITY);
+  assert.deepEqual((await read(rows, { dtype: 'float32' })).data, wanted);
+  await refuses([[1, 2, largest + 2 ** 103, 4]], /^params\.input\[0\]\[2\] must be a number within float32/);
+  await refuses([[1], [Number.NaN]], /^params\.input\[1\]\[0\]/);
+  await refuses([[1, 2, true]], /^params\.input\[0\]\[2\]/);
+});
+
 test('an object states shape and type; its data may be flat, base64 or stored', async () => {
   const wanted = { dtype: 'int16' as const, shape: [2, 2], data: new Int16Array([1, -2, 3, 4]) };
   assert.deepEqual(await read({ shape: [2, 2], dtype: 'int16', data: [1, -2, 3, 4] }), wanted);
