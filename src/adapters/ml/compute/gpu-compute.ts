@@ -42,12 +42,16 @@ export async function gpuCompute(
   const job = isRewritten ? asOpenCL(request.job) : request.job;
   // The order of what runs at once is not fixed on a GPU, nor need other devices round alike.
   context.varies();
-  const { outputs, cached, compile_ms, run_ms } = (await processes.call(
-    device.kind as 'opencl' | 'cuda' | 'webgpu',
-    device.id,
-    { method: 'run', args: job },
-    { signal: context.signal, ...memoryOf(context), ...ownerOf(device, context) },
-  )) as KernelAnswer;
+  const { outputs, cached, compile_ms, run_ms } = (await processes
+    .call(
+      device.kind as 'opencl' | 'cuda' | 'webgpu',
+      device.id,
+      { method: 'run', args: job },
+      { signal: context.signal, ...memoryOf(context), ...ownerOf(device, context) },
+    )
+    .catch((thrown: unknown): never => {
+      throw isRewritten ? ofRewritten(thrown) : thrown;
+    })) as KernelAnswer;
   const named = await Promise.all(
     request.job.outputs.map(async (index, place): Promise<[string, JSONValue]> => {
       const buffer = request.buffers[index] as BufferSpec;
@@ -97,11 +101,20 @@ const ownerOf = ({ kind }: Device, { tenant_id, run_id }: AdapterContext): { own
   kind === 'webgpu' ? {} : { owner: `${tenant_id ?? ''}/${run_id}` };
 
 function asOpenCL(job: KernelJob): KernelJob {
-  const { source, dynamic } = rewriteCuda(job.source);
-  const launches = job.launches.map((launch) =>
-    dynamic.has(launch.entry)
-      ? { ...launch, args: [...launch.args, { kind: 'local' as const, size: launch.shared }] }
-      : launch,
-  );
-  return { ...job, source, launches };
+  const { source, dynamic, entryOf } = rewriteCuda(job.source);
+  const launches = job.launches.map((launch) => ({
+    ...launch,
+    entry: entryOf(launch.entry),
+    args: dynamic.has(launch.entry) ? [...launch.args, { kind: 'local' as const, size: launch.shared }] : launch.args,
+  }));
+  const defines = Object.fromEntries(Object.entries(job.defines).map(([name, value]) => [entryOf(name), value]));
+  return { ...job, source, launches, defines };
+}
+
+/** A compiler that was given other words than the author wrote. */
+function ofRewritten(thrown: unknown): unknown {
+  if (!(thrown instanceof StepError) || thrown.code !== 'ML_COMPILE_ERROR') return thrown;
+  // It knows of memories, which CUDA's pointers do not tell apart.
+  const code = /address space|no matching function/.test(thrown.message) ? 'ML_CUDA_NOT_PORTABLE' : thrown.code;
+  return new StepError(code, `${thrown.message} (there is no NVIDIA GPU here: the CUDA was rewritten to OpenCL C)`);
 }

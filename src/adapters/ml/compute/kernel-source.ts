@@ -21,8 +21,9 @@ export function withoutComments(source: string): string {
   const parts: string[] = [];
   let from = 0;
   for (let at = nextMark(source, 0); at < source.length; at = nextMark(source, at)) {
-    const isText = source[at] === '"';
-    const end = isText ? endOfText(source, at + 1) : endOfComment(source, at);
+    const quote = source[at];
+    const isText = quote === '"' || quote === "'";
+    const end = isText ? endOfText(source, at) : endOfComment(source, at);
     if (!isText) {
       parts.push(source.slice(from, at), blank(source.slice(at, end)));
       from = end;
@@ -32,11 +33,13 @@ export function withoutComments(source: string): string {
   return parts.join('') + source.slice(from);
 }
 
-/** Where the next comment or text begins. */
+/** Where the next comment, text or character begins. */
 function nextMark(source: string, from: number): number {
   for (let at = from; at < source.length; at += 1) {
-    if (source[at] === '"') return at;
-    if (source[at] === '/' && (source[at + 1] === '/' || source[at + 1] === '*')) return at;
+    const character = source[at];
+    // Within a number it parts digits.
+    if (character === '"' || (character === "'" && !/\w/.test(source[at - 1] ?? ''))) return at;
+    if (character === '/' && (source[at + 1] === '/' || source[at + 1] === '*')) return at;
   }
   return source.length;
 }
@@ -49,8 +52,8 @@ function endOfComment(source: string, at: number): number {
 }
 
 function endOfText(source: string, from: number): number {
-  let at = from;
-  while (at < source.length && source[at] !== '"' && source[at] !== '\n') at += source[at] === '\\' ? 2 : 1;
+  let at = from + 1;
+  while (at < source.length && source[at] !== source[from] && source[at] !== '\n') at += source[at] === '\\' ? 2 : 1;
   return Math.min(source.length, at + 1);
 }
 
