@@ -1,83 +1,56 @@
-// Measures the engine: `npm run bench [-- --only speed,table,scale] [-- --seconds N] [-- --peers] [-- --json]`.
-import { availableParallelism, loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
-import { startCluster } from './cluster.ts';
-import { measurePeers } from './peers.ts';
-import { measureScale } from './scale.ts';
-import { speedShapes } from './shapes.ts';
-import { measure, type Speed } from './speed.ts';
-import { measureTable } from './table.ts';
+// `npm run bench`: runs the benchmarks that are named, one after the other, each in a process of its own. `npm run bench -- --help` lists them.
+//
+// Each file of this folder is one. Its first line says what it measures; one that begins with `Options:` what it takes.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { closest } from '../src/lib/suggest.ts';
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: 'speed,table,scale' },
-    seconds: { type: 'string', default: '5' },
-    peers: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-});
-const parts = new Set(values.only.split(','));
-const seconds = Number(values.seconds);
-const say = (text: string): void => {
-  if (!values.json) console.log(text);
-};
+const usual = 'engine';
+const names = readdirSync(import.meta.dirname)
+  .filter((file) => file.endsWith('.ts') && file !== basename(import.meta.filename))
+  .map((file) => basename(file, '.ts'))
+  .sort();
 
-async function speedWith(workers: number): Promise<Speed[]> {
-  const { engine, close } = await startCluster(workers);
-  try {
-    const speeds: Speed[] = [];
-    for (const shape of speedShapes) speeds.push(await measure(engine, shape, seconds));
-    return speeds;
-  } finally {
-    await close();
+const fileOf = (name: string): string => join(import.meta.dirname, `${name}.ts`);
+
+function help(): string {
+  const about = names.map((name) => {
+    const text = readFileSync(fileOf(name), 'utf8');
+    const [, what = ''] = /^\/\/ (.*)/.exec(text) ?? [];
+    const [, options] = /^\/\/ Options: (.*)/m.exec(text) ?? [];
+    return `  ${name.padEnd(17)}${what}${options === undefined ? '' : `\n${' '.repeat(19)}${options}`}`;
+  });
+  return `npm run bench -- [NAME …] [OPTIONS of these]
+
+Measures what is named, by default ${usual}. Times depend on the machine: compare columns of one run only.
+
+${about.join('\n')}`;
+}
+
+/** @returns the exit code */
+async function run(name: string, options: readonly string[]): Promise<number> {
+  console.error(`— ${name}`);
+  const child = spawn(process.execPath, [fileOf(name), ...options], { stdio: 'inherit' });
+  const [code] = await once(child, 'exit');
+  return typeof code === 'number' ? code : 1;
+}
+
+const args = process.argv.slice(2);
+const first = args.findIndex((arg) => arg.startsWith('-'));
+const named = first < 0 ? args : args.slice(0, first);
+const options = first < 0 ? [] : args.slice(first);
+const unknown = named.find((name) => !names.includes(name));
+if (options.includes('--help')) console.log(help());
+else if (unknown !== undefined) {
+  const near = closest(unknown, names);
+  console.error(
+    `There is no benchmark "${unknown}"${near === undefined ? '' : `; did you mean ${near}?`}\n\n${help()}`,
+  );
+  process.exitCode = 2;
+} else
+  for (const name of named.length === 0 ? [usual] : named) {
+    const code = await run(name, options);
+    if (code !== 0) process.exitCode = code;
   }
-}
-
-const rounded = (speeds: readonly Speed[]) =>
-  speeds.map(({ shape, p50, p99, stepsPerSecond }) => ({
-    shape,
-    'p50 ms': Math.round(p50 * 100) / 100,
-    'p99 ms': Math.round(p99 * 100) / 100,
-    'steps/s': Math.round(stepsPerSecond),
-  }));
-
-const report: Record<string, unknown> = {
-  cores: availableParallelism(),
-  load_before: loadavg(),
-  node: process.version,
-};
-say(
-  `Node ${process.version}, ${availableParallelism()} cores, load ${loadavg()
-    .map((x) => x.toFixed(2))
-    .join(' ')}`,
-);
-
-if (parts.has('speed')) {
-  for (const workers of [0, 3]) {
-    const name = workers === 0 ? 'embedded' : `${workers} worker processes`;
-    say(`\nDurable (synchronous=FULL), every receipt signed, ${name}; steps/s with 50 runs in flight`);
-    const speeds = await speedWith(workers);
-    report[name] = speeds;
-    if (!values.json) console.table(rounded(speeds));
-  }
-}
-if (values.peers) {
-  say('\nThe same shapes on Restate (durable ctx.run), in the same run');
-  const speeds = await measurePeers(speedShapes, seconds);
-  report.restate = speeds;
-  if (!values.json) console.table(rounded(speeds));
-}
-if (parts.has('table')) {
-  say('\nSleeping steps: one node with one slot against three nodes with one slot each');
-  const rows = await measureTable();
-  report.table = rows;
-  if (!values.json) console.table(rows);
-}
-if (parts.has('scale')) {
-  say('\nScale');
-  const rows = await measureScale();
-  report.scale = rows;
-  if (!values.json) console.table(rows);
-}
-report.load_after = loadavg();
-if (values.json) console.log(JSON.stringify(report, null, 2));

@@ -1,5 +1,5 @@
-// MongoDB and Redis in the database adapter against the bare drivers, turn by turn in the same run:
-// `node bench/database-nosql.ts [--rounds 7] [--only mongodb,redis]`. It uses the servers of `scripts/services`.
+// MongoDB and Redis in the database adapter beside the bare drivers, turn by turn in one run, on the servers of `scripts/services`.
+// Options: --rounds N, --only mongodb,redis
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { MongoClient } from 'mongodb';

@@ -1,5 +1,5 @@
-// The database adapter against the bare drivers, in the same run: `node bench/database.ts [--seconds 3] [--rows 1000000] [--only postgres,mysql,sqlite]`.
-// It uses the servers of `scripts/services`.
+// PostgreSQL, MySQL and SQLite in the database adapter beside the bare drivers, in one run, on the servers of `scripts/services`.
+// Options: --seconds N, --rows N, --only postgres,mysql,sqlite, --json
 import type { EventEmitter } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// Measures ml_infer and ml_batch beside the bare runtime: `node bench/ml-infer.ts [--seconds N] [--json]`.
+// ml_infer and ml_batch beside the bare runtime.
+// Options: --seconds N, --json
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,7 @@
-// Measures processes of the ML adapter, and kernels on every device that there is: `node bench/ml-process.ts [--calls N]`. Wall clock, so a
-// loaded machine shows. Cold starts include that the process strips the types of its sources, which the built package need not.
+// Processes of the ML adapter, and kernels on every device that there is.
+// Options: --calls N
+//
+// Wall clock, so a loaded machine shows. Cold starts include that the process strips the types of its sources, which the built package need not.
 import { existsSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';

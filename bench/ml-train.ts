@@ -1,4 +1,5 @@
-// ml_train beside TensorFlow.js, in one run: `node bench/ml-train.ts [--rounds N] [--json]`
+// ml_train beside TensorFlow.js, in one run.
+// Options: --rounds N, --json
 //
 // Samples per second while the loss is going down, without start-up: a perceptron and a convolutional net, Adam, batches of 32, one thread each.
 // Ours is the whole step in its process, with progress and checkpoints; theirs is `model.fit` in this one. The best of some rounds counts, since

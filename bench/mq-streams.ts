@@ -1,4 +1,5 @@
-// Kafka and NATS through the adapter against their bare clients, in the same run: `npx node bench/mq-streams.ts [--rounds N]`.
+// mq_publish and mq_consume on Kafka and NATS beside the bare clients, in one run.
+// Options: --rounds N
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';

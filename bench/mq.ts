@@ -1,5 +1,5 @@
-// Measures mq_publish and mq_consume against the bare drivers on the same servers: `node bench/mq.ts [--messages N] [--rounds N]`.
-// Kafka and NATS have a file of their own.
+// mq_publish and mq_consume on RabbitMQ and Redis beside the bare drivers, in one run.
+// Options: --messages N, --rounds N, --only TEXT (in the name of a case)
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { createMqAdapter } from '../src/adapters/mq/adapter.ts';

@@ -1,4 +1,5 @@
-// Measures network_grpc against bare grpc-js with a deadline, in the same run, against a server in another process: `node bench/network-rpc.ts [--seconds N]`.
+// network_grpc beside bare grpc-js with a deadline, in one run, against a server in another process.
+// Options: --seconds N
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

@@ -1,9 +1,10 @@
-// Measures network_request against undici itself, in one run: `node bench/network.ts [seconds]`.
+// network_request beside undici itself, in one run.
+// Options: --seconds N
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { availableParallelism, loadavg } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { Agent, request } from 'undici';
 import { createNetworkAdapter } from '../src/adapters/network/adapter.ts';
 import { createEgress } from '../src/egress/egress.ts';
@@ -12,11 +13,13 @@ import type { AdapterContext } from '../src/ports/adapter.ts';
 import { bareContext } from '../test/support/bare-context.ts';
 
 const rounds = 5;
-const [, path = '', role, seconds = '2'] = process.argv;
+const { values } = parseArgs({
+  options: { seconds: { type: 'string', default: '2' }, serve: { type: 'boolean', default: false } },
+});
 const bulkBytes = 256 * 1024 * 1024;
 
-if (role === 'serve') serve();
-else await measure(Number(role ?? seconds));
+if (values.serve) serve();
+else await measure(Number(values.seconds));
 
 /** In a process of its own, so that it takes no time from who is measured. */
 function serve(): void {
@@ -42,11 +45,12 @@ function serve(): void {
 }
 
 /** Bodies are not kept. */
-const contextOf = (): AdapterContext =>
-  bareContext({
+function contextOf(): AdapterContext {
+  return bareContext({
     vault: { resolve: (pointer) => Promise.resolve(pointer) },
     blobs: { get: () => Promise.resolve(new Uint8Array()), put: async (bytes) => sha256(bytes) },
   });
+}
 
 interface Measured {
   perSecond: number;
@@ -76,7 +80,7 @@ function median(values: number[]): number {
 }
 
 async function measure(perRound: number): Promise<void> {
-  const child = fork(fileURLToPath(new URL(path, 'file:')), ['serve']);
+  const child = fork(import.meta.filename, ['--serve']);
   const [port] = await once(child, 'message');
   const url = `http://127.0.0.1:${port}`;
   const adapter = createNetworkAdapter({ egress: createEgress({ allow: ['127.0.0.1'] }) });

@@ -1,5 +1,7 @@
-// Simulation methods for many qubits: `node bench/quantum-methods.ts`. With JSONFLOW_QUANTUM_PYTHON=/path/to/python that has qiskit-aer, the same circuits
-// run there, too. Each time is the fastest of some runs of the whole: state, gates, all qubits measured 1,024 times.
+// Simulation methods for many qubits.
+//
+// With JSONFLOW_QUANTUM_PYTHON=/path/to/python that has qiskit-aer, the same circuits run there, too. Each time is the fastest of some runs of the
+// whole: state, gates, all qubits measured 1,024 times.
 import { spawnSync } from 'node:child_process';
 import { availableParallelism, loadavg } from 'node:os';
 import { type GateOperation, gateOn } from '../src/adapters/quantum/circuit/circuit.ts';

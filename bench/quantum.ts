@@ -1,4 +1,5 @@
-// The state vector beside other simulators, in one run: `node bench/quantum.ts [--qubits 8,12,16] [--rounds N] [--peers] [--json]`
+// The state vector beside other simulators, in one run.
+// Options: --qubits 8,12,16, --rounds N, --peers, --json
 //
 // Random circuits of depth 20: in each layer a u gate on every qubit, then a controlled X on random pairs of all; 1,000 shots of all qubits at the end.
 // Ours is the whole: state, planning, gates, samples. So is that of the peers, as far as they say, without start-up and conversions:

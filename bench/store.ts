@@ -1,5 +1,5 @@
 // What the stores cost: latency of one append at a time, throughput of many writers, main-thread time, and lists over many runs.
-// `node bench/store.ts [--runs 1000000]`
+// Options: --runs N
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

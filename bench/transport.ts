@@ -1,11 +1,16 @@
-// How fast packets move: `node bench/transport.ts [seconds per measurement]`. Both ends live in this process, so that over a
-// socket the figures are those of one core; two processes do better.
+// How fast packets move, in memory and over sockets.
+// Options: --seconds N
+//
+// Both ends live in this process, so that over a socket the figures are those of one core; two processes do better.
+import { parseArgs } from 'node:util';
 import type { Connection, Packet, Transport } from '../src/ports/transport.ts';
 import { memoryTransport } from '../src/transport/memory/memory-transport.ts';
 import { wsTransport } from '../src/transport/ws/ws-transport.ts';
 import { makeCertificates } from '../test/support/certificates.ts';
 
-const measureMs = 1000 * Number(process.argv[2] ?? 2);
+const { values } = parseArgs({ options: { seconds: { type: 'string', default: '2' } } });
+/** For one measurement. */
+const measureMs = 1000 * Number(values.seconds);
 
 const digest = 'a'.repeat(64);
 const attempt = { run_id: 'run-1', step_id: 'step-1', attempt: 1, epoch: 1 };

@@ -1,4 +1,4 @@
-// WebAssembly against JavaScript, one thread: SHA-256, an image filter, a product of matrices. `node bench/wasm-kernels.ts`
+// WebAssembly beside JavaScript, one thread: SHA-256, an image filter, a product of matrices.
 //
 // Baselines, all in this file: "plain" is how most people write it, "tuned" uses typed arrays, integers and no allocation in loops. Every
 // variant computes the same result, which is checked. Times are medians of rounds in which the variants take turns.
@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { meter } from '../src/adapters/wasm/meter/meter.ts';
-import * as js from './wasm-kernels-js.ts';
+import * as js from './wasm/kernels-js.ts';
 
 type Call = (...args: number[]) => number | bigint;
 

@@ -1,7 +1,9 @@
-// How fast modules are rewritten: `node bench/wasm-meter.ts [FILE.wasm …]`. What the meters cost as modules run: bench/wasm-kernels.ts.
+// How fast modules of WebAssembly are rewritten. What the meters cost as modules run: wasm-kernels.
+// Options: --module FILE (any number)
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { readModule } from '../src/adapters/wasm/binary/read-module.ts';
 import { shapeOf } from '../src/adapters/wasm/binary/shape.ts';
 import { meter } from '../src/adapters/wasm/meter/meter.ts';
@@ -11,7 +13,8 @@ import type { Policy } from '../src/adapters/wasm/types.ts';
 const rounds = 7;
 const policy: Policy = { ...policyLimits, memoryPagesMax: 65_536, canonicalNaN: true };
 const folder = fileURLToPath(new URL('../modules/', import.meta.url));
-const given = process.argv.slice(2);
+const { values } = parseArgs({ options: { module: { type: 'string', multiple: true, default: [] } } });
+const given = values.module;
 const files =
   given.length > 0
     ? given

@@ -1,5 +1,8 @@
-// Measures the sandbox of the WebAssembly adapter: `node bench/wasm.ts [--calls N] [--mb N] [--built DIR]`. Wall clock, so a loaded machine shows.
-// Cold starts include that each thread strips the types of its sources, which the built package need not: `--built dist` measures that one.
+// The sandbox of the WebAssembly adapter: calls, cold starts, bytes through it.
+// Options: --calls N, --mb N, --built dist
+//
+// Wall clock, so a loaded machine shows. Cold starts include that each thread strips the types of its sources, which the built package need not:
+// `--built dist` measures that one.
 import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DistributedEngine, type EngineConfig } from '../src/compose/distributed-engine.ts';
+import { DistributedEngine, type EngineConfig } from '../../src/compose/distributed-engine.ts';
 
 export interface Cluster {
   engine: DistributedEngine;

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { planWorkflow } from '../src/core/workflow/plan.ts';
+import { planWorkflow } from '../../src/core/workflow/plan.ts';
 import type { Shape } from './shapes.ts';
 import { measureCalls, type Speed } from './speed.ts';
 

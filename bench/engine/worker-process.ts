@@ -1,5 +1,5 @@
 // A worker for the benchmarks: node worker-process.ts URL NAME [SLOTS]
-import { DistributedEngine } from '../src/compose/distributed-engine.ts';
+import { DistributedEngine } from '../../src/compose/distributed-engine.ts';
 
 const [url = '', nodeId = '', slots = ''] = process.argv.slice(2);
 const engine = new DistributedEngine({

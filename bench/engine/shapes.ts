@@ -32,7 +32,7 @@ export const chain = (length: number, delayMs = 0): Shape =>
   );
 
 /** `width` steps side by side between a first and a last one. */
-export function fanOut(width: number): Shape {
+function fanOut(width: number): Shape {
   const middle = Array.from({ length: width }, (_, i) => step(`m${i}`, ['first']));
   return shape(`fan-out ${width} + join`, [
     step('first'),

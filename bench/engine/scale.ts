@@ -1,6 +1,6 @@
-import { demandOf } from '../src/core/scheduler/demand.ts';
-import type { SchedulerNode } from '../src/core/scheduler/node.ts';
-import { Scheduler } from '../src/core/scheduler/scheduler.ts';
+import { demandOf } from '../../src/core/scheduler/demand.ts';
+import type { SchedulerNode } from '../../src/core/scheduler/node.ts';
+import { Scheduler } from '../../src/core/scheduler/scheduler.ts';
 import { startCluster } from './cluster.ts';
 import { chain, layered } from './shapes.ts';
 

@@ -1,4 +1,4 @@
-import type { DistributedEngine } from '../src/compose/distributed-engine.ts';
+import type { DistributedEngine } from '../../src/compose/distributed-engine.ts';
 import type { Shape } from './shapes.ts';
 
 export interface Speed {
