@@ -85,6 +85,21 @@ test('what preprocess says is done to it, and a file of the node stands in the r
   assert.deepEqual(pinned, ['planes.onnx', 'two.png']);
 });
 
+test('what is large is prepared in a process, to the same', async () => {
+  const [width, height] = [1024, 512];
+  const data = Float32Array.from({ length: width * height * 3 }, (_, at) => at % 251);
+  const input = { shape: [1, height, width, 3], dtype: 'float32', base64: Buffer.from(data.buffer).toString('base64') };
+  const preprocess = { resize: { width: 2, height: 2, method: 'nearest' }, scale: 2, mean: [1, 2, 3] };
+  const pixel = (x: number, y: number) => [0, 1, 2].map((c) => 2 * ((3 * (x + width * y) + c) % 251) - (c + 1));
+  assert.deepEqual(await infer({ model: 'any.onnx', input, preprocess }), [
+    [0, height / 2].map((y) => [0, width / 2].map((x) => pixel(x, y))),
+  ]);
+  await assert.rejects(infer({ model: 'any.onnx', input, preprocess: { ...preprocess, mean: [1, 2] } }), {
+    code: 'INVALID_PARAMS',
+    message: /mean has 2 numbers, and params\.input has 3 channels/,
+  });
+});
+
 test('ml_batch takes a file for each row', async () => {
   const params = { model: 'planes.onnx', input: [file, file, file], batch_size: 2 };
   const output = await mlBatch(step(params), contextFor(step(params)), deps);

@@ -22,6 +22,15 @@ export interface Preprocess {
   std?: number | number[];
 }
 
+/** What a process is asked to do with a tensor. */
+export interface PreprocessJob {
+  tensor: Tensor;
+  steps: Preprocess;
+  info: TensorInfo;
+  /** Of the tensor, for errors. */
+  path: string;
+}
+
 /** @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
 export function preprocess(tensor: Tensor, steps: Preprocess, info: TensorInfo, path: string): Tensor {
   let result = cast(tensor, 'float32', path);

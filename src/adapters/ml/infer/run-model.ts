@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { Batcher } from './batcher.ts';
 import { divide, fitTensor, join, partOf } from './fit.ts';
 import type { InferOptions } from './options.ts';
-import { imagesFor, preprocess } from './preprocess.ts';
+import { imagesFor, type Preprocess, type PreprocessJob, preprocess } from './preprocess.ts';
 import { inputsAsNamed, readInputs } from './read-inputs.ts';
 
 /** A model with what it takes, on the device it runs on. */
@@ -70,13 +70,35 @@ export async function inputsOf(
   if (ready.remote !== undefined && ready.info.inputs.length === 0) return inputsAsNamed(input, context, whole);
   const { preprocess: steps, columns } = options;
   const prepared = new Set<string>();
-  const images = async (value: JSONValue, path: string, info: TensorInfo): Promise<Tensor> => {
+  const prepare = (tensor: Tensor, how: Preprocess, info: TensorInfo, path: string): Promise<Tensor> => {
     prepared.add(info.name);
+    return preprocessApart({ tensor, steps: how, info, path }, deps.processes, context.signal);
+  };
+  const images = async (value: JSONValue, path: string, info: TensorInfo): Promise<Tensor> => {
     const pixels = await readImages(value, path, imagesFor(info, steps), context, deps);
-    return preprocess(pixels, { ...steps, layout: 'nhwc', resize: undefined }, info, path);
+    return prepare(pixels, { ...steps, layout: 'nhwc', resize: undefined }, info, path);
   };
   const given = await readInputs(input, columns, ready.info, context, steps !== undefined, whole, images);
+  const [first] = ready.info.inputs;
+  const tensor = first === undefined ? undefined : given[first.name];
+  if (steps !== undefined && first !== undefined && tensor !== undefined && !prepared.has(first.name)) {
+    const path = ready.info.inputs.length === 1 ? whole : `${whole}.${first.name}`;
+    given[first.name] = await prepare(tensor, steps, first, path);
+  }
   return fitInputs(given, options, ready, whole, prepared);
+}
+
+/** More elements than these would hold up all else that the node does. */
+const preprocessHereMax = 1024 * 1024;
+
+/** `preprocess`, for large tensors in a process. */
+async function preprocessApart(
+  job: PreprocessJob,
+  processes: ImageDeps['processes'],
+  signal: AbortSignal,
+): Promise<Tensor> {
+  if (job.tensor.data.length <= preprocessHereMax) return preprocess(job.tensor, job.steps, job.info, job.path);
+  return (await processes.call('image', 'cpu', { method: 'preprocess', args: job }, { signal })) as Tensor;
 }
 
 /** @param whole path of the input, for errors @param isPrepared inputs that are preprocessed already @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
