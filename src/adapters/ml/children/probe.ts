@@ -1,9 +1,10 @@
-// Prints what devices there are, as JSON: drivers are loaded here, and may crash here.
+// Prints what devices of a kind there are, as JSON: its driver is loaded here, and may crash here.
 import { messageOf } from '../../../lib/errors.ts';
 import { cudaDevices, loadCuda } from '../device/cuda.ts';
 import type { Device } from '../device/devices.ts';
 import { loadOpenCL, openCLDevices } from '../device/opencl.ts';
 import { adapterInfo, openGpu } from '../device/webgpu.ts';
+import { dieWithParent } from '../process/limits.ts';
 
 const mib = 1024 * 1024;
 
@@ -35,12 +36,12 @@ const probes: Readonly<Record<string, () => Device[] | Promise<Device[]>>> = {
   },
 };
 
-const found: Device[] = [];
-const reasons: Record<string, string> = {};
-for (const kind of (process.argv[2] ?? '').split(',').filter(Boolean))
-  try {
-    found.push(...((await probes[kind]?.()) ?? []));
-  } catch (error) {
-    reasons[kind] = messageOf(error);
-  }
-process.stdout.write(JSON.stringify({ devices: found, reasons }), () => process.exit());
+// A driver may hang beyond the end of the node.
+dieWithParent(Number(process.argv[3]));
+let told: { devices: Device[] } | { reason: string };
+try {
+  told = { devices: (await probes[process.argv[2] ?? '']?.()) ?? [] };
+} catch (error) {
+  told = { reason: messageOf(error) };
+}
+process.stdout.write(JSON.stringify(told), () => process.exit());

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { delimiter, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isObject } from '../../../lib/json.ts';
+import { isObject, type JSONObject } from '../../../lib/json.ts';
 import { childEnvironment } from '../process/environment.ts';
 
 /** What a kernel or a model can run on. */
@@ -36,24 +36,20 @@ const outputBytesMax = 1024 * 1024;
 let known: Probe | undefined;
 let asking: Promise<Probe> | undefined;
 
-/** What there is. Drivers are loaded in a process of their own, once, and only where their libraries are installed. */
+/** What there is. Each driver is loaded in a process of its own, once, and only where its libraries are installed. */
 export function probeDevices(): Promise<Probe> {
   asking ??= askDevices();
   return asking;
 }
 
 async function askDevices(): Promise<Probe> {
-  if (known !== undefined) return known;
-  const kinds = installedKinds();
-  const printed =
-    kinds.length === 0
-      ? ''
-      : await new Promise<string>((resolve) => {
-          execFile(process.execPath, argsFor(kinds), settings(), (error, stdout) =>
-            resolve(error === null ? stdout : ''),
-          );
-        });
-  known = probeOf(kinds, printed);
+  const answers = installedKinds().map(async (kind): Promise<Answer> => {
+    const printed = await new Promise<string>((resolve) => {
+      execFile(process.execPath, argsFor(kind), settings(), (error, stdout) => resolve(error === null ? stdout : ''));
+    });
+    return { kind, printed };
+  });
+  known ??= probeOf(await Promise.all(answers));
   return known;
 }
 
@@ -73,10 +69,12 @@ export function gpuLabels(): Record<string, string> {
 /** Costs nothing where no GPU can be there. */
 function presentGpus(): Device[] {
   if (known === undefined && !mayHaveGpu()) return [];
-  if (known === undefined) {
-    const kinds = installedKinds();
-    known = probeOf(kinds, kinds.length === 0 ? '' : spawnSync(process.execPath, argsFor(kinds), settings()).stdout);
-  }
+  known ??= probeOf(
+    installedKinds().map((kind) => {
+      const { status, stdout } = spawnSync(process.execPath, argsFor(kind), settings());
+      return { kind, printed: status === 0 ? stdout : '' };
+    }),
+  );
   return gpusOf(known.devices);
 }
 
@@ -87,7 +85,7 @@ function gpusOf(devices: readonly Device[]): Device[] {
   return gpus.filter(({ kind }) => kind === first?.kind);
 }
 
-const argsFor = (kinds: readonly string[]): string[] => ['--no-warnings', program, kinds.join(',')];
+const argsFor = (kind: string): string[] => ['--no-warnings', program, kind, String(process.pid)];
 
 const settings = () =>
   ({
@@ -98,7 +96,13 @@ const settings = () =>
     maxBuffer: outputBytesMax,
   }) as const;
 
-function probeOf(kinds: readonly string[], printed: string): Probe {
+interface Answer {
+  kind: string;
+  /** Nothing of use where its driver crashed. */
+  printed: string;
+}
+
+function probeOf(answers: readonly Answer[]): Probe {
   const processor: Device = {
     id: 'cpu',
     kind: 'cpu',
@@ -107,20 +111,26 @@ function probeOf(kinds: readonly string[], printed: string): Probe {
     driver: `Node.js ${process.versions.node}`,
     isGpu: false,
   };
-  const { devices, reasons } = parse(printed, kinds);
+  const devices: Device[] = [];
+  const reasons: Record<string, string> = {};
+  for (const { kind, printed } of answers) {
+    const told = parse(printed);
+    if (Array.isArray(told.devices)) devices.push(...(told.devices as unknown as Device[]));
+    else reasons[kind] = typeof told.reason === 'string' ? told.reason : silent;
+  }
   const ordered = [...devices.filter(({ isGpu }) => isGpu), ...devices.filter(({ isGpu }) => !isGpu)];
   return { devices: [...ordered, processor], reasons };
 }
 
-function parse(printed: string, kinds: readonly string[]): Probe {
+const silent = 'its driver crashed or did not answer when it was asked for its devices';
+
+function parse(printed: string): JSONObject {
   try {
     const value: unknown = JSON.parse(printed);
-    if (isObject(value)) return value as unknown as Probe;
+    return isObject(value) ? (value as JSONObject) : {};
   } catch {
-    // A driver that crashes prints nothing of use.
+    return {};
   }
-  const reasons = kinds.map((kind) => [kind, 'its driver crashed or did not answer when it was asked for its devices']);
-  return { devices: [], reasons: Object.fromEntries(reasons) };
 }
 
 /** Kinds whose libraries are there, by files alone. */
