@@ -1,14 +1,13 @@
-import type { RE2JS } from '@bufbuild/re2';
-import type { ErrorObject, Options } from 'ajv';
+import type { ErrorObject } from 'ajv';
+import { boundedOptions, isDraft7, unboundedReason } from '../../../lib/bounded-schema.ts';
 import { messageOf, StepError } from '../../../lib/errors.ts';
-import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import { formatPath } from '../../../lib/json-path.ts';
 
 /** Problems of a value, in words that hold none of it. */
 export type Check = (value: JSONValue) => string[];
 
 const schemaLengthMax = 64 * 1024;
-const subschemasMax = 10_000;
 const patternWorkMax = 50_000_000;
 const cacheMax = 100;
 
@@ -29,7 +28,8 @@ export class SchemaCache {
       return known;
     }
     if (text.length > schemaLengthMax) throw refused(`is longer than ${schemaLengthMax} characters`);
-    checkBounds(schema);
+    const reason = unboundedReason(schema);
+    if (reason !== undefined) throw refused(reason);
     const made = await compile(schema);
     this.#checks.set(text, made);
     const [oldest] = this.#checks.keys();
@@ -41,17 +41,11 @@ export class SchemaCache {
 const refused = (why: string): StepError => new StepError('INVALID_PARAMS', `params.expect.schema ${why}`);
 
 async function compile(schema: JSONObject): Promise<Check> {
-  const { $schema, $id: _, ...rest } = schema;
-  const draft7 = typeof $schema === 'string' && /draft-0\d/.test($schema);
-  const options: Options = {
-    strict: false,
-    logger: false,
-    addUsedSchema: false,
-    validateFormats: false,
-    code: { regExp: linearRegExp((await import('@bufbuild/re2')).RE2JS) },
-  };
+  const { $schema: _, $id: __, ...rest } = schema;
+  const tooLong = () => new StepError('EXPECTATION_FAILED', 'a text is too long for its pattern');
+  const options = boundedOptions((await import('@bufbuild/re2')).RE2JS, patternWorkMax, tooLong);
   try {
-    const Compiler = draft7 ? (await import('ajv')).Ajv : (await import('ajv/dist/2020.js')).Ajv2020;
+    const Compiler = isDraft7(schema) ? (await import('ajv')).Ajv : (await import('ajv/dist/2020.js')).Ajv2020;
     const validate = new Compiler(options).compile(rest);
     return (value) => {
       try {
@@ -75,49 +69,3 @@ function wordsOf({ instancePath, message = 'is wrong', keyword }: ErrorObject): 
     .map((part) => (/^\d+$/.test(part) ? Number(part) : part.slice(0, 100)));
   return `${formatPath(path, 'body')} ${message} (${keyword})`;
 }
-
-/** RE2 has no back-tracking: no look-around and no back references either, which it refuses. */
-function linearRegExp(engine: typeof RE2JS) {
-  const compile = (pattern: string) => {
-    const expression = engine.compile(pattern);
-    return {
-      test: (text: string): boolean => {
-        if (text.length * expression.re2Input.prog.numInst() > patternWorkMax)
-          throw new StepError('EXPECTATION_FAILED', 'a text is too long for its pattern');
-        return expression.test(text);
-      },
-      // Ajv keeps patterns apart by this.
-      toString: (): string => pattern,
-    };
-  };
-  compile.code = 'new RegExp';
-  return compile;
-}
-
-function checkBounds(schema: JSONObject): void {
-  let count = 0;
-  const visit = (value: unknown, open: readonly string[]): void => {
-    if (typeof value !== 'object' || value === null) return;
-    count += 1;
-    if (count > subschemasMax) throw refused(`unfolds to more than ${subschemasMax} subschemas`);
-    for (const [key, inner] of Object.entries(value)) {
-      if (key === 'uniqueItems' && inner === true)
-        throw refused('uses uniqueItems, which takes too long on long lists');
-      if (key !== '$ref' || typeof inner !== 'string') visit(inner, open);
-      else if (!inner.startsWith('#') || open.includes(inner))
-        throw refused('refers to another document, or to itself without end');
-      else visit(pointed(schema, inner), [...open, inner]);
-    }
-  };
-  visit(schema, []);
-}
-
-/** What a reference within the schema points at (RFC 6901); an anchor, or nothing, is left to Ajv. */
-const pointed = (schema: JSONObject, ref: string): unknown =>
-  ref
-    .slice(2)
-    .split('/')
-    .reduce<unknown>((value, part) => {
-      const key = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
-      return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-    }, schema);
