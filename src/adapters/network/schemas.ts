@@ -43,7 +43,10 @@ const expect = object('What the response must be; otherwise the step fails.', {
     description: 'Media type, such as application/json or text/*, or a list of them.',
     anyOf: [text('Media type.', 256), { type: 'array', minItems: 1, maxItems: 20, items: text('Media type.', 256) }],
   },
-  schema: { type: 'object', description: 'JSON Schema of the body (draft 2020-12, or 7 where $schema or definitions say so).' },
+  schema: {
+    type: 'object',
+    description: 'JSON Schema of the body (draft 2020-12, or 7 where $schema or definitions say so).',
+  },
 });
 
 const next: JSONObject = {
