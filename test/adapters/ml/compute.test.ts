@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { gpuCompute } from '../../../src/adapters/ml/compute/gpu-compute.ts';
+import { gpuComputeType } from '../../../src/adapters/ml/compute/schema.ts';
 import { probeDevices } from '../../../src/adapters/ml/device/devices.ts';
 import { Processes } from '../../../src/adapters/ml/process/processes.ts';
+import { compileSchema } from '../../../src/core/workflow/schema-check.ts';
 import { StepError } from '../../../src/lib/errors.ts';
 import type { JSONObject } from '../../../src/lib/json.ts';
 import type { AdapterContext } from '../../../src/ports/adapter.ts';
@@ -84,6 +86,16 @@ __global__ void total(const float *partial, float *sum, int *count, int n) {
   const float *p = partial;
   if (threadIdx.x < n) { atomicAdd(sum, half_of(*(p + threadIdx.x))); atomicAdd(count, 1); }
 }`;
+
+it('a schema says what can be asked for', () => {
+  const check = compileSchema(gpuComputeType.params_schema ?? {});
+  const base = { language: 'cuda', source: 'x', grid: 1, arguments: [{ type: 'int32', value: 1 }] };
+  for (const entry of ['add', 'ns::add<float, 4>', undefined])
+    assert.deepEqual(check(JSON.parse(JSON.stringify({ ...base, entry }))), []);
+  for (const entry of ['a b', 'add<', '"', 'add()', `${'a'.repeat(300)}`])
+    assert.notDeepEqual(check({ ...base, entry }), [], entry);
+  assert.notDeepEqual(check({ ...base, defines: { X: '1 -I/etc' } }), []);
+});
 
 describe('OpenCL', { skip }, () => {
   it('adds vectors, and says where it ran', async () => {

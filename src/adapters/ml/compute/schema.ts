@@ -46,7 +46,8 @@ const buffer: JSONObject = {
 const launchParams: JSONObject = {
   entry: {
     type: 'string',
-    pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}(::[A-Za-z_][A-Za-z0-9_]{0,127}){0,8}(<[A-Za-z0-9_ ,:*]{1,256}>)?$',
+    maxLength: 256,
+    pattern: '^[A-Za-z_][A-Za-z0-9_]*(::[A-Za-z_][A-Za-z0-9_]*)*(<[A-Za-z0-9_ ,:*]+>)?$',
     description: 'Name of the kernel. Default the only one. Of a template in CUDA C++ with its arguments: add<float>.',
   },
   grid: lengths('Groups along up to three axes.'),
