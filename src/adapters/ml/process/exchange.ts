@@ -4,9 +4,6 @@ import { closeSync, constants, ftruncateSync, openSync, readSync, writeSync } fr
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
 import { StepError } from '../../../lib/errors.ts';
 
-/** The shared file among the descriptors of a process, after its input, output, errors and channel. */
-export const sharedFd = 4;
-
 /** Smaller ones cross with their message. */
 const apartBytesMin = 32 * 1024;
 /** Of every tensor in the file, so that it can be used where it lies. */
