@@ -1,5 +1,5 @@
 import { StepError } from '../../lib/errors.ts';
-import { isObject, type JSONObject } from '../../lib/json.ts';
+import { isObject, type JSONObject, type JSONValue } from '../../lib/json.ts';
 
 /** The systems' own names of what is `queue` everywhere. */
 export const queueParams = ['queue', 'topic', 'subject', 'stream'] as const;
@@ -21,6 +21,18 @@ export function queueOf(params: JSONObject): string {
 }
 
 export const optionsOf = ({ options }: JSONObject): JSONObject => (isObject(options) ? (options as JSONObject) : {});
+
+/** A param of the step, or of its `options`. */
+export const paramOf = (params: JSONObject, name: string): JSONValue | undefined =>
+  params[name] ?? optionsOf(params)[name] ?? undefined;
+
+/** A param that is a whole number within bounds, both included. @throws StepError INVALID_PARAMS */
+export function integerOf(params: JSONObject, name: string, [min, max]: readonly [number, number]): number | undefined {
+  const value = paramOf(params, name);
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value;
+  throw new StepError('INVALID_PARAMS', `params.${name} must be a whole number from ${min} to ${max}`);
+}
 
 /** @throws StepError UNSUPPORTED where one of the params is there */
 export function refuseParams(params: JSONObject, names: readonly string[], system: string): void {

@@ -13,6 +13,7 @@ import type {
   Subscription,
 } from '../broker.ts';
 import { batchBytesOf, heldBytesOf } from '../gathering.ts';
+import { integerOf, paramOf } from '../params.ts';
 import { type Dependencies, groupBatch, replayBatch } from './batch.ts';
 import { Cluster } from './cluster.ts';
 import { type KafkaModule, loadKafka } from './connections.ts';
@@ -20,7 +21,7 @@ import { deadLetterTopicOf } from './dead-letters.ts';
 import { kafkaError } from './errors.ts';
 import { requireTopic } from './fetch.ts';
 import { GroupConsumer, limit } from './group-consumer.ts';
-import { integerOf, paramOf, textOf, topicOf } from './params.ts';
+import { textOf, topicOf } from './params.ts';
 import { type Compression, type KafkaMessage, Publisher, toKafka } from './publisher.ts';
 import { replay } from './replay.ts';
 import { startOf } from './start.ts';

@@ -1,15 +1,8 @@
 import { StepError } from '../../../lib/errors.ts';
-import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
+import type { JSONObject } from '../../../lib/json.ts';
+import { paramOf } from '../params.ts';
 
-/** A param of the step, or of its `options`. */
-export function paramOf(params: JSONObject, name: string): JSONValue | undefined {
-  const own = params[name];
-  if (own !== undefined && own !== null) return own;
-  const { options } = params;
-  return isObject(options) ? (options[name] ?? undefined) : undefined;
-}
-
-/** @throws StepError INVALID_PARAMS */
+/** The topic that a step means, as topic or queue. @throws StepError INVALID_PARAMS */
 export function topicOf(params: JSONObject): string {
   const name = params.topic ?? params.queue;
   if (typeof name !== 'string' || name === '')
@@ -20,16 +13,10 @@ export function topicOf(params: JSONObject): string {
   return name;
 }
 
-export function integerOf(params: JSONObject, name: string, [min, max]: readonly [number, number]): number | undefined {
-  const value = paramOf(params, name);
-  if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new StepError('INVALID_PARAMS', `${name} must be a whole number from ${min} to ${max}`);
-}
-
+/** A param that is a text. @throws StepError INVALID_PARAMS where it is empty */
 export function textOf(params: JSONObject, name: string): string | undefined {
   const value = paramOf(params, name);
   if (value === undefined) return undefined;
   if (typeof value === 'string' && value !== '') return value;
-  throw new StepError('INVALID_PARAMS', `${name} must be a text that is not empty`);
+  throw new StepError('INVALID_PARAMS', `params.${name} must be a text that is not empty`);
 }

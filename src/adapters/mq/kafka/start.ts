@@ -1,7 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject } from '../../../lib/json.ts';
+import { paramOf } from '../params.ts';
 import type { Cluster, Topic } from './cluster.ts';
-import { paramOf } from './params.ts';
 import { earliestOffsets, latestOffsets, offsetsOf } from './topics.ts';
 
 /** Where reading begins: for a group that has committed nothing yet, and for a replay. */

@@ -1,9 +1,9 @@
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject } from '../../../lib/json.ts';
+import { integerOf, paramOf } from '../params.ts';
 import { pauseMs } from '../waiting.ts';
 import { type Cluster, notFound, type Topic } from './cluster.ts';
 import { brokerErrors, kafkaError } from './errors.ts';
-import { integerOf, paramOf } from './params.ts';
 import type { DeleteRecordsResponse, DescribeConfigsResponse, ListOffsetsResponse } from './wire.ts';
 
 const requestMs = 20_000;

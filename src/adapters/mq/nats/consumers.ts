@@ -2,9 +2,10 @@ import type { ConsumerConfig, ConsumerInfo } from '@nats-io/jetstream';
 import { abortable } from '../../../kit/abortable.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject } from '../../../lib/json.ts';
+import { integerOf, paramOf } from '../params.ts';
 import { jetStreamCode, jetStreamCodes, natsError } from './errors.ts';
 import type { Session } from './link.ts';
-import { integerOf, nameOf, nanosOf, optionalSubject, paramOf, plainName } from './names.ts';
+import { nameOf, nanosOf, optionalSubject, plainName } from './names.ts';
 import { streamOf } from './streams.ts';
 
 /** A durable consumer that a group's members pull from. */

@@ -1,11 +1,6 @@
 import { StepError } from '../../../lib/errors.ts';
-import type { JSONObject, JSONValue } from '../../../lib/json.ts';
-import { optionsOf } from '../params.ts';
-
-/** A param of the step, or of its `options`. */
-export function paramOf(params: JSONObject, name: string): JSONValue | undefined {
-  return params[name] ?? optionsOf(params)[name] ?? undefined;
-}
+import type { JSONObject } from '../../../lib/json.ts';
+import { paramOf } from '../params.ts';
 
 /** The subject that a step means: `subject`, or what it calls its queue. @throws StepError INVALID_PARAMS */
 export function optionalSubject(params: JSONObject): string | undefined {
@@ -33,18 +28,12 @@ export function subjectOf(params: JSONObject): string {
 /** Streams and consumers may not be called like everything; what is not allowed becomes "_". */
 export const plainName = (text: string): string => text.replace(/[.*>/\\\s]/g, '_');
 
+/** A param that names a stream or consumer. @throws StepError INVALID_PARAMS */
 export function nameOf(params: JSONObject, param: string): string | undefined {
   const value = paramOf(params, param);
   if (value === undefined) return undefined;
   if (typeof value === 'string' && value !== '' && value.length <= 255 && plainName(value) === value) return value;
   throw new StepError('INVALID_PARAMS', `params.${param} may have no dots, wildcards, slashes or white space`);
-}
-
-export function integerOf(params: JSONObject, name: string, [min, max]: readonly [number, number]): number | undefined {
-  const value = paramOf(params, name);
-  if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value;
-  throw new StepError('INVALID_PARAMS', `params.${name} must be a whole number from ${min} to ${max}`);
 }
 
 export const nanosOf = (ms: number): number => ms * 1_000_000;

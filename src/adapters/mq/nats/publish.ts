@@ -5,9 +5,10 @@ import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import type { OutgoingMessage, PublishRequest } from '../broker.ts';
 import { headerNames } from '../headers.ts';
+import { paramOf } from '../params.ts';
 import { isNoResponders, natsError } from './errors.ts';
 import type { NatsModule, Session } from './link.ts';
-import { nameOf, paramOf, subjectOf } from './names.ts';
+import { nameOf, subjectOf } from './names.ts';
 
 export const messageIdHeader = 'Nats-Msg-Id';
 const expectedStreamHeader = 'Nats-Expected-Stream';
