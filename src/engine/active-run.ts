@@ -40,6 +40,7 @@ interface StepFacts {
 
 const facts = new WeakMap<PlannedStep, StepFacts>();
 
+/** What follows from a step as planned, found out once. */
 export function factsOf(plan: Plan, index: number): StepFacts {
   const planned = plannedAt(plan, index);
   const known = facts.get(planned);
@@ -54,17 +55,20 @@ export function factsOf(plan: Plan, index: number): StepFacts {
 
 export const demandFor = (plan: Plan, index: number): Demand => factsOf(plan, index).demand;
 
+/** @throws RangeError where the plan has no such step */
 export function plannedAt(plan: Plan, index: number): PlannedStep {
   const planned = plan.steps[index];
   if (planned === undefined) throw new RangeError(`no step ${index} in a plan of ${plan.steps.length}`);
   return planned;
 }
 
+/** Keeps what stops a timer of the run; one of that name before is stopped. */
 export function setTimer(run: ActiveRun, name: string, stop: () => void): void {
   run.timers.get(name)?.();
   run.timers.set(name, stop);
 }
 
+/** Stops the timer of that name, if there is one. */
 export function clearTimer(run: ActiveRun, name: string): void {
   run.timers.get(name)?.();
   run.timers.delete(name);

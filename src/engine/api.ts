@@ -27,12 +27,14 @@ export type PassingEvent =
 /** `seq` is the place in the journal; passing events have none. */
 export type StreamEvent = { seq: number; event: RunEvent } | { seq: null; event: PassingEvent };
 
+/** Which runs to list: the newest first, a page at a time. */
 export interface RunsQuery {
   status?: RunStatus;
   cursor?: string;
   limit?: number;
 }
 
+/** How the coordinator is, check by check; `status` is the worst of them. */
 export interface CoordinatorHealth {
   /** `ok`, `degraded` (works, with something to look at) or `failed` (accepts nothing more). */
   status: 'ok' | 'degraded' | 'failed';
@@ -40,6 +42,7 @@ export interface CoordinatorHealth {
   checks: Record<string, { status: 'ok' | 'degraded' | 'failed'; message?: string }>;
 }
 
+/** Counts of this process since it started, and what is under way. */
 export interface CoordinatorStats {
   node_id: string;
   epoch: number;

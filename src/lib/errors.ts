@@ -33,6 +33,7 @@ export const errorCodes = [
   'SECRET_NOT_FOUND',
   'INTERNAL',
 ] as const;
+/** The code of a `JSONFlowError`. */
 export type ErrorCode = (typeof errorCodes)[number];
 
 export interface ErrorOptions {

@@ -1,4 +1,6 @@
+/** What JSON can hold (RFC 8259); what the engine takes and gives is I-JSON (RFC 7493). */
 export type JSONValue = string | number | boolean | null | JSONValue[] | { [key: string]: JSONValue };
+/** A JSON object. Own keys alone: what strangers give may be called `__proto__`, see `setOwn`. */
 export type JSONObject = { [key: string]: JSONValue };
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -37,6 +37,7 @@ export const problemCodes = [
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 
+/** What is wrong with a workflow, in one place of it. */
 export interface Problem {
   code: ProblemCode;
   /** A workflow with an error is refused; a warning is only shown. */

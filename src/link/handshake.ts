@@ -18,6 +18,7 @@ export interface HandshakeFacts {
 
 export const nonceBytes = 32;
 
+/** What either end signs: who both are, both nonces and the channel. Each end signs under a context of its own, so that neither can be told as the other. */
 export function handshakeBytes(signer: 'coordinator' | 'worker', facts: HandshakeFacts): Uint8Array {
   const { channelBinding, ...named } = facts;
   const binding = channelBinding === undefined ? null : Buffer.from(channelBinding).toString('hex');

@@ -62,12 +62,14 @@ export interface ReceiptLike {
   error?: { code?: string; message?: string; retryable?: boolean };
 }
 
+/** How an adapter is: `ok`, or a word of its own. */
 export interface AdapterHealth {
   status: string;
   timestamp: string | number;
   [detail: string]: unknown;
 }
 
+/** Whether a step's params are valid, and otherwise why not, for whoever writes the workflow. */
 export interface AdapterVerdict {
   valid: boolean;
   error?: string;

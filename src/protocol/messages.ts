@@ -11,6 +11,7 @@ export interface AdapterManifest {
   resources?: Record<string, number>;
 }
 
+/** A step type that an adapter offers. */
 export interface StepTypeManifest {
   type: string;
   description?: string;

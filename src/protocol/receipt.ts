@@ -58,12 +58,14 @@ export interface ReceiptPredicate {
 }
 export type ReceiptStatement = Statement<typeof receiptPredicateType, ReceiptPredicate>;
 
+/** How an attempt failed: the adapter's code and sentence, and whether another attempt may follow. */
 export interface StepFailure {
   code: string;
   message: string;
   retryable: boolean;
 }
 
+/** `completed`: every step succeeded. */
 export type RunStatus = 'running' | 'completed' | 'failed' | 'cancelled';
 export type FinalStatus = Exclude<RunStatus, 'running'>;
 
@@ -97,6 +99,7 @@ export interface ResultLeaf {
   output_digest: string;
 }
 
+/** A public key (Ed25519, RFC 8032) and whose it is. */
 export interface PublicKeyEntry {
   node_id: string;
   /** SHA-256 of the raw 32-byte Ed25519 public key, in hexadecimal. */

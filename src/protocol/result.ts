@@ -23,6 +23,7 @@ export interface Receipt {
   signature: string;
 }
 
+/** That a receipt is in the run's tree: the path from its leaf to the root (RFC 9162, section 2.1.3). */
 export interface MerkleProof {
   leaf_index: number;
   tree_size: number;
@@ -32,6 +33,7 @@ export interface MerkleProof {
   root: string;
 }
 
+/** One attempt at one step. */
 export interface TimelineEntry {
   step_id: string;
   node: string;
@@ -75,6 +77,7 @@ export interface DistributedResult {
   error?: StepFailure & { step_id?: string };
 }
 
+/** A run in a list. */
 export interface RunSummary {
   run_id: string;
   workflow: string;
@@ -87,6 +90,7 @@ export interface RunSummary {
   steps_done: number | null;
 }
 
+/** A node as its coordinator sees it. */
 export interface NodeStatus {
   id: string;
   role: 'coordinator' | 'worker';
@@ -104,6 +108,7 @@ export interface NodeStatus {
   connected_at: string;
 }
 
+/** A coordinator and all nodes, itself among them where it runs steps. */
 export interface NetworkStatus {
   coordinator: string;
   epoch: number;

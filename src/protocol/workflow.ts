@@ -80,6 +80,7 @@ export const Step = Type.Object(
   },
   closed,
 );
+/** A step of a workflow. */
 export type Step = Static<typeof Step>;
 
 export const FaultTolerance = Type.Object(
@@ -119,6 +120,7 @@ export const FaultTolerance = Type.Object(
   },
   { ...closed, description: 'What happens when a step fails or a node is lost.' },
 );
+/** A workflow's `fault_tolerance`. */
 export type FaultTolerance = Static<typeof FaultTolerance>;
 
 const Consensus = Type.Object(
@@ -218,4 +220,5 @@ export const Workflow = Type.Object(
   },
   closed,
 );
+/** A workflow document, as docs/workflow-language.md describes it. */
 export type Workflow = Static<typeof Workflow>;

@@ -32,6 +32,7 @@ interface Header {
 const checkContext = ({ unlocked_by, salt }: Omit<Header, 'check'>): string =>
   JSON.stringify(['jsonflow-vault-header', FORMAT, unlocked_by, salt]);
 
+/** The vault's header; undefined where there is no vault. @throws JSONFlowError STORE_CORRUPT */
 export async function readHeader(dir: string): Promise<Header | undefined> {
   const bytes = await readBounded(join(dir, HEADER), HEADER_BYTES_MAX);
   if (bytes === undefined) return undefined;
@@ -49,6 +50,7 @@ export async function readHeader(dir: string): Promise<Header | undefined> {
   return { jsonflow_vault: FORMAT, unlocked_by, salt, check };
 }
 
+/** Makes a vault. Where another process was first, its header is given. */
 export async function createHeader(dir: string, key: VaultKey): Promise<Header> {
   if (key === 'key-file') await createDurably(dir, KEY_FILE, newKey());
   const part = {
@@ -93,6 +95,7 @@ async function masterKeyOf(dir: string, salt: string, key: VaultKey): Promise<Ui
   return file.bytes;
 }
 
+/** Bytes as a JSON object; undefined where they are none. */
 export function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

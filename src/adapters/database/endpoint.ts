@@ -15,6 +15,7 @@ export interface Endpoint {
   egress: Egress;
 }
 
+/** Where a connection goes: the host and port of its URL, or the usual ones. */
 export function endpointOf({ url, reach, egress }: Target, scheme: string, defaultPort: number): Endpoint {
   const host = hostOf(url) || 'localhost';
   return { scheme, host, port: url.port === '' ? defaultPort : Number(url.port), reach, egress };

@@ -10,6 +10,7 @@ export interface Description {
   memory: { min_pages: number; max_pages: number | null } | null;
 }
 
+/** What a module has, for people and for `wasm_load`. */
 export function describe(shape: ModuleShape): Description {
   const [memory] = shape.memories;
   return {

@@ -29,6 +29,7 @@ export type AnswerVerdict =
   /** Too late or never asked for. `event` keeps it as evidence, where the run still takes events. */
   | { kind: 'refuse'; why: string; event?: RunEvent };
 
+/** The event that gives a step to a node, as the next attempt at it. */
 export function assignStep(
   run: RunState,
   step: string,

@@ -86,6 +86,7 @@ export function wake(run: RunState, step: number, onReady: OnReady): void {
   onReady(step);
 }
 
+/** A step's state. The step is in the run's plan. */
 export function recordOf(run: RunState, stepId: string): StepRecord {
   const record = run.steps[indexOf(run, stepId)];
   assert(record !== undefined, `step ${stepId} of run ${run.runId}`);

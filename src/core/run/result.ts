@@ -140,6 +140,7 @@ function notRun(run: RunState): RunPredicate['not_run'] {
   });
 }
 
+/** The run as lists show it. */
 export function summaryOf(run: RunState): RunSummary {
   const { counts, ended, started } = run;
   return {

@@ -53,11 +53,13 @@ export function hasRoom(node: SchedulerNode, demand: Demand): boolean {
   return true;
 }
 
+/** Reserves what a step needs; whoever takes gives back. */
 export function take(node: SchedulerNode, demand: Demand): void {
   node.running += 1;
   for (const name in demand.resources) node.used[name] = (node.used[name] ?? 0) + (demand.resources[name] ?? 0);
 }
 
+/** Ends a reservation. */
 export function giveBack(node: SchedulerNode, demand: Demand): void {
   node.running -= 1;
   for (const name in demand.resources) node.used[name] = (node.used[name] ?? 0) - (demand.resources[name] ?? 0);

@@ -42,6 +42,7 @@ export function checkStepTypes(
 /** What an adapter finds dangerous about params that are valid. */
 export type Lint = (step: { id: string; type: string; params: JSONObject }) => readonly ParamsWarning[];
 
+/** Reports what adapters find dangerous, step by step. Steps whose form is wrong are left out: that is reported elsewhere. */
 export function warnOfSteps(steps: readonly unknown[], lint: Lint, report: Report): void {
   for (const [index, step] of steps.entries()) {
     if (!isObject(step) || typeof step.id !== 'string' || typeof step.type !== 'string' || !isObject(step.params))

@@ -32,6 +32,7 @@ export interface EncodedPacket {
   size: number;
 }
 
+/** The parts of a packet, and what they take in a frame. */
 export function encodePacket({ message, bytes }: Packet): EncodedPacket {
   const json = JSON.stringify(message);
   const jsonBytes = Buffer.byteLength(json);

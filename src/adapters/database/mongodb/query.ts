@@ -69,6 +69,7 @@ function cursorOf(params: JSONObject, { db, codec, call }: Session, maxTimeMS: n
   });
 }
 
+/** The value as a document. @param where it stands, for the message @throws StepError INVALID_PARAMS where it is none */
 export function document(value: unknown, where: string): Document {
   if (isObject(value) && (value as { _bsontype?: unknown })._bsontype === undefined) return value;
   throw new StepError('INVALID_PARAMS', `${where} must be an object`);

@@ -13,6 +13,7 @@ export interface Session {
   wait<T>(start: () => Promise<T>): Promise<T>;
 }
 
+/** What commands of one call share: its time ends with the call's, whichever command takes it. */
 export function sessionOf(db: Db, codec: Codec, call: Call): Session {
   const { signal, timeoutMs } = call;
   const endMs = performance.now() + timeoutMs;

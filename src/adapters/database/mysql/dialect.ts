@@ -26,6 +26,7 @@ const implicit = new Set(
   ).split(' '),
 );
 
+/** How SQL is written for this server. Some of it is the server's setting, and read when it is needed. */
 export function mysqlDialect(facts: MysqlFacts): Dialect {
   return {
     quote,

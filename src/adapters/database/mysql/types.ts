@@ -49,6 +49,7 @@ export const binaryCharset = 63;
 const enumFlag = 256;
 const setFlag = 2048;
 
+/** A result's column by the type that its author wrote: the protocol has one for text and bytes, and one for booleans and small numbers. */
 export function fieldOf(column: Column): Field {
   const { name, columnType = 6, columnLength, characterSet, extendedFormat } = column;
   const { flags = 0 } = column;

@@ -54,6 +54,7 @@ function named(names: string, rule: CommandRule): [string, CommandRule][] {
   return names.split(/\s+/).map((name) => [name, rule]);
 }
 
+/** What is known of a command. @throws StepError UNSUPPORTED where steps may not use it */
 export function ruleOf({ name }: Command): CommandRule {
   const rule = rules.get(name);
   if (rule === undefined) throw new StepError('UNSUPPORTED', `the Redis command ${name} is not available to steps`);

@@ -4,6 +4,7 @@ export interface Matrix {
   readonly data: Float64Array;
 }
 
+/** A square matrix, row by row; entries are numbers, or [re, im]. */
 export function matrix(rows: readonly (readonly (readonly [number, number] | number)[])[]): Matrix {
   const dimension = rows.length;
   const data = new Float64Array(2 * dimension * dimension);
@@ -17,6 +18,7 @@ export function matrix(rows: readonly (readonly (readonly [number, number] | num
   return { dimension, data };
 }
 
+/** The unit matrix. */
 export function identity(dimension: number): Matrix {
   const data = new Float64Array(2 * dimension * dimension);
   for (let at = 0; at < dimension; at += 1) data[2 * at * (dimension + 1)] = 1;

@@ -245,6 +245,7 @@ export const targetsOf = (gate: Gate): number =>
 export const matrixOf = (gate: Gate): Matrix =>
   gate.name === 'unitary' ? gate.matrix : (definitions[gate.name] as Definition).matrix(gate.params);
 
+/** The gate that undoes it. */
 export function inverseOf(gate: Gate): Gate {
   if (gate.name === 'unitary') return unitary(adjoint(gate.matrix));
   const { inverse } = definitions[gate.name] as Definition;

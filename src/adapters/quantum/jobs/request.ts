@@ -31,6 +31,7 @@ export const seedOf = ({ params, seed }: Job): string =>
 
 export const shotsOf = ({ shots }: JSONObject): number => (typeof shots === 'number' ? shots : shotsDefault);
 
+/** What is to be simulated, with the params' settings or their defaults. @param wants besides counts */
 export function requestOf(
   job: Job,
   circuit: Circuit,

@@ -67,6 +67,7 @@ export class Frame {
 
 export type TypeName = 'null' | 'boolean' | 'number' | 'string' | 'list' | 'map' | 'timestamp' | 'duration';
 
+/** The type by its name in expressions. */
 export function typeOf(value: Value): TypeName {
   if (value === null) return 'null';
   if (typeof value !== 'object') return typeof value as 'boolean' | 'number' | 'string';

@@ -19,6 +19,7 @@ export function functionType(shape: ModuleShape, name: string): FunctionType | u
   return types.get(name);
 }
 
+/** Whether there is such a function, of just these params and results. */
 export function hasType(
   type: FunctionType | undefined,
   params: readonly ValueType[],

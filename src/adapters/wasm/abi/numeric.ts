@@ -43,6 +43,7 @@ export function paramNames(
   return type.params.map((_, index) => known?.[index]);
 }
 
+/** What a function gave as JSON: null for nothing, a list for several. */
 export function resultOf(given: ReturnType<Machine['invoke']>, types: readonly NumberType[]): JSONValue {
   if (given === undefined) return null;
   if (typeof given === 'object') return given.map((value, index) => fromWasm(value, types[index] as NumberType));

@@ -45,6 +45,7 @@ const isFlat = (value: unknown): boolean => (Array.isArray(value) ? value.every(
 const isScalar = (value: unknown): boolean =>
   value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 
+/** What a run used, as a thread tells it that may be anything but honest. @throws StepError where it is no such thing */
 export function factsOf(facts: RunFacts): RunFacts {
   const { fuelUsed, memoryBytes, stderr, logs } = facts;
   const isSound =

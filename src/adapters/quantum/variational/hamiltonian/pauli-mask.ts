@@ -12,6 +12,7 @@ export interface PauliMask {
 /** A sum of them with complex coefficients, by key. Built up in place. */
 export type MaskSum = Map<string, PauliMask & { re: number; im: number }>;
 
+/** Letters as masks, qubit 0 rightmost. */
 export function maskOf(letters: string): PauliMask {
   let [x, z] = [0, 0];
   for (let qubit = 0; qubit < letters.length; qubit += 1) {
@@ -53,6 +54,7 @@ export function add(sum: MaskSum, { x, z }: PauliMask, re: number, im: number): 
   }
 }
 
+/** The product of two sums, terms gathered. */
 export function multiply(left: MaskSum, right: MaskSum): MaskSum {
   const product: MaskSum = new Map();
   for (const a of left.values())
