@@ -21,11 +21,19 @@ const processor = device('opencl:1', false);
 const amd = device('opencl:0', true);
 const nvidia = device('cuda:0', true);
 
-it('the best device for a language: its own GPU, another GPU, a processor', () => {
-  assert.equal(chooseDevice(probe(processor, amd, nvidia), wish({})).id, 'cuda:0');
-  assert.equal(chooseDevice(probe(processor, amd), wish({})).id, 'opencl:0');
-  assert.equal(chooseDevice(probe(processor), wish({})).id, 'opencl:1');
+it('the best device for a step that reserves a GPU: that of the language, or another', () => {
+  const needsGpu = true;
+  assert.equal(chooseDevice(probe(processor, amd, nvidia), wish({ needsGpu })).id, 'cuda:0');
+  assert.equal(chooseDevice(probe(processor, amd), wish({ needsGpu })).id, 'opencl:0');
+});
+
+it('a step that neither reserves nor names a GPU runs on a processor, or is told what to do', () => {
+  assert.equal(chooseDevice(probe(processor, amd, nvidia), wish({})).id, 'opencl:1');
   assert.equal(chooseDevice(probe(nvidia, processor), wish({ language: 'opencl' })).id, 'opencl:1');
+  assert.throws(
+    () => chooseDevice(probe(nvidia), wish({})),
+    refusal('ML_NO_DEVICE', /no processor here.*"gpu": true.*cuda:0, name of cuda:0/),
+  );
 });
 
 it('a device is taken by its id or kind', () => {

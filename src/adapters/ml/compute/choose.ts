@@ -27,9 +27,10 @@ export interface Wish {
 const isNamed = ({ id, kind, isGpu }: Device, name: string): boolean =>
   name === id || name === kind || name === (isGpu ? 'gpu' : 'cpu');
 
-/** @throws StepError ML_NO_GPU, ML_NO_DEVICE */
+/** A GPU is used by steps that reserve or name one, and no others. @throws StepError ML_NO_GPU, ML_NO_DEVICE */
 export function chooseDevice({ devices, reasons }: Probe, { language, device, needsGpu }: Wish): Device {
   const able = kinds[language].flatMap((kind) => devices.filter((candidate) => candidate.kind === kind));
+  if (device === undefined && !needsGpu && able.length > 0) return processorOf(able, language);
   const named = able.filter((candidate) => device === undefined || isNamed(candidate, device));
   const chosen = named.find(({ isGpu }) => isGpu) ?? named[0];
   if (chosen?.isGpu === true || (chosen !== undefined && !needsGpu)) return chosen;
@@ -46,4 +47,13 @@ export function chooseDevice({ devices, reasons }: Probe, { language, device, ne
     );
   const why = kinds[language].flatMap((kind) => reasons[kind] ?? []).join('; ');
   throw new StepError(code, `nothing here runs ${language}${why === '' ? '' : `: ${why}`}; ${remedies[language]}`);
+}
+
+function processorOf(able: readonly Device[], language: Language): Device {
+  const processor = able.find(({ isGpu }) => !isGpu);
+  if (processor !== undefined) return processor;
+  throw new StepError(
+    'ML_NO_DEVICE',
+    `${language} runs on no processor here, and the step reserves no GPU: give it "resource_requirements": { "gpu": true }, or params.device (${able.map(({ id, name }) => `${id}, ${name}`).join('; ')})`,
+  );
 }

@@ -75,7 +75,7 @@ export const gpuComputeType: StepTypeManifest = {
       device: {
         type: 'string',
         maxLength: 64,
-        description: 'Id of a device, such as cuda:0; its kind, such as cuda; gpu or cpu. Default the best one.',
+        description: 'Id of a device, such as cuda:0; its kind, such as cuda; gpu or cpu. Default a GPU where the step reserves one, or a processor.',
       },
       ...launchParams,
       arguments: {
