@@ -31,9 +31,33 @@ function perceptron(widths: readonly number[]): Uint8Array {
   return encodeModel(graph);
 }
 
+const side = 224;
+
+/** About 240 million multiplications for an image of 224 × 224, as many as small nets for phones have. */
+function convolutions(): Uint8Array {
+  const graph = new Graph();
+  const channels = [3, 32, 64, 128, 128];
+  let x = graph.input('x', ['batch', 3, side, side]);
+  for (const [index, filters] of channels.slice(1).entries()) {
+    const from = channels[index] ?? 1;
+    const weights = Float32Array.from({ length: filters * from * 9 }, (_, at) => Math.sin(at) / Math.sqrt(from * 9));
+    const stride = index < 3 ? 2 : 1;
+    const window = { kernel: [3, 3], strides: [stride, stride], pads: [1, 1, 1, 1] } as const;
+    x = graph.relu(graph.conv(x, graph.constant(weights, [filters, from, 3, 3]), undefined, window));
+  }
+  graph.output('y', graph.sum(x, [2, 3]));
+  return encodeModel(graph);
+}
+
 const features = 784;
 const bytes = perceptron([features, 512, 512, 10]);
 const digest = sha256(bytes);
+const imageModel = convolutions();
+const assetOf = (file: Uint8Array) => ({ digest: sha256(file), size: file.length, read: async () => file });
+const models = new Map([
+  ['mlp.onnx', assetOf(bytes)],
+  ['images.onnx', assetOf(imageModel)],
+]);
 const processes = new Processes();
 const runner = new Runner(processes);
 const deps: InferDeps = {
@@ -45,7 +69,7 @@ const deps: InferDeps = {
     lookup: () => () => undefined,
     checkPath: () => undefined,
   },
-  assets: { places: [], find: async () => ({ digest, size: bytes.length, read: async () => bytes }) },
+  assets: { places: [], find: async (name) => models.get(name) },
 };
 
 type Body = () => Promise<unknown>;
@@ -127,6 +151,18 @@ report['rows/s, ml_batch of 8,192'] = await compare({
   'ml_batch, lists': [8192, () => mlBatch(step('ml_batch', { input: many, batch_size: 256 }), context, deps)],
   'ml_batch, base64': [8192, () => mlBatch(step('ml_batch', { input: manyBytes, batch_size: 256 }), context, deps)],
 });
+const imageSession = await ort.InferenceSession.create(imageModel, { executionProviders: ['cpu'], ...sessionOptions });
+for (const count of [1, 8]) {
+  const shape = [count, 3, side, side];
+  const pixels = new Float32Array(count * 3 * side * side).fill(0.5);
+  const tensor = new ort.Tensor('float32', pixels, shape);
+  const input = { dtype: 'float32', shape, base64: Buffer.from(pixels.buffer).toString('base64') };
+  const params = { model: 'images.onnx', input, output_form: 'base64', dynamic_batching: false };
+  report[`images/s, convolutions, batches of ${count}`] = await compare({
+    'bare runtime': [count, () => imageSession.run({ x: tensor })],
+    'ml_infer, base64': [count, () => mlInfer(step('ml_infer', params), context, deps)],
+  });
+}
 const one = base64(1);
 const single = (dynamic_batching: boolean) => () =>
   mlInfer(step('ml_infer', { input: one, dynamic_batching }), context, deps);
