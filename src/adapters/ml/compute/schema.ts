@@ -1,3 +1,4 @@
+import { fields, flag, text, whole } from '../../../kit/schema.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import type { StepTypeManifest } from '../../../protocol/messages.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -14,36 +15,24 @@ const lengths = (description: string): JSONObject => ({
 const name: JSONObject = { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$' };
 const dtype: JSONObject = { enum: dtypes.filter((type) => type !== 'string') };
 
-const scalar: JSONObject = {
-  type: 'object',
-  properties: { type: dtype, value: { type: ['number', 'string', 'boolean'] } },
-  required: ['type', 'value'],
-  additionalProperties: false,
-};
+const scalar = fields({ type: dtype, value: { type: ['number', 'string', 'boolean'] } }, ['type', 'value']);
 
-const local: JSONObject = {
-  type: 'object',
-  properties: { type: dtype, local: { type: 'integer', minimum: 1, maximum: 2 ** 31 - 1 } },
-  required: ['type', 'local'],
-  additionalProperties: false,
-};
+const local = fields({ type: dtype, local: { type: 'integer', minimum: 1, maximum: 2 ** 31 - 1 } }, ['type', 'local']);
 
-const buffer: JSONObject = {
-  type: 'object',
-  properties: {
+const buffer = fields(
+  {
     name,
     type: dtype,
     data: { description: 'Numbers, { "base64": … }, bytes that another step stored, or a tensor.' },
-    size: { type: 'integer', minimum: 0, description: 'Number of elements, zero at first; instead of data.' },
+    size: whole('Number of elements, zero at first; instead of data.', 0),
     shape: { type: 'array', items: { type: 'integer', minimum: 0 }, maxItems: 16, description: 'Of the output.' },
-    output: { type: 'boolean', description: 'Whether the output has it. Default false.' },
+    output: flag('Whether the output has it. Default false.'),
     form: { enum: [...tensorForms], description: 'How the output holds it. Default list.' },
   },
-  required: ['name', 'type'],
-  additionalProperties: false,
-};
+  ['name', 'type'],
+);
 
-const launchParams: JSONObject = {
+const launchParams: Record<string, JSONObject> = {
   entry: {
     type: 'string',
     maxLength: 256,
@@ -54,17 +43,16 @@ const launchParams: JSONObject = {
   block: lengths('Work items of a group along these axes. Not for WGSL, whose source says it.'),
   global: lengths('Instead of grid: all work items along the axes.'),
   local: lengths('As block. Default: the driver chooses (OpenCL).'),
-  shared_bytes: { type: 'integer', minimum: 0, maximum: 1024 * 1024, description: 'Dynamic shared memory of a group.' },
+  shared_bytes: whole('Dynamic shared memory of a group.', 0, 1024 * 1024),
 };
 
 export const gpuComputeType: StepTypeManifest = {
   type: 'gpu_compute',
   description: 'Runs kernels in CUDA C++, OpenCL C or WGSL over buffers that stay on the device between launches.',
-  params_schema: {
-    type: 'object',
-    properties: {
+  params_schema: fields(
+    {
       language: { enum: ['cuda', 'opencl', 'wgsl'] },
-      source: { type: 'string', minLength: 1, maxLength: 1024 * 1024, description: 'Source text of the kernels.' },
+      source: text('Source text of the kernels.', 1024 * 1024),
       defines: {
         type: 'object',
         maxProperties: 100,
@@ -75,7 +63,8 @@ export const gpuComputeType: StepTypeManifest = {
       device: {
         type: 'string',
         maxLength: 64,
-        description: 'Id of a device, such as cuda:0; its kind, such as cuda; gpu or cpu. Default a GPU where the step reserves one, or a processor.',
+        description:
+          'Id of a device, such as cuda:0; its kind, such as cuda; gpu or cpu. Default a GPU where the step reserves one, or a processor.',
       },
       ...launchParams,
       arguments: {
@@ -90,21 +79,16 @@ export const gpuComputeType: StepTypeManifest = {
         minItems: 1,
         maxItems: 10_000,
         description: 'Several launches, one after the other. What one leaves out is that of the step.',
-        items: {
-          type: 'object',
-          properties: {
-            ...launchParams,
-            arguments: {
-              type: 'array',
-              maxItems: 64,
-              items: { anyOf: [{ ...name, description: 'Name of a buffer.' }, scalar, local] },
-            },
+        items: fields({
+          ...launchParams,
+          arguments: {
+            type: 'array',
+            maxItems: 64,
+            items: { anyOf: [{ ...name, description: 'Name of a buffer.' }, scalar, local] },
           },
-          additionalProperties: false,
-        },
+        }),
       },
     },
-    required: ['language', 'source', 'arguments'],
-    additionalProperties: false,
-  },
+    ['language', 'source', 'arguments'],
+  ),
 };

@@ -1,3 +1,4 @@
+import { fields, flag, object, text, whole } from '../../../kit/schema.ts';
 import type { JSONObject } from '../../../lib/json.ts';
 import type { StepTypeManifest } from '../../../protocol/messages.ts';
 import { frameworks } from '../model/source.ts';
@@ -8,18 +9,6 @@ import { layouts } from './preprocess.ts';
 const batchSizeMax = 65_536;
 const labelsMax = 100_000;
 
-const text = (description: string, maxLength = 1024): JSONObject => ({
-  type: 'string',
-  minLength: 1,
-  maxLength,
-  description,
-});
-const whole = (description: string, minimum: number, maximum: number): JSONObject => ({
-  type: 'integer',
-  minimum,
-  maximum,
-  description,
-});
 const names = (description: string, maxItems: number): JSONObject => ({
   type: 'array',
   minItems: 1,
@@ -31,14 +20,6 @@ const oneOrEach = (description: string): JSONObject => ({
   anyOf: [{ type: 'number' }, { type: 'array', minItems: 1, maxItems: 65_536, items: { type: 'number' } }],
   description,
 });
-const object = (description: string, properties: Record<string, JSONObject>, required: string[] = []): JSONObject => ({
-  type: 'object',
-  properties,
-  ...(required.length === 0 ? {} : { required }),
-  additionalProperties: false,
-  description,
-});
-
 const preprocess = object(
   'What is done to the input (the first, of several) before the model gets it, in this order: resize, scale, mean, std, layout.',
   {
@@ -53,10 +34,7 @@ const preprocess = object(
         width: whole('Pixels.', 1, 16_384),
         height: whole('Pixels.', 1, 16_384),
         method: { enum: ['bilinear', 'nearest'], description: 'Default bilinear.' },
-        antialias: {
-          type: 'boolean',
-          description: 'bilinear: whether images are smoothed as they shrink. Default true.',
-        },
+        antialias: flag('bilinear: whether images are smoothed as they shrink. Default true.'),
         fit: {
           enum: ['fill', 'cover'],
           description:
@@ -77,7 +55,7 @@ const postprocess = object('What `result` is made of the main output by, over it
   labels: names('What the places are called; with it, top_k is 1 by default.', labelsMax),
 });
 
-const remote: JSONObject = {
+const remote: Record<string, JSONObject> = {
   url: text('remote: where the server is, such as "http://models:8000".', 2048),
   model_name: text('remote: what the server calls the model. Default params.model.', 256),
   model_version: text('remote: which version. Default the server chooses.', 256),
@@ -87,11 +65,11 @@ const remote: JSONObject = {
     maxProperties: 64,
     description: 'remote: headers, such as { "authorization": "vault://models" }.',
   },
-  binary: { type: 'boolean', description: 'remote: send and ask for tensors as bytes. Default what the server can.' },
+  binary: flag('remote: send and ask for tensors as bytes. Default what the server can.'),
   request_timeout_ms: whole('remote: how long one request may take. Default 60,000.', 1, 3_600_000),
 };
 
-const common: JSONObject = {
+const common: Record<string, JSONObject> = {
   model: {
     description:
       'The model: a file of the node, sha256: and its digest, a URL, { "base64": … }, bytes that a step stored, or what ml_train gave.',
@@ -115,13 +93,8 @@ const common: JSONObject = {
   ...remote,
 };
 
-const schemaOf = (properties: JSONObject): JSONObject => ({
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-  type: 'object',
-  properties: { ...common, ...properties },
-  required: ['input'],
-  additionalProperties: false,
-});
+const schemaOf = (properties: Record<string, JSONObject>): JSONObject =>
+  fields({ ...common, ...properties }, ['input']);
 
 const input = (description: string): JSONObject => ({ description });
 
@@ -137,11 +110,9 @@ export const inferStepTypes: StepTypeManifest[] = [
       ),
       batch_size: whole('Rows that the model is given at a time. Default all.', 1, batchSizeMax),
       output_form: { enum: [...tensorForms], description: 'How outputs stand in the result. Default list.' },
-      dynamic_batching: {
-        type: 'boolean',
-        description:
-          'Whether rows of concurrent steps run together. Default where the first axis of all inputs and outputs is named as one of independent rows, such as "batch" or "N".',
-      },
+      dynamic_batching: flag(
+        'Whether rows of concurrent steps run together. Default where the first axis of all inputs and outputs is named as one of independent rows, such as "batch" or "N".',
+      ),
     }),
   },
   {
