@@ -1,8 +1,10 @@
 // WGSL: on any adapter that WebGPU finds, software included.
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { createMlAdapter } from '../../../src/adapters/ml/adapter.ts';
 import { gpuCompute } from '../../../src/adapters/ml/compute/gpu-compute.ts';
 import { Processes } from '../../../src/adapters/ml/process/processes.ts';
+import { createEgress } from '../../../src/egress/egress.ts';
 import { StepError } from '../../../src/lib/errors.ts';
 import type { JSONObject } from '../../../src/lib/json.ts';
 import { contextFor } from '../../compliance/adapter.ts';
@@ -128,5 +130,40 @@ describe('WGSL', { skip }, () => {
     );
     await assert.rejects(compute({ ...scale, block: 64 }), failsWith('INVALID_PARAMS', /workgroup_size/));
     assert.equal(((await compute(scale)).result as number[])[4], 2);
+  });
+});
+
+describe('models on another device than the processor', { skip }, () => {
+  const adapter = createMlAdapter({ egress: createEgress() });
+  after(() => adapter.close());
+  let varied = 0;
+  const { blobs } = contextFor({ id: 'model', type: 'ml_train', params: {} });
+  const others = { blobs, varies: () => void varied++ };
+  const run = async (type: string, params: JSONObject): Promise<JSONObject> => {
+    const step = { id: 'model', type, params };
+    return (await adapter.execute(step, contextFor(step, undefined, others))) as JSONObject;
+  };
+  const points = Array.from({ length: 64 }, (_, index) => [Math.sin(index), Math.cos(3 * index)]);
+  const training = {
+    data: points.map(([x = 0, y = 0]) => [x, y, x * y > 0 ? 'same' : 'other']),
+    layers: [{ type: 'dense', units: 16, activation: 'tanh' }, { type: 'dense' }],
+    optimizer: { type: 'adam', learning_rate: 0.05 },
+    epochs: 40,
+    batch_size: 64,
+    seed: 1,
+  } satisfies JSONObject;
+
+  it('are trained there, and give there what they give on the processor', async () => {
+    const trained = await run('ml_train', { ...training, device: 'webgpu' });
+    assert.equal(trained.device, 'webgpu');
+    const [first, last] = [(trained.history as JSONObject[])[0], (trained.history as JSONObject[]).at(-1)];
+    assert.ok(Number(last?.loss) < 0.5 * Number(first?.loss), `${first?.loss} to ${last?.loss}`);
+    const infer = (device: string) => run('ml_infer', { model: trained.model ?? null, input: points, device });
+    const [there, here] = [await infer('webgpu'), await infer('cpu')];
+    assert.deepEqual([there.device, here.device], ['webgpu', 'cpu']);
+    const numbers = [there, here].map(({ result }) => (result as number[][]).flat());
+    for (const [at, number] of numbers[0]?.entries() ?? [])
+      assert.ok(Math.abs(number - (numbers[1]?.[at] ?? Number.NaN)) < 1e-3, `${number} is near ${numbers[1]?.[at]}`);
+    assert.equal(varied, 2, 'the two steps that ran there promise nothing of their outputs');
   });
 });
