@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import childProcess, { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import type { Socket } from 'node:net';
 import { it, mock } from 'node:test';
@@ -279,8 +279,8 @@ it('a process whose node ended before it looked ends, with a call that never ret
 });
 
 /** Files in shared memory that this process has open. */
-const sharedFiles = (): string[] =>
-  readdirSync('/proc/self/fd').flatMap((fd) => {
+const sharedFiles = (fds = readdirSync('/proc/self/fd')): string[] =>
+  fds.flatMap((fd) => {
     try {
       const name = readlinkSync(`/proc/self/fd/${fd}`);
       return name.startsWith('/dev/shm/') ? [name] : [];
@@ -306,6 +306,18 @@ it(
       assert.deepEqual(events, [tensor, sent]);
       await pool.close();
       assert.deepEqual(sharedFiles(), []);
+    }),
+);
+
+it(
+  'the next call has the shared memory of the last, there and back',
+  { skip: process.platform !== 'linux' && 'only Linux has such files' },
+  () =>
+    withProcesses(async (pool) => {
+      const tensor = new Uint8Array(1024 * 1024).fill(7);
+      for (let index = 0; index < 6; index += 1) assert.deepEqual(await call(pool, 'echo', tensor), tensor);
+      const [fd] = readdirSync('/proc/self/fd').filter((name) => sharedFiles([name]).length > 0);
+      assert.equal(fstatSync(Number(fd)).size, 2 * tensor.length);
     }),
 );
 

@@ -12,8 +12,8 @@ const alignment = 64;
 const inMessage = 0xffffffff;
 
 /**
- * A file without a name in memory, which two processes have open: each puts what it sends after what it was sent. The one that begins a call
- * begins anew, when the last answer has been read.
+ * A file without a name in memory, which two processes have open. Within a call each puts what it sends after what it was sent; with the next
+ * call both begin anew.
  */
 export class SharedFile {
   readonly bytesMax: number;
@@ -51,9 +51,10 @@ export class SharedFile {
     return this.#fd;
   }
 
-  /** What lies in it is not needed any more. */
+  /** The call is over: what lies in it is not needed any more. */
   restart(): void {
     this.#end = 0;
+    this.#limit = this.bytesMax;
   }
 
   /** @returns where the bytes are now; undefined where there is no room, as in a container with little shared memory */
@@ -64,7 +65,7 @@ export class SharedFile {
     try {
       while (done < bytes.length) done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
     } catch {
-      // No more is tried before it has been emptied.
+      // No more is tried in this call.
       this.#limit = at + done;
       return undefined;
     }
@@ -81,9 +82,7 @@ export class SharedFile {
 
   /** Gives the memory back. */
   empty(): void {
-    if (this.#fd === undefined) return;
-    ftruncateSync(this.#fd);
-    this.#limit = this.bytesMax;
+    if (this.#fd !== undefined) ftruncateSync(this.#fd);
   }
 
   close(): void {

@@ -29,8 +29,10 @@ export function serve(methods: Methods, borrows = false): void {
   dieWithParent(Number(process.argv[4]));
   const socket = new Socket({ fd: channel });
   const leave = (): never => process.exit();
-  const frames = new Frames(socket, sharedFile(borrows), {
-    onValue: (message) => void answer(methods, message as ToChild, (told) => frames.send(told)),
+  const file = sharedFile(borrows);
+  const frames = new Frames(socket, file, {
+    onValue: (message) =>
+      void answer(methods, message as ToChild, (told) => frames.send(told)).then(() => file.restart()),
     onBroken: leave,
   });
   socket.on('error', leave).on('close', leave);
