@@ -50,6 +50,29 @@ it('a step is told of the files that it names itself', async () => {
   assert.equal(assetsOf(step, undefined), undefined);
 });
 
+it('files are named within objects and lists, too', async () => {
+  const nested = new Map([['use', { type: 'use', asset_params: ['file.image', 'file.*.image'] }]]);
+  const names = async (file: unknown) => {
+    const plan = planOf([file]);
+    const found = await pinAssets(plan, nested, {
+      assets,
+      store: new MemoryStore({ disk: new MemoryDisk() }),
+      shared: true,
+    });
+    const [step] = plan.steps;
+    assert.ok(step !== undefined);
+    assert.deepEqual(assetsOf(step, found), found);
+    return Object.keys(found ?? {});
+  };
+  assert.deepEqual(await names({ image: 'a.png', other: 'b.png' }), ['a.png']);
+  assert.deepEqual(await names([{ image: 'a.png' }, [{ image: 'b.png' }], 'c.png', null]), ['a.png', 'b.png']);
+  assert.deepEqual(await names({ x: [{ image: 'a.png' }], y: { image: 'b.png' } }), ['a.png', 'b.png']);
+  assert.deepEqual(await names({ image: { image: 'a.png' } }), ['a.png']);
+  assert.deepEqual(await names('a.png'), []);
+  const many = Array.from({ length: 65 }, (_, index) => ({ image: `${index}.png` }));
+  await assert.rejects(names(many), { code: 'LIMIT_EXCEEDED' });
+});
+
 it('a run may use so many files and no more', async () => {
   const many = (count: number) => Array.from({ length: count }, (_, index) => `m${index}.wasm`);
   assert.equal(Object.keys((await pinned(many(1_000))) ?? {}).length, 1_000);

@@ -1,5 +1,6 @@
 import type { Plan, PlannedStep } from '../core/workflow/plan.ts';
 import { JSONFlowError } from '../lib/errors.ts';
+import { isObject } from '../lib/json.ts';
 import { type Assets, assetDigest, isAssetName } from '../ports/assets.ts';
 import type { Store } from '../ports/store.ts';
 import { limits } from '../protocol/limits.ts';
@@ -40,28 +41,48 @@ export function assetsOf(
 ): Record<string, string> | undefined {
   if (pinned === undefined) return undefined;
   const found: Record<string, string> = {};
-  for (const value of Object.values(paramsOf(planned)))
-    if (typeof value === 'string' && Object.hasOwn(pinned, value)) found[value] = pinned[value] ?? '';
+  const look = (value: unknown): void => {
+    if (typeof value === 'string') {
+      if (Object.hasOwn(pinned, value)) found[value] = pinned[value] ?? '';
+    } else if (Array.isArray(value)) value.forEach(look);
+    else if (isObject(value)) Object.values(value).forEach(look);
+  };
+  look(paramsOf(planned));
   return Object.keys(found).length === 0 ? undefined : found;
+}
+
+/** Texts at a path of params: lists along it are looked through, `*` is any name. */
+function* textsAt(value: unknown, path: readonly string[]): Generator<string> {
+  if (Array.isArray(value)) {
+    for (const element of value) yield* textsAt(element, path);
+    return;
+  }
+  const [name, ...rest] = path;
+  if (name === undefined) {
+    if (typeof value === 'string') yield value;
+  } else if (isObject(value)) {
+    if (name === '*') for (const each of Object.values(value)) yield* textsAt(each, rest);
+    else if (Object.hasOwn(value, name)) yield* textsAt(value[name], rest);
+  }
 }
 
 function namesIn(plan: Plan, stepTypes: ReadonlyMap<string, StepTypeManifest>): Set<string> {
   const names = new Set<string>();
   for (const planned of plan.steps) {
     const params = paramsOf(planned);
-    let ofStep = 0;
-    for (const param of stepTypes.get(planned.step.type)?.asset_params ?? []) {
-      const value = Object.hasOwn(params, param) ? params[param] : undefined;
-      if (typeof value !== 'string' || !isAssetName(value)) continue;
-      ofStep += 1;
-      names.add(value);
-      if (ofStep > limits.assetsPerStepMax || names.size > limits.assetsPerRunMax)
-        throw new JSONFlowError(
-          'LIMIT_EXCEEDED',
-          `the steps name more files than the ${limits.assetsPerRunMax} that a run may use, ${limits.assetsPerStepMax} in one step`,
-          { hint: 'Split the workflow.' },
-        );
-    }
+    const ofStep = new Set<string>();
+    for (const param of stepTypes.get(planned.step.type)?.asset_params ?? [])
+      for (const value of textsAt(params, param.split('.'))) {
+        if (!isAssetName(value)) continue;
+        ofStep.add(value);
+        names.add(value);
+        if (ofStep.size > limits.assetsPerStepMax || names.size > limits.assetsPerRunMax)
+          throw new JSONFlowError(
+            'LIMIT_EXCEEDED',
+            `the steps name more files than the ${limits.assetsPerRunMax} that a run may use, ${limits.assetsPerStepMax} in one step`,
+            { hint: 'Split the workflow.' },
+          );
+      }
   }
   return names;
 }

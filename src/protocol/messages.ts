@@ -19,7 +19,10 @@ export interface StepTypeManifest {
   params_schema?: JSONObject;
   /** Equal inputs give equal outputs. Default false. */
   deterministic?: boolean;
-  /** Names of the params that may name a file of the node's, such as a module: its bytes are fixed when the run begins. */
+  /**
+   * Names of the params that may name a file of the node's, such as a module: its bytes are fixed when the run begins. A path such as
+   * `input.*.file` leads into objects, and through lists.
+   */
   asset_params?: string[];
 }
 

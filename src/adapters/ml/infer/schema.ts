@@ -103,7 +103,7 @@ export const inferStepTypes: StepTypeManifest[] = [
     type: 'ml_infer',
     description: 'Runs a trained model over an input.',
     deterministic: false,
-    asset_params: ['model'],
+    asset_params: ['model', 'input.image_file', 'input.*.image_file'],
     params_schema: schemaOf({
       input: input(
         'A tensor: lists of numbers, { "shape", "dtype", "data" } with lists, base64 or stored bytes; or an object of them by the names of the inputs.',
@@ -119,7 +119,7 @@ export const inferStepTypes: StepTypeManifest[] = [
     type: 'ml_batch',
     description: 'Runs a trained model over many rows, batch by batch, in memory that does not grow with their number.',
     deterministic: false,
-    asset_params: ['model'],
+    asset_params: ['model', 'input.image_file', 'input.*.image_file'],
     params_schema: schemaOf({
       input: input('Rows: a list, rows that a step stored, or a tensor whose first axis is the rows.'),
       batch_size: whole('Rows that the model is given at a time. Default 32.', 1, batchSizeMax),
