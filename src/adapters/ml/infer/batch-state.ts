@@ -2,9 +2,9 @@ import { RowSink, type RowsState } from '../../../kit/rows.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import { isObject, type JSONValue } from '../../../lib/json.ts';
 import type { AdapterContext } from '../../../ports/adapter.ts';
+import { stateIntervalMs } from '../state-interval.ts';
 
-/** States more often than this cost more than they save. */
-const everyMs = 5_000;
+const intervalMinMs = 5_000;
 const version = 1;
 
 /** What the rows came from: rows of another model or device don't go on. */
@@ -21,7 +21,8 @@ export class BatchProgress {
   batches: number;
   readonly #origin: BatchOrigin;
   readonly #context: AdapterContext;
-  #savedAt = Date.now();
+  readonly #beganAt = Date.now();
+  #savedAt = this.#beganAt;
 
   private constructor(sink: RowSink<JSONValue>, batches: number, origin: BatchOrigin, context: AdapterContext) {
     this.sink = sink;
@@ -53,7 +54,7 @@ export class BatchProgress {
     await this.sink.add(rows);
     this.batches += 1;
     const now = Date.now();
-    if (now - this.#savedAt < everyMs) return;
+    if (now - this.#savedAt < stateIntervalMs(intervalMinMs, now - this.#beganAt)) return;
     this.#savedAt = now;
     const state: BatchState = { version, ...this.#origin, batches: this.batches, rows: await this.sink.state() };
     try {

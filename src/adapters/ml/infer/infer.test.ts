@@ -437,6 +437,18 @@ test('another attempt goes on from the rows that were saved, with the same model
     }
 });
 
+test('the longer a step has run, the rarer its states are', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'] });
+  const states: JSONValue[] = [];
+  const context = contextOf({
+    checkpoint: async (state) => void states.push(state),
+    progress: () => t.mock.timers.tick(10_000),
+  });
+  const input = Array.from({ length: 360 }, (_, row) => [row, 0, 0]);
+  await batch({ model: 'linear.onnx', input, batch_size: 1 }, context);
+  assert.ok(states.length > 50 && states.length < 100, `${states.length} states in an hour`);
+});
+
 test('a batch that fails ends the one beside it', async () => {
   const ended: boolean[] = [];
   const both = Promise.withResolvers<void>();

@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { StepError } from '../../../lib/errors.ts';
 import { elementsOf } from '../onnx/graph.ts';
+import { stateIntervalMs } from '../state-interval.ts';
 import { Batches } from './batches.ts';
 import { buildEvaluation, buildTraining, parametersOf, type Scaling, type TrainingGraph } from './graphs.ts';
 import type {
@@ -28,10 +29,8 @@ export interface Runtime {
   tensor(data: Float32Array, shape: readonly number[]): Tensor;
 }
 
-/** States are sent no more often, so that small epochs are not held up by them, … */
-const stateIntervalMs = 250;
-/** … nor than this share of the time that passed: each is kept, so that a training of hours must not leave thousands. */
-const stateIntervalShare = 0.05;
+/** So that small epochs are not held up by their states. */
+const stateIntervalMinMs = 250;
 const evaluationBatch = 256;
 
 /** Trains a net. Equal jobs on equal machines give equal bits, also where they were interrupted and go on from a state. */
@@ -42,9 +41,10 @@ export async function train(job: TrainJob, runtime: Runtime, emit: (event: Train
   const classWeights = job.classWeights === 'balanced' ? balancedWeights(samples, net) : job.classWeights;
   const graph = buildTraining(net, scaling, { ...job, classWeights });
   const run = new TrainingRun(job, net, graph, runtime, await runtime.create(graph.model, job.threads));
-  const evaluate = validation && (await evaluatorOf(net, scaling, validation, runtime, job.threads));
+  let validator: Evaluator | undefined;
   try {
-    const stoppedEarly = await run.epochs(samples, evaluate?.measure, emit);
+    validator = validation && (await evaluatorOf(net, scaling, validation, runtime, job.threads));
+    const stoppedEarly = await run.epochs(samples, validator?.measure, emit);
     return {
       ...run.result(),
       scaling,
@@ -54,7 +54,7 @@ export async function train(job: TrainJob, runtime: Runtime, emit: (event: Train
     };
   } finally {
     await run.release();
-    await evaluate?.release();
+    await validator?.release();
   }
 }
 
@@ -71,13 +71,18 @@ export async function evaluate(job: EvaluateJob, runtime: Runtime): Promise<Eval
 
 type Measure = (weightOf: (name: string) => Float32Array | undefined) => Promise<EvaluateAnswer>;
 
+interface Evaluator {
+  measure: Measure;
+  release(): Promise<void>;
+}
+
 async function evaluatorOf(
   net: Net,
   scaling: Scaling | undefined,
   samples: Samples,
   runtime: Runtime,
   threads: number,
-): Promise<{ measure: Measure; release(): Promise<void> }> {
+): Promise<Evaluator> {
   const session = await runtime.create(buildEvaluation(net, scaling), threads);
   const batches = new Batches(samples, net, evaluationBatch, runtime);
   const measure: Measure = async (weightOf) => {
@@ -148,8 +153,7 @@ class TrainingRun {
 
   #offerState(emit: (event: TrainEvent) => void): void {
     const now = Date.now();
-    const interval = Math.max(stateIntervalMs, stateIntervalShare * (now - this.#beganAt));
-    if (now - this.#stateAt < interval) return;
+    if (now - this.#stateAt < stateIntervalMs(stateIntervalMinMs, now - this.#beganAt)) return;
     this.#stateAt = now;
     const sizeOf = (tensors: readonly { shape: readonly number[] }[]): number =>
       tensors.reduce((sum, { shape }) => sum + 4 * elementsOf(shape), 0);
