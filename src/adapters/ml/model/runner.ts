@@ -42,8 +42,8 @@ export class Runner {
     if (known !== undefined) return known;
     const { info } = await this.#ask<{ info: ModelInfo }, InfoAnswer>('describe', model, device, {}, signal, memoryMb);
     this.#infos.set(key, info);
-    if (this.#infos.size > infosMax)
-      for (const oldest of [...this.#infos.keys()].slice(0, 1)) this.#infos.delete(oldest);
+    const [oldest] = this.#infos.keys();
+    if (this.#infos.size > infosMax && oldest !== undefined) this.#infos.delete(oldest);
     return info;
   }
 
