@@ -41,6 +41,7 @@ function mirror(name: string, shape: Shape): void {
 }
 mirror('planes.onnx', ['batch', 3, 1, 2]);
 mirror('grey.onnx', ['batch', 1, 2, 2]);
+mirror('unclear.onnx', ['batch', 3, 4, 4]);
 mirror('any.onnx', ['batch', 'height', 'width', 3]);
 
 const pixels = Uint8Array.of(10, 20, 30, 40, 50, 60);
@@ -105,6 +106,16 @@ test('ml_batch takes a file for each row', async () => {
   const output = await mlBatch(step(params), contextFor(step(params)), deps);
   assert.deepEqual([output.row_count, output.batches], [3, 2]);
   assert.deepEqual(output.result, Array(3).fill([[[10, 40]], [[20, 50]], [[30, 60]]]));
+});
+
+test('a shape that does not tell where the channels are is no reason to guess', async () => {
+  const params = { model: 'unclear.onnx', input: file };
+  await assert.rejects(infer(params), { code: 'INVALID_PARAMS', message: /\[batch, 3, 4, 4\].*model_layout/ });
+  const result = (await infer({ ...params, preprocess: { model_layout: 'nchw' } })) as number[][][][];
+  assert.deepEqual(
+    result[0]?.map((plane) => plane[0]?.[0]),
+    [10, 20, 30],
+  );
 });
 
 test('a file that is no image is named with its place', async () => {

@@ -1,7 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import type { DecodeRequest, ImageResize } from '../image/messages.ts';
 import { resample } from '../image/resample.ts';
-import type { TensorInfo } from '../model/info.ts';
+import { shapeText, type TensorInfo } from '../model/info.ts';
 import { cast } from '../tensor/cast.ts';
 import { allocate, type DType } from '../tensor/dtype.ts';
 import { checkSize, sizeOf, type Tensor } from '../tensor/tensor.ts';
@@ -76,10 +76,23 @@ function layoutOf({ shape }: TensorInfo): Layout | undefined {
   return few(shape[3]) && !few(shape[1]) ? 'nhwc' : few(shape[1]) && !few(shape[3]) ? 'nchw' : undefined;
 }
 
-/** How images are decoded for an input: in the size and with the channels that it takes, where these are fixed. */
-export function imagesFor(info: TensorInfo, steps: Preprocess = {}): Pick<DecodeRequest, 'channels' | 'resize'> {
+/**
+ * How image files are decoded for an input: in the size and with the channels that it takes, where these are fixed.
+ * @param path of the images, for the error @throws StepError INVALID_PARAMS where the input's layout can't be told
+ */
+export function imagesFor(
+  info: TensorInfo,
+  steps: Preprocess = {},
+  path: string,
+): Pick<DecodeRequest, 'channels' | 'resize'> {
+  const layout = steps.model_layout ?? layoutOf(info);
+  if (layout === undefined)
+    throw new StepError(
+      'INVALID_PARAMS',
+      `${path} is image files, and the shape ${shapeText(info.shape)} of the input "${info.name}" doesn't tell which axis is the channels: give params.preprocess.model_layout`,
+    );
   const [, a, b, c] = info.shape ?? [];
-  const [height, width, channels] = (steps.model_layout ?? layoutOf(info)) === 'nchw' ? [b, c, a] : [a, b, c];
+  const [height, width, channels] = layout === 'nchw' ? [b, c, a] : [a, b, c];
   const isFixed = (length: unknown): length is number => typeof length === 'number' && length > 0;
   return {
     channels: channels === 1 || channels === 4 ? channels : 3,

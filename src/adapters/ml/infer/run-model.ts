@@ -75,7 +75,7 @@ export async function inputsOf(
     return preprocessApart({ tensor, steps: how, info, path }, deps.processes, context.signal);
   };
   const images = async (value: JSONValue, path: string, info: TensorInfo): Promise<Tensor> => {
-    const pixels = await readImages(value, path, imagesFor(info, steps), context, deps);
+    const pixels = await readImages(value, path, imagesFor(info, steps, path), context, deps);
     return prepare(pixels, { ...steps, layout: 'nhwc', resize: undefined }, info, path);
   };
   const given = await readInputs(input, columns, ready.info, context, steps !== undefined, whole, images);
