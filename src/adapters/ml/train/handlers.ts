@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { evaluate, type Runtime } from './evaluator.ts';
 import type { EvaluateAnswer, EvaluateJob, TrainAnswer, TrainJob } from './job.ts';
-import { evaluate, type Runtime, train } from './trainer.ts';
+import { train } from './trainer.ts';
 
 type Ort = typeof import('onnxruntime-node');
 type On<T> = T & { device: string };

@@ -4,17 +4,9 @@ import { StepError } from '../../../lib/errors.ts';
 import { elementsOf } from '../onnx/graph.ts';
 import { stateIntervalMs } from '../state-interval.ts';
 import { Batches } from './batches.ts';
-import { buildEvaluation, buildTraining, parametersOf, type Scaling, type TrainingGraph } from './graphs.ts';
-import type {
-  EpochMetrics,
-  EvaluateAnswer,
-  EvaluateJob,
-  Samples,
-  TrainAnswer,
-  TrainEvent,
-  TrainJob,
-  TrainState,
-} from './job.ts';
+import { type Evaluator, evaluatorOf, type Measure, numberOf, type Runtime } from './evaluator.ts';
+import { buildTraining, parametersOf, type TrainingGraph } from './graphs.ts';
+import type { EpochMetrics, Samples, TrainAnswer, TrainEvent, TrainJob, TrainState } from './job.ts';
 import { stateBytesMax } from './limits.ts';
 import type { Initial } from './net/layer.ts';
 import { type Net, parseNet } from './net/parse.ts';
@@ -23,15 +15,8 @@ import { Random } from './random.ts';
 import { balancedWeights, splitSamples, standardScaling } from './samples.ts';
 import { rateFactor } from './schedule.ts';
 
-/** A session of ONNX Runtime, and its class of tensors. */
-export interface Runtime {
-  create(model: Uint8Array, threads: number): Promise<InferenceSession>;
-  tensor(data: Float32Array, shape: readonly number[]): Tensor;
-}
-
 /** So that small epochs are not held up by their states. */
 const stateIntervalMinMs = 250;
-const evaluationBatch = 256;
 
 /** Trains a net. Equal jobs on equal machines give equal bits, also where they were interrupted and go on from a state. */
 export async function train(job: TrainJob, runtime: Runtime, emit: (event: TrainEvent) => void): Promise<TrainAnswer> {
@@ -56,48 +41,6 @@ export async function train(job: TrainJob, runtime: Runtime, emit: (event: Train
     await run.release();
     await validator?.release();
   }
-}
-
-/** Loss and metric of a net, over samples. */
-export async function evaluate(job: EvaluateJob, runtime: Runtime): Promise<EvaluateAnswer> {
-  const net = parseNet(job.net);
-  const { measure, release } = await evaluatorOf(net, job.scaling, job.samples, runtime, job.threads);
-  try {
-    return await measure((name) => job.parameters[name]);
-  } finally {
-    await release();
-  }
-}
-
-type Measure = (weightOf: (name: string) => Float32Array | undefined) => Promise<EvaluateAnswer>;
-
-interface Evaluator {
-  measure: Measure;
-  release(): Promise<void>;
-}
-
-async function evaluatorOf(
-  net: Net,
-  scaling: Scaling | undefined,
-  samples: Samples,
-  runtime: Runtime,
-  threads: number,
-): Promise<Evaluator> {
-  const session = await runtime.create(buildEvaluation(net, scaling), threads);
-  const batches = new Batches(samples, net, evaluationBatch, runtime);
-  const measure: Measure = async (weightOf) => {
-    const feeds: Record<string, Tensor> = {};
-    for (const { id, shape } of parametersOf(net))
-      feeds[id] = runtime.tensor(weightOf(id) ?? new Float32Array(), shape);
-    let [loss, metric] = [0, 0];
-    for (const batch of batches.inOrder()) {
-      const out = await session.run({ ...feeds, x: batch.x, t: batch.t });
-      loss += numberOf(out.loss);
-      metric += numberOf(out.metric);
-    }
-    return { loss: loss / samples.count, metric: metric / samples.count };
-  };
-  return { measure, release: () => session.release() };
 }
 
 class TrainingRun {
@@ -270,9 +213,6 @@ class TrainingRun {
     return this.#runtime.tensor(Float32Array.of(value), []);
   }
 }
-
-const numberOf = (tensor: { data: unknown } | undefined): number =>
-  Number((tensor?.data as Float32Array | undefined)?.[0]);
 
 /** Zeros for what is dropped; what is kept is scaled up. */
 function maskOf(random: Random, size: number, rate: number): Float32Array {
