@@ -95,6 +95,16 @@ test('what is large is prepared in a process, to the same', async () => {
   assert.deepEqual(await infer({ model: 'any.onnx', input, preprocess }), [
     [0, height / 2].map((y) => [0, width / 2].map((x) => pixel(x, y))),
   ]);
+  // What becomes large is, too.
+  const calls: string[] = [];
+  const call: Processes['call'] = (kind, device, request, hooks) => {
+    calls.push(request.method);
+    return processes.call(kind, device, request, hooks);
+  };
+  const one = step({ model: 'any.onnx', input: [[[1, 2, 3]]], preprocess: { resize: { width: 1024, height: 512 } } });
+  const { shapes } = await mlInfer(one, contextFor(one), { ...deps, processes: { call } });
+  assert.deepEqual(shapes, { same: { dtype: 'float32', shape: [1, 512, 1024, 3] } });
+  assert.deepEqual(calls, ['preprocess']);
   await assert.rejects(infer({ model: 'any.onnx', input, preprocess: { ...preprocess, mean: [1, 2] } }), {
     code: 'INVALID_PARAMS',
     message: /mean has 2 numbers, and params\.input has 3 channels/,

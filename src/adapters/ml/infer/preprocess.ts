@@ -31,13 +31,20 @@ export interface PreprocessJob {
   path: string;
 }
 
+/** Elements that the preprocessing reads or makes, whichever are more: what it costs. */
+export function preprocessSize({ tensor: { shape, data }, steps, info }: PreprocessJob): number {
+  const { resize: to } = steps;
+  if (to === undefined) return data.length;
+  const { count, channels } = imageAxes(asImages(shape, info), layoutsOf(steps, info).layout);
+  return Math.max(data.length, count * channels * to.width * to.height);
+}
+
 /** @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
 export function preprocess(tensor: Tensor, steps: Preprocess, info: TensorInfo, path: string): Tensor {
-  let result = cast(tensor, 'float32', path);
-  if (result.shape.length === 3 && info.shape?.length === 4) result = { ...result, shape: [1, ...result.shape] };
+  const typed = cast(tensor, 'float32', path);
+  let result: Tensor = { ...typed, shape: asImages(typed.shape, info) };
   const isImages = result.shape.length === 4;
-  const modelLayout = steps.model_layout ?? layoutOf(info);
-  const layout = steps.layout ?? modelLayout ?? 'nhwc';
+  const { layout, modelLayout } = layoutsOf(steps, info);
   if (steps.resize !== undefined) {
     if (!isImages)
       throw new StepError('INVALID_PARAMS', `${path} must be images [count, height, width, channels] to be resized`);
@@ -46,6 +53,16 @@ export function preprocess(tensor: Tensor, steps: Preprocess, info: TensorInfo, 
   result = normalise(result, steps, isImages && layout === 'nchw' ? 1 : result.shape.length - 1, path);
   if (isImages && modelLayout !== undefined && modelLayout !== layout) result = relayout(result, modelLayout);
   return rounded(result, info.dtype);
+}
+
+/** A single image is one of a list for a model that takes lists. */
+const asImages = (shape: readonly number[], info: TensorInfo): readonly number[] =>
+  shape.length === 3 && info.shape?.length === 4 ? [1, ...shape] : shape;
+
+/** Of what is given, and of what the model takes, where that is known. */
+function layoutsOf(steps: Preprocess, info: TensorInfo): { layout: Layout; modelLayout: Layout | undefined } {
+  const modelLayout = steps.model_layout ?? layoutOf(info);
+  return { layout: steps.layout ?? modelLayout ?? 'nhwc', modelLayout };
 }
 
 const wholeNumbers: Partial<Record<DType, readonly [least: number, greatest: number]>> = {

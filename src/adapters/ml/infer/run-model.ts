@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { Batcher } from './batcher.ts';
 import { divide, fitTensor, join, partOf } from './fit.ts';
 import type { InferOptions } from './options.ts';
-import { imagesFor, type Preprocess, type PreprocessJob, preprocess } from './preprocess.ts';
+import { imagesFor, type Preprocess, type PreprocessJob, preprocess, preprocessSize } from './preprocess.ts';
 import { inputsAsNamed, readInputs } from './read-inputs.ts';
 
 /** A model with what it takes, on the device it runs on. */
@@ -97,7 +97,7 @@ async function preprocessApart(
   processes: ImageDeps['processes'],
   signal: AbortSignal,
 ): Promise<Tensor> {
-  if (job.tensor.data.length <= preprocessHereMax) return preprocess(job.tensor, job.steps, job.info, job.path);
+  if (preprocessSize(job) <= preprocessHereMax) return preprocess(job.tensor, job.steps, job.info, job.path);
   return (await processes.call('image', 'cpu', { method: 'preprocess', args: job }, { signal })) as Tensor;
 }
 
