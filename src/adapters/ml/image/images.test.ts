@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
 import { crc32, deflateSync } from 'node:zlib';
 import { createEgress } from '../../../egress/egress.ts';
+import type { BytesDeps } from '../../../kit/named-bytes.ts';
 import type { JSONValue } from '../../../lib/json.ts';
 import { Processes } from '../process/processes.ts';
 import { areImages, readImages } from './images.ts';
@@ -106,6 +107,26 @@ test('what is no image, or not what it should be, is refused and named', async (
   await refused([image(coloured), 5], 'INVALID_PARAMS', /input\[1\] must be \{ "image_file"/);
   await refused({ image_file: 5 }, 'INVALID_PARAMS', /input\.image_file must be the name of a file/);
   await refused({ image_file: 'cat.png' }, 'IMAGE_NOT_FOUND', /cat\.png/);
+});
+
+test('files are read no further than what is decoded together', async () => {
+  let reads = 0;
+  const assets: BytesDeps['assets'] = {
+    places: [],
+    async find() {
+      const read = async (): Promise<Uint8Array> => {
+        reads += 1;
+        return new Uint8Array(60 * 1024 * 1024);
+      };
+      return { digest: '', size: 0, read };
+    },
+  };
+  const many = Array.from({ length: 10 }, () => ({ image_file: 'large.png' }));
+  await assert.rejects(readImages(many, 'params.input', plain, context, { ...deps, assets }), {
+    code: 'ML_TENSOR_TOO_LARGE',
+    message: /^the files of params\.input have more than.*ml_batch/,
+  });
+  assert.equal(reads, 5);
 });
 
 test('images are told from tensors', () => {

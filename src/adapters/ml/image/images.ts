@@ -4,11 +4,12 @@ import { storedBytes } from '../../../kit/stored-bytes.ts';
 import { StepError } from '../../../lib/errors.ts';
 import { isObject, type JSONObject, type JSONValue } from '../../../lib/json.ts';
 import type { Processes } from '../process/processes.ts';
-import { checkSize, type Tensor } from '../tensor/tensor.ts';
+import { checkSize, type Tensor, tensorLimits } from '../tensor/tensor.ts';
 import type { DecodeAnswer, DecodeRequest } from './messages.ts';
 
-/** Of one file. */
+/** Of one file, and of all that are decoded together. */
 const fileBytesMax = 64 * 1024 * 1024;
+const filesBytesMax = tensorLimits.bytesMax;
 
 export interface ImageDeps extends BytesDeps {
   processes: Pick<Processes, 'call'>;
@@ -37,14 +38,19 @@ export async function readImages(
 ): Promise<Tensor> {
   const list = Array.isArray(value) ? value : [value];
   const images: DecodeRequest['images'][number][] = [];
+  let size = 0;
   for (const [index, one] of list.entries()) {
     const place = Array.isArray(value) ? `${path}[${index}]` : path;
     if (!areImages(one) || Array.isArray(one))
       throw new StepError('INVALID_PARAMS', `${place} must be { "image_file": … }, as the first is`);
-    images.push({
-      bytes: await bytesOf((one as JSONObject).image_file ?? null, `${place}.image_file`, context, deps),
-      path: place,
-    });
+    const bytes = await bytesOf((one as JSONObject).image_file ?? null, `${place}.image_file`, context, deps);
+    size += bytes.length;
+    if (size > filesBytesMax)
+      throw new StepError(
+        'ML_TENSOR_TOO_LARGE',
+        `the files of ${path} have more than the ${filesBytesMax} bytes that are decoded together: use ml_batch`,
+      );
+    images.push({ bytes, path: place });
   }
   if (resize !== undefined) checkSize('uint8', [list.length, resize.height, resize.width, channels], path);
   const args: DecodeRequest = { images, channels, resize };
