@@ -36,8 +36,7 @@ const builtIn: Readonly<Record<string, (deps: AdapterDeps) => Adapter>> = {
 
 /** What a step of a built-in adapter needs of a node, also where this one does not offer the adapter. */
 export async function builtInRequirements(step: AdapterStep): Promise<Readonly<Record<string, number>>> {
-  if (/^(ml|gpu)_/.test(step.type)) return mlNeedsOf(step);
-  if (!step.type.startsWith('quantum_')) return {};
+  if (!step.type.startsWith('quantum_')) return mlNeedsOf(step);
   try {
     return (await import('../adapters/quantum/needs.ts')).needsOf(step);
   } catch {

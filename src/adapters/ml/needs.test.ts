@@ -9,4 +9,5 @@ test('a step that names a GPU reserves it, so that it is placed where there is o
   for (const device of ['auto', 'cpu', 'opencl:0', 'webgpu', '$input.device'])
     assert.deepEqual(needs(device), {}, device);
   assert.deepEqual(needsOf({ id: 's', type: 'ml_infer', params: {} }), {});
+  assert.deepEqual(needsOf({ id: 's', type: 'ml_mine', params: { device: 'gpu' } }), {}, "another adapter's step");
 });
