@@ -53,6 +53,13 @@ const code =
     return true;
   };
 
+it('where the system sets no limits a process ends itself: with too much memory, or without a parent', () =>
+  withProcesses(async (pool) => {
+    const bomb = (args: object) => pool.call('train', 'cpu', { method: 'bomb', args }, { signal: never });
+    await assert.rejects(bomb({ memoryMb: 256, parent: process.pid }), code('ML_OUT_OF_MEMORY'));
+    await assert.rejects(bomb({ memoryMb: 4096, parent: 2 ** 22 + 1 }), code('ML_PROCESS_CRASHED', true, /SIGKILL/));
+  }));
+
 it('values cross as they are, events before the answer, errors with their codes; the process is used again', () =>
   withProcesses(async (pool) => {
     const value = {

@@ -1,7 +1,7 @@
 // What a child program does to itself before it runs native code, through FFI where the package koffi is there.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { Worker } from 'node:worker_threads';
+import { Watch } from './watch.ts';
 
 /** Of Linux: sys/resource.h, sys/prctl.h. */
 const RLIMIT_DATA = 2;
@@ -19,6 +19,8 @@ const libc = loadLibc();
 /** Data that the process had when it began: V8's own, mostly. */
 const baseBytes = dataBytes();
 let limitMb = 0;
+/** Where the system can't be asked. */
+let watch: Watch | undefined;
 
 function loadLibc(): Libc | undefined {
   if (process.platform !== 'linux') return undefined;
@@ -42,8 +44,9 @@ function dataBytes(): number {
   return Number(kib ?? 0) * 1024;
 }
 
-/** The most that the process may have, in MiB beyond what it began with: more is refused by the system. The parent watches, too. */
+/** The most that the process may have, in MiB beyond what it began with: more is refused by the system, or ends it. On Linux the parent watches, too. */
 export function limitMemory(memoryMb: number): void {
+  watch?.limitMemory(memoryMb);
   if (memoryMb === limitMb || libc === undefined) return;
   // CUDA and Vulkan map far more than they use; of them only what they use is counted, by the parent.
   if (!isCounted(process.argv[3])) return;
@@ -58,23 +61,7 @@ const isCounted = (kind: string | undefined): boolean => kind !== 'cuda' && kind
  * @param parent its process id, as it says itself: it may have ended before the first look
  */
 export function dieWithParent(parent: number): void {
-  if (libc?.prctl(PR_SET_PDEATHSIG, SIGKILL) === 0) {
-    // It may have ended before.
-    if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL');
-    return;
-  }
-  watchParent(parent);
-}
-
-/** A thread of its own runs while the main one does not. */
-function watchParent(parent: number): void {
-  const source = `
-    setInterval(() => {
-      try {
-        process.kill(${parent}, 0);
-        if (process.ppid === ${parent}) return;
-      } catch {}
-      process.kill(process.pid, 'SIGKILL');
-    }, 500);`;
-  new Worker(source, { eval: true, env: {}, argv: [], stdin: false }).unref();
+  if (libc?.prctl(PR_SET_PDEATHSIG, SIGKILL) !== 0) watch = new Watch(parent);
+  // It may have ended before.
+  else if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL');
 }
