@@ -1,25 +1,12 @@
 // Calls of native libraries from JavaScript. Only child programs load them.
-import { createRequire } from 'node:module';
 import type { LibraryHandle } from 'koffi';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { optionalPackage } from '../process/package.ts';
 
 type Koffi = typeof import('koffi');
 
-let loaded: Koffi | undefined;
-
 /** @throws StepError ML_PACKAGE_MISSING */
-export function koffi(): Koffi {
-  try {
-    loaded ??= createRequire(import.meta.url)('koffi') as Koffi;
-    return loaded;
-  } catch (cause) {
-    throw new StepError(
-      'ML_PACKAGE_MISSING',
-      'devices for kernels are reached through the package koffi: install it with "npm install koffi"',
-      { cause },
-    );
-  }
-}
+export const koffi = (): Koffi => optionalPackage('koffi', 'kernels in CUDA and OpenCL need');
 
 /** The first library that can be loaded. @throws StepError ML_LIBRARY_MISSING */
 export function loadLibrary(names: readonly string[], what: string): LibraryHandle {

@@ -1,5 +1,6 @@
 // WebGPU by Dawn, from the package webgpu. Only child programs load it.
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { optionalPackage } from '../process/package.ts';
 
 export interface OpenGpu {
   /** To be kept: what it made dies with it. */
@@ -9,13 +10,7 @@ export interface OpenGpu {
 
 /** @throws StepError ML_PACKAGE_MISSING, ML_NO_DEVICE */
 export async function openGpu(): Promise<OpenGpu> {
-  const { create } = await import('webgpu').catch((cause: unknown): never => {
-    throw new StepError(
-      'ML_PACKAGE_MISSING',
-      'kernels in WGSL need the package webgpu: install it with "npm install webgpu"',
-      { cause },
-    );
-  });
+  const { create } = optionalPackage<typeof import('webgpu')>('webgpu', 'kernels in WGSL need');
   const gpu = create([]);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((cause: unknown): never => {
     throw new StepError('ML_NO_DEVICE', `WebGPU does not work here: ${messageOf(cause)}`, { cause });

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { optionalPackage } from '../process/package.ts';
 import { checkSize } from '../tensor/tensor.ts';
 import type { DecodeAnswer, DecodeRequest } from './messages.ts';
 import { resample } from './resample.ts';
@@ -16,21 +16,14 @@ let loaded: Sharp | undefined;
 
 function load(): Sharp {
   if (loaded !== undefined) return loaded;
-  try {
-    loaded = createRequire(import.meta.url)('sharp') as Sharp;
-  } catch (cause) {
-    throw new StepError('ML_PACKAGE_MISSING', 'images need the package sharp: install it with "npm install sharp"', {
-      cause,
-    });
-  }
+  loaded = optionalPackage<Sharp>('sharp', 'images need');
   loaded.block({ operation: ['VipsForeignLoad'] });
   loaded.unblock({ operation: readers });
   loaded.cache(false);
   return loaded;
 }
 
-/**
- * Decodes images, upright as their EXIF data say, in sRGB with 8 bits a channel; alpha is left out where it isn't wanted. */
+/** Decodes images, upright as their EXIF data say, in sRGB with 8 bits a channel; alpha is left out where it isn't wanted. */
 async function decode({ images, channels, resize }: DecodeRequest): Promise<DecodeAnswer> {
   const sharp = load();
   let all: Uint8Array | undefined;

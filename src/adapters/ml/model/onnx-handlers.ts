@@ -1,33 +1,21 @@
-import { createRequire } from 'node:module';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-node';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { onnxRuntime } from '../process/package.ts';
 import { isDType, type TensorData } from '../tensor/dtype.ts';
 import { checkSize, type Tensor, tensorLimits } from '../tensor/tensor.ts';
 import { BytesCache } from './cache.ts';
 import type { ModelInfo, TensorInfo } from './info.ts';
 import type { InfoAnswer, ModelRequest, RunAnswer, RunRequest } from './messages.ts';
 
-type Ort = typeof import('onnxruntime-node');
-
 /** What a session takes besides the bytes of its model: the weights once more, as its operators want them. */
 const memoryFactor = 2;
 
 const sessions = new BytesCache<InferenceSession>((session) => session.release());
-let loaded: Ort | undefined;
 
-function runtime(): Ort {
-  try {
-    // Its native half knows no Float16Array and would take one for empty; without that class, halves are bits in a Uint16Array.
-    Reflect.deleteProperty(globalThis, 'Float16Array');
-    loaded ??= createRequire(import.meta.url)('onnxruntime-node') as Ort;
-    return loaded;
-  } catch (cause) {
-    throw new StepError(
-      'ML_PACKAGE_MISSING',
-      'ONNX models need the package onnxruntime-node: install it with "ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node"',
-      { cause },
-    );
-  }
+function runtime(): ReturnType<typeof onnxRuntime> {
+  // Its native half knows no Float16Array and would take one for empty; without that class, halves are bits in a Uint16Array.
+  Reflect.deleteProperty(globalThis, 'Float16Array');
+  return onnxRuntime('ONNX models need');
 }
 
 async function sessionOf({ key, payload, cacheBytesMax, device }: ModelRequest): Promise<InferenceSession | undefined> {

@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
 import type { GraphModel, InferenceModel, io, LayersModel, NamedTensorMap, Tensor as TfTensor } from '@tensorflow/tfjs';
 import { messageOf, StepError } from '../../../lib/errors.ts';
 import type { JSONObject } from '../../../lib/json.ts';
+import { optionalPackage } from '../process/package.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { BytesCache } from './cache.ts';
@@ -17,20 +17,12 @@ let loaded: Promise<Tf> | undefined;
 
 /** WebAssembly where its package is there: several times as fast as plain JavaScript. */
 async function load(): Promise<Tf> {
-  const require = createRequire(import.meta.url);
-  let tf: Tf;
-  try {
-    tf = require('@tensorflow/tfjs') as Tf;
-  } catch (cause) {
-    throw new StepError(
-      'ML_PACKAGE_MISSING',
-      'this TensorFlow.js model needs the package @tensorflow/tfjs: install it with "npm install @tensorflow/tfjs @tensorflow/tfjs-backend-wasm"',
-      { cause },
-    );
-  }
+  const user = 'this TensorFlow.js model needs';
+  const install = 'npm install @tensorflow/tfjs @tensorflow/tfjs-backend-wasm';
+  const tf = optionalPackage<Tf>('@tensorflow/tfjs', user, install);
   tf.enableProdMode();
   try {
-    require('@tensorflow/tfjs-backend-wasm');
+    optionalPackage('@tensorflow/tfjs-backend-wasm', user);
     if (await tf.setBackend('wasm')) return tf;
   } catch {
     // Plain JavaScript does it, too.

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { optionalPackage } from './package.ts';
 
 /** Of Linux: sys/mman.h. */
 const PROT_READ = 1;
@@ -10,7 +10,7 @@ const MAP_SHARED = 1;
  */
 export function mapFile(fd: number, bytes: number): ArrayBuffer | undefined {
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = optionalPackage<typeof import('koffi')>('koffi', 'shared memory needs');
     const mmap = koffi.load(null).func('mmap', 'void *', ['void *', 'size_t', 'int', 'int', 'int', 'long']);
     const place: unknown = mmap(null, bytes, PROT_READ, MAP_SHARED, fd, 0);
     return koffi.address(place) === 2n ** 64n - 1n ? undefined : koffi.view(place, bytes);

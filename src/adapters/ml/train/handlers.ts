@@ -1,27 +1,14 @@
-import { createRequire } from 'node:module';
 import { messageOf, StepError } from '../../../lib/errors.ts';
+import { onnxRuntime } from '../process/package.ts';
 import { evaluate, type Runtime } from './evaluator.ts';
 import type { EvaluateAnswer, EvaluateJob, TrainAnswer, TrainJob } from './job.ts';
 import { train } from './trainer.ts';
 
-type Ort = typeof import('onnxruntime-node');
 type On<T> = T & { device: string };
-
-function load(): Ort {
-  try {
-    return createRequire(import.meta.url)('onnxruntime-node') as Ort;
-  } catch (cause) {
-    throw new StepError(
-      'ML_PACKAGE_MISSING',
-      'training needs the package onnxruntime-node: install it with "ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node"',
-      { cause },
-    );
-  }
-}
 
 /** ONNX Runtime on a device. What a GPU has no operator for runs on the CPU beside it. */
 function runtimeOn(device: string): Runtime {
-  const { InferenceSession, Tensor } = load();
+  const { InferenceSession, Tensor } = onnxRuntime('training needs');
   return {
     async create(model, threads) {
       const options = {
