@@ -28,6 +28,9 @@ export function chunksOf(source: string): (Chunk | CFunction)[] {
   return chunks;
 }
 
+/** As many spaces, so that all places and lines stay what they are. */
+export const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
+
 export const isFunction = (chunk: Chunk | CFunction): chunk is CFunction => chunk.kind === 'function';
 
 function nextText(source: string, from: number): number {

@@ -1,20 +1,16 @@
 // What is read from the text of kernels: their names, and of CUDA's the parameters.
 
 import { nvrtcHeaders } from '../device/nvrtc-headers.ts';
+import { blank, closing, listOf } from './c-source.ts';
 
-export interface KernelHead {
+interface KernelHead {
   name: string;
   /** As they are written. */
   params: string[];
-  /** Where the parameters begin and end in the source, without the parentheses. */
-  from: number;
-  to: number;
 }
 
 /** Characters that the parameters of a kernel may take. */
 const headMax = 20_000;
-
-const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
 
 /** Comments as spaces, so that every place and line stays what it is. In one pass, whatever the source is. */
 export function withoutComments(source: string): string {
@@ -67,28 +63,17 @@ export function kernelsOf(source: string): KernelHead[] {
     const from = match.index + match[0].length;
     // One within the parameters of another is none.
     if (from < last) continue;
-    const to = closing(source, from);
-    last = to ?? from + headMax;
-    if (to === undefined || match[1] === undefined) continue;
-    heads.push({ name: match[1], params: paramsOf(source.slice(from, to)), from, to });
+    const to = closing(source, from - 1, headMax);
+    last = to;
+    if (source[to] !== ')' || match[1] === undefined) continue;
+    heads.push({ name: match[1], params: paramsOf(source.slice(from, to)) });
   }
   return heads;
 }
 
-/** Where the parenthesis that is open at a place closes. */
-function closing(source: string, from: number): number | undefined {
-  let depth = 1;
-  for (let at = from; at < Math.min(source.length, from + headMax); at += 1) {
-    if (source[at] === '(') depth += 1;
-    if (source[at] === ')') depth -= 1;
-    if (depth === 0) return at;
-  }
-  return undefined;
-}
-
 function paramsOf(text: string): string[] {
   if (/^\s*(void)?\s*$/.test(text)) return [];
-  return text.split(',').map((param) => param.trim());
+  return listOf(text).map((param) => param.trim());
 }
 
 /**

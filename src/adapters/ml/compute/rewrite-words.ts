@@ -1,8 +1,6 @@
 // CUDA's words and those of OpenCL C.
-import type { CFunction } from './c-source.ts';
+import { blank, type CFunction } from './c-source.ts';
 import { floatFunctions, structures } from './rewrite-prelude.ts';
-
-const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
 
 const axes = ['x', 'y', 'z'] as const;
 const places: Readonly<Record<string, string>> = {

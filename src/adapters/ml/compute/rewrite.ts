@@ -1,7 +1,7 @@
 import { StepError } from '../../../lib/errors.ts';
 import { nvrtcHeaders } from '../device/nvrtc-headers.ts';
 import { inSpaces, kernelSpaces, paramsOf, type SpaceContext, type Variants, variantsOf } from './address-spaces.ts';
-import { type CFunction, type Chunk, chunksOf, closing, isFunction } from './c-source.ts';
+import { blank, type CFunction, type Chunk, chunksOf, closing, isFunction } from './c-source.ts';
 import { withoutComments } from './kernel-source.ts';
 import { preludeFor } from './rewrite-prelude.ts';
 import { inWords, ownNames, renamed } from './rewrite-words.ts';
@@ -43,8 +43,6 @@ const notPortable = (what: string): StepError =>
   );
 
 const lineOf = (source: string, at: number): number => source.slice(0, at).split('\n').length;
-
-const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
 
 /**
  * CUDA kernels written in C as OpenCL C 1.2, line by line. Parameters of kernels point to global memory; where other pointers point to is told by
