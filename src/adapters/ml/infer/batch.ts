@@ -173,21 +173,23 @@ function onlyInput({ info: { inputs } }: ReadyModel): string {
 }
 
 /** What the model gave for each row: of one output its value, of several an object by their names. */
-function rowValues(
+async function rowValues(
   outputs: Readonly<Record<string, Tensor>>,
   rows: number,
   options: InferOptions,
   ready: ReadyModel,
-): JSONValue[] {
+): Promise<JSONValue[]> {
   const main = mainOutput(options, ready, outputs);
-  const columns = Object.entries(outputs).map(([name, tensor]) => {
+  const columns: { name: string; values: JSONValue[] }[] = [];
+  for (const [name, tensor] of Object.entries(outputs)) {
     if (tensor.shape[0] !== rows)
       throw new StepError(
         'ML_NOT_BATCHED',
         `the output "${name}" has the shape [${tensor.shape.join(', ')}] for ${rows} rows: this model has no row for each row, use ml_infer`,
       );
-    return { name, values: (name === main ? processed(tensor, options) : listsOf(tensor)) as JSONValue[] };
-  });
+    const values = name === main ? await processed(tensor, options) : listsOf(tensor);
+    columns.push({ name, values: values as JSONValue[] });
+  }
   const [only] = columns;
   if (columns.length === 1 && only !== undefined) return only.values;
   return Array.from({ length: rows }, (_, row) =>
@@ -195,7 +197,10 @@ function rowValues(
   );
 }
 
-function processed(tensor: Tensor, { postprocess: { activation, top_k, labels } }: InferOptions): JSONValue {
-  const activated = activate(tensor, activation);
+async function processed(
+  tensor: Tensor,
+  { postprocess: { activation, top_k, labels } }: InferOptions,
+): Promise<JSONValue> {
+  const activated = await activate(tensor, activation);
   return top_k === undefined && labels === undefined ? listsOf(activated) : topK(activated, top_k ?? 1, labels);
 }

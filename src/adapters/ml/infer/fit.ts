@@ -1,15 +1,16 @@
 import { StepError } from '../../../lib/errors.ts';
 import { type Axis, type ModelInfo, shapeText, type TensorInfo } from '../model/info.ts';
 import { cast } from '../tensor/cast.ts';
-import { concatRows, rowsOf, sizeOf, type Tensor } from '../tensor/tensor.ts';
+import { checkSize, concatRows, rowsOf, sizeOf, type Tensor } from '../tensor/tensor.ts';
 
 /**
  * A tensor in the type and shape that a model's input takes. A single row gets its axis, and rows of as many elements get the shape of a row;
  * else the shapes must be equal.
  *
- * @throws StepError ML_INPUT_MISMATCH, INVALID_PARAMS where the type differs
+ * @throws StepError ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE, INVALID_PARAMS where the type differs
  */
 export function fitTensor(tensor: Tensor, info: TensorInfo, path: string, rowsMay: boolean): Tensor {
+  checkSize(info.dtype, tensor.shape, path);
   const typed = cast(tensor, info.dtype, path);
   const { shape: wanted } = info;
   if (wanted === undefined) return typed;

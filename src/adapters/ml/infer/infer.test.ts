@@ -16,6 +16,7 @@ import { Processes } from '../process/processes.ts';
 import { mlBatch } from './batch.ts';
 import { Batcher } from './batcher.ts';
 import { type InferDeps, mlInfer } from './infer.ts';
+import { activate } from './postprocess.ts';
 
 const processes = new Processes();
 after(() => processes.close());
@@ -60,6 +61,9 @@ fileOf('two.onnx', (graph) => {
 });
 fileOf('image.onnx', (graph) => {
   graph.output('same', graph.identity(graph.input('image', ['batch', 3, 2, 2])));
+});
+fileOf('rows.onnx', (graph) => {
+  graph.output('same', graph.identity(graph.input('x', ['batch', 1024])));
 });
 fileOf('total.onnx', (graph) => {
   graph.output('total', graph.sum(graph.input('x', ['batch', 3]), [0], true));
@@ -435,6 +439,31 @@ test('another attempt goes on from the rows that were saved, with the same model
       await batch(params, contextOf({ ...again, last_checkpoint: other }));
       assert.equal(notes.length, 2 + 5, 'rows of another model do not count');
     }
+});
+
+test('others of the node have their turn while a large output is computed', async () => {
+  const shape = [3 * 1024, 1024];
+  const zeros = { dtype: 'float32' as const, shape, data: new Float32Array(3 * 1024 * 1024) };
+  for (const [activation, value] of [
+    ['softmax', 1 / 1024],
+    ['sigmoid', 0.5],
+  ] as const) {
+    let turns = 0;
+    const other = (): void => {
+      turns += 1;
+      pending = setImmediate(other);
+    };
+    let pending = setImmediate(other);
+    const { data } = await activate(zeros, activation);
+    clearImmediate(pending);
+    assert.ok(turns >= 2, `${turns}`);
+    assert.ok(data.length === zeros.data.length && data.every((element) => element === value));
+  }
+});
+
+test('an input that is too large in the type of the model is refused before it is made', async () => {
+  const bytes = { shape: [70_000, 1024], dtype: 'uint8', base64: Buffer.alloc(70_000 * 1024).toString('base64') };
+  await assert.rejects(infer({ model: 'rows.onnx', input: bytes }), { code: 'ML_TENSOR_TOO_LARGE' });
 });
 
 test('the longer a step has run, the rarer its states are', async (t) => {

@@ -133,7 +133,7 @@ async function resultOf(
 ): Promise<JSONValue> {
   const { activation, top_k, labels } = postprocess;
   if (activation === undefined && top_k === undefined && labels === undefined) return null;
-  const activated = activate(tensor, activation);
+  const activated = await activate(tensor, activation);
   if (top_k === undefined && labels === undefined) return tensorJSON(activated, context, form);
   return topK(activated, top_k ?? 1, labels);
 }

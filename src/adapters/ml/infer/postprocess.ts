@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { StepError } from '../../../lib/errors.ts';
 import type { JSONObject, JSONValue } from '../../../lib/json.ts';
 import { cast } from '../tensor/cast.ts';
@@ -12,16 +13,29 @@ export interface Postprocess {
   labels?: string[];
 }
 
+/** Elements that are computed before others of the node get their turn. */
+const elementsPerTurn = 1024 * 1024;
+
 /** The output after the activation. @throws StepError INVALID_PARAMS where it holds texts */
-export function activate(tensor: Tensor, activation: Postprocess['activation']): Tensor {
+export async function activate(tensor: Tensor, activation: Postprocess['activation']): Promise<Tensor> {
   if (activation === undefined) return tensor;
   const { shape, data } = cast(tensor, 'float32', 'the output');
   const source = data as Float32Array;
   const result = new Float32Array(source.length);
-  if (activation === 'sigmoid')
-    for (let at = 0; at < result.length; at += 1) result[at] = 1 / (1 + Math.exp(-(source[at] as number)));
-  else softmax(source, result, shape.at(-1) ?? 1);
+  const width = shape.at(-1) ?? 1;
+  const rowsPerTurn = Math.max(1, Math.floor(elementsPerTurn / width));
+  for (let from = 0; from < source.length; from += rowsPerTurn * width) {
+    const to = from + rowsPerTurn * width;
+    const [part, target] = [source.subarray(from, to), result.subarray(from, to)];
+    if (from > 0) await turn();
+    if (activation === 'sigmoid') sigmoid(part, target);
+    else softmax(part, target, width);
+  }
   return { dtype: 'float32', shape, data: result };
+}
+
+function sigmoid(source: Float32Array, result: Float32Array): void {
+  for (let at = 0; at < result.length; at += 1) result[at] = 1 / (1 + Math.exp(-(source[at] as number)));
 }
 
 function softmax(source: Float32Array, result: Float32Array, width: number): void {
