@@ -1,7 +1,8 @@
 // What the command line needs of the ML adapter.
 import { basename, dirname } from 'node:path';
+import { Refusal } from '../adapters/ml/remote/reply.ts';
 import { type RunningModel, runModelServer } from '../adapters/ml/remote/serve-model.ts';
-import { type Caller, Refusal } from '../adapters/ml/remote/server.ts';
+import type { Caller } from '../adapters/ml/remote/server.ts';
 import { createEgress } from '../egress/egress.ts';
 import type { EgressRules } from '../egress/policy.ts';
 import { accessControl } from '../http/access.ts';

@@ -5,7 +5,9 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Batcher } from '../infer/batcher.ts';
 import type { RunDeps } from '../infer/run-model.ts';
-import { type ModelServer, Refusal, type ServedModel, serveModels } from './server.ts';
+import { Refusal } from './reply.ts';
+import type { ServedModel } from './served-model.ts';
+import { type ModelServer, serveModels } from './server.ts';
 
 /** Gives back its input once it may. */
 let turn: Promise<void> = Promise.resolve();
