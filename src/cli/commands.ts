@@ -264,6 +264,25 @@ export const commands: readonly Command[] = [
     run: async (args, terminal) => (await import('./commands/vault.ts')).vault(args, terminal),
   },
   {
+    name: 'prune',
+    summary: 'Delete runs that ended long ago from a data directory',
+    usage: '',
+    positionals: [0, 0],
+    description:
+      'Deletes runs that ended before, with their receipts, and all stored data that no other run names. Keep the bundles of runs that you\nmay have to prove. The coordinator must be stopped. Messages that started a run still start no other; idempotency keys are free again.',
+    options: {
+      'older-than': { value: 'TIME', help: 'How long ago they ended: 12h, 30d, 8w.' },
+      'data-dir': dataDir,
+      'dry-run': { help: 'Say what would be deleted, and delete nothing.' },
+      json: jsonOption,
+    },
+    examples: [
+      'jsonflow prune --older-than 30d --dry-run',
+      'jsonflow prune --older-than 8w --data-dir /var/lib/jsonflow',
+    ],
+    run: async (args, terminal) => (await import('./commands/prune.ts')).prune(args, terminal),
+  },
+  {
     name: 'wasm',
     summary: 'Show what a WebAssembly module has, and whether it can run here',
     usage: 'inspect FILE',

@@ -140,6 +140,33 @@ describe('vault', () => {
     });
 });
 
+describe('prune', () => {
+  it('deletes what ended long ago, and nothing that is younger or asked for in passing', async () => {
+    const dir = join(folder, 'prune');
+    const at = ['--data-dir', dir];
+    const rows = Array.from({ length: 60_000 }, (_, row) => row);
+    const workflow = { workflow: 'w', steps: [{ id: 'a', type: 'mock_compute', params: { input: rows } }] };
+    assert.equal((await call(['run', '-', ...at], { input: JSON.stringify(workflow) })).code, 0);
+    const prune = async (...args: string[]) => call(['prune', ...at, ...args]);
+    for (const args of [[], ['--older-than', '5'], ['--older-than', '-1d']]) {
+      const { code, err } = await prune(...args);
+      assert.equal(code, 2, err);
+      assert.match(err, /such as --older-than 30d/);
+    }
+    assert.match((await prune('--older-than', '1d')).out, /^Deleted 0 runs that ended before 2\d{3}-.* 0 blobs/);
+    assert.match(
+      (await prune('--older-than', '0s', '--dry-run')).out,
+      /^There are 1 runs .* [1-9]\d* blobs \(0\.\d MB\)/,
+    );
+    const { code, out } = await prune('--older-than', '0s', '--json');
+    const { runs, bytes, dry_run } = JSON.parse(out);
+    assert.deepEqual([code, runs, dry_run, bytes > 200_000], [0, 1, false, true], out);
+    assert.equal(JSON.parse((await prune('--older-than', '0s', '--json')).out).blobs, 0);
+    const none = await call(['prune', '--older-than', '1d', '--data-dir', join(folder, 'nowhere')]);
+    assert.match(none.err, /no journal in .*nowhere/);
+  });
+});
+
 describe('doctor', () => {
   it('looks at everything that a node needs', async () => {
     const { code, out } = await call(['doctor', '--json', '--data-dir', join(folder, 'doctor')]);

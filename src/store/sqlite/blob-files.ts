@@ -84,6 +84,31 @@ export class BlobFiles {
     }
   }
 
+  /** Digests of all blobs, with their bytes. What else lies in the folders is left out. @throws JSONFlowError STORE_FAILED */
+  async list(): Promise<Map<string, number>> {
+    const sizes = new Map<string, number>();
+    try {
+      for (const shard of await readdir(this.#root)) {
+        if (!/^[0-9a-f]{2}$/.test(shard)) continue;
+        for (const rest of await readdir(join(this.#root, shard)))
+          if (/^[0-9a-f]{62}$/.test(rest)) sizes.set(shard + rest, (await sizeOf(join(this.#root, shard, rest))) ?? 0);
+      }
+    } catch (error) {
+      throw storeError(`list ${this.#root}`, error);
+    }
+    return sizes;
+  }
+
+  /** @throws JSONFlowError STORE_FAILED */
+  async remove(digest: string): Promise<void> {
+    checkDigest(digest);
+    try {
+      await rm(this.#path(digest), { force: true });
+    } catch (error) {
+      throw storeError(`remove blob ${digest}`, error);
+    }
+  }
+
   /** Resolves when no write is under way. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#writing.values());

@@ -25,7 +25,8 @@ export interface Entry {
   text: string;
 }
 
-interface JournalRow {
+/** A row of the journal: events of one run that were appended together, as a JSON array. */
+export interface JournalRow {
   seq: number;
   count: number;
   sum: number;
@@ -274,9 +275,14 @@ const valuesOf = (row: RunRow, events: number) =>
     events,
   ] as const;
 
-function eventsOf(runId: string, { seq, count, sum, events }: JournalRow): RunEvent[] {
+function eventsOf(runId: string, row: JournalRow): RunEvent[] {
+  checkRow(runId, row);
+  return JSON.parse(row.events) as RunEvent[];
+}
+
+/** @throws JSONFlowError STORE_CORRUPT where the row is not as it was written */
+export function checkRow(runId: string, { seq, count, sum, events }: JournalRow): void {
   if (sumOf(runId, seq, count, events) !== sum) throw corrupt(`run ${runId}: the events from ${seq} on are damaged`);
-  return JSON.parse(events) as RunEvent[];
 }
 
 function checked(found: unknown): RunRow | undefined {

@@ -1,0 +1,1 @@
+export { pruneStore } from '../store/sqlite/prune.ts';
