@@ -65,12 +65,7 @@ export function variantsOf(context: SpaceContext, kernels: readonly CFunction[])
     for (const match of body.matchAll(/\b([A-Za-z_]\w*)\s*\(/g)) {
       const helper = helpers.get(match[1] ?? '');
       if (helper === undefined) continue;
-      const params = paramsOf(context, helper);
-      const at = match.index + match[0].length - 1;
-      const given = params.some(isPointer) ? listOf(body.slice(at + 1, closing(body, at, callMax))) : [];
-      const spaces = params.map((param, index) =>
-        isPointer(param) ? spaceOf(given[index] ?? '', names, context.constants) : undefined,
-      );
+      const spaces = spacesOfCall(context, helper, body.slice(match.index + match[0].length - 1), names);
       const key = spaces.map((space) => space ?? '-').join();
       const known = variants.get(helper.name) ?? new Map<string, readonly (Space | undefined)[]>();
       variants.set(helper.name, known);
@@ -84,6 +79,15 @@ export function variantsOf(context: SpaceContext, kernels: readonly CFunction[])
     }
   }
   return variants;
+}
+
+/** Where the pointers point to that a function is called with. @param call from its parenthesis on */
+function spacesOfCall(context: SpaceContext, called: CFunction, call: string, names: Names): (Space | undefined)[] {
+  const params = paramsOf(context, called);
+  const given = params.some(isPointer) ? listOf(call.slice(1, closing(call, 0, callMax))) : [];
+  return params.map((param, index) =>
+    isPointer(param) ? spaceOf(given[index] ?? '', names, context.constants) : undefined,
+  );
 }
 
 /** A function for pointers of these memories: only words are added. */

@@ -3,6 +3,7 @@ import type { Model, Runner } from '../model/runner.ts';
 import { concatRows, rowsOf, sameShape, type Tensor } from '../tensor/tensor.ts';
 
 type Tensors = Record<string, Tensor>;
+type Run = (inputs: Tensors, signal: AbortSignal) => Promise<Tensors>;
 
 /** A step's rows that wait to be run together with others. */
 interface Waiting {
@@ -72,7 +73,7 @@ export class Batcher {
     return abortable(promise, signal);
   }
 
-  async #work(lane: Lane, key: string, run: (inputs: Tensors, signal: AbortSignal) => Promise<Tensors>): Promise<void> {
+  async #work(lane: Lane, key: string, run: Run): Promise<void> {
     while (lane.queue.length > 0) {
       const batch = take(lane.queue, lane.alone ? 0 : rowsMax);
       if (batch.length > 0) await atMost(this.#runBatch(lane, batch, run), patienceMs);
@@ -81,11 +82,7 @@ export class Batcher {
     if (this.#lanes.size > lanesMax) this.#lanes.delete(key);
   }
 
-  async #runBatch(
-    lane: Lane,
-    batch: readonly Waiting[],
-    run: (inputs: Tensors, signal: AbortSignal) => Promise<Tensors>,
-  ): Promise<void> {
+  async #runBatch(lane: Lane, batch: readonly Waiting[], run: Run): Promise<void> {
     this.counts.runs += 1;
     if (batch.length > 1) this.counts.shared += batch.length;
     const { signal, done } = untilAllEnd(batch.map((waiting) => waiting.signal));
@@ -105,32 +102,23 @@ export class Batcher {
     }
   }
 
-  async #runApart(
-    lane: Lane,
-    batch: readonly Waiting[],
-    run: (inputs: Tensors, signal: AbortSignal) => Promise<Tensors>,
-  ): Promise<void> {
+  async #runApart(lane: Lane, batch: readonly Waiting[], run: Run): Promise<void> {
     for (const waiting of batch) if (!waiting.signal.aborted) await this.#runBatch(lane, [waiting], run);
   }
 }
 
 /** The next ones that fit together, without those whose steps have ended; the others stay. */
 function take(queue: Waiting[], most: number): Waiting[] {
-  const [first] = queue;
   const taken: Waiting[] = [];
   let rows = 0;
-  while (first !== undefined) {
-    const [next] = queue;
-    if (next === undefined) break;
-    const fits = taken.length === 0 || (rows + next.rows <= most && fitsWith(first, next));
-    if (!fits) break;
-    queue.shift();
-    if (next.signal.aborted) {
-      if (next === first) break;
-      continue;
+  for (let [next] = queue; next !== undefined; [next] = queue) {
+    const [first] = taken;
+    if (!next.signal.aborted) {
+      if (first !== undefined && (rows + next.rows > most || !fitsWith(first, next))) break;
+      taken.push(next);
+      rows += next.rows;
     }
-    taken.push(next);
-    rows += next.rows;
+    queue.shift();
   }
   return taken;
 }

@@ -32,8 +32,4 @@ export class BytesCache<T> {
       await this.#release(held.value);
     }
   }
-
-  get count(): number {
-    return this.#held.size;
-  }
 }

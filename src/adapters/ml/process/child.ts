@@ -174,7 +174,7 @@ export class Child {
     this.#call = { id, hooks, resolve, reject };
     signal.addEventListener('abort', stop, { once: true });
     try {
-      // It had no part in it yet.
+      // The process has not begun with it, and stays.
       if (signal.aborted) reject(signal.reason);
       else if (this.isGone) reject(this.#reason ?? this.#lost('before the call'));
       else this.#send({ id, method, args, memoryMb });

@@ -5,8 +5,8 @@ const PROT_READ = 1;
 const MAP_SHARED = 1;
 
 /**
- * A file's first bytes as memory, to read only; what the file doesn't have yet may be there later. Undefined without the package koffi.
- * Whoever reads where the file ends ends himself.
+ * A file's first bytes as memory, to read only; what the file doesn't have yet may be there later. To read beyond its end ends the process
+ * (SIGBUS). Undefined without the package koffi.
  */
 export function mapFile(fd: number, bytes: number): ArrayBuffer | undefined {
   try {

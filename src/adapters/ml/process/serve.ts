@@ -23,7 +23,7 @@ const sharedFd = 4;
 
 /**
  * The main loop of a child program: answers what it is asked, and ends with its parent, whatever native code does then.
- * @param borrows whether all methods can do with large tensors that are gone after the call, and must not be written to
+ * @param borrows whether no method writes to the large tensors that it is given, or keeps them: then they are not copied
  */
 export function serve(methods: Methods, borrows = false): void {
   dieWithParent(Number(process.argv[4]));

@@ -79,8 +79,6 @@ const wholeValue = (value: bigint): JSONValue => {
 const realValue = (value: number): JSONValue => {
   if (!Number.isFinite(value)) return String(value);
   return Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < 1e21
-    ? floatText(value)
+    ? BigInt(value).toString()
     : value + 0;
 };
-
-const floatText = (value: number): string => BigInt(value).toString();

@@ -81,15 +81,8 @@ export function buildTraining(net: Net, scaling: Scaling | undefined, options: T
   const { loss, metric, gradient } = lossBuilders[net.loss](g, outputOf(built, x), t, weight);
   g.output('loss', loss);
   g.output('metric', metric);
-  const plain = backward(net, built, gradient(inverseBatch));
-  const full = new Map(
-    parameters.flatMap(({ id, trained, decays }) => {
-      if (!trained) return [];
-      const own = known(plain, id);
-      return [[id, decays && l2 > 0 ? g.add(own, g.mul(known(inputs, id), g.scalar(l2))) : own]];
-    }),
-  );
-  const gradients = clipNorm === undefined ? full : clipped(g, full, clipNorm);
+  const plain = decayed(g, backward(net, built, gradient(inverseBatch)), parameters, inputs, l2);
+  const gradients = clipNorm === undefined ? plain : clipped(g, plain, clipNorm);
   const states: TrainingGraph['states'] = [];
   const keep = (name: string, shape: readonly number[], initial: 'parameter' | 'zeros', next: Value): void => {
     states.push({ name, shape, initial });
@@ -185,6 +178,23 @@ function backward({ layers }: Net, built: readonly Built[], gradient: Value): Ma
   }
   return gradients;
 }
+
+/** Gradients with that of the L2 regularization. @param values of the parameters */
+const decayed = (
+  g: Graph,
+  gradients: ReadonlyMap<string, Value>,
+  parameters: readonly NamedParameter[],
+  values: ReadonlyMap<string, Value>,
+  l2: number,
+): Map<string, Value> =>
+  new Map(
+    parameters
+      .filter(({ trained }) => trained)
+      .map(({ id, decays }) => {
+        const own = known(gradients, id);
+        return [id, decays && l2 > 0 ? g.add(own, g.mul(known(values, id), g.scalar(l2))) : own];
+      }),
+  );
 
 function known<K, V>(map: ReadonlyMap<K, V>, key: K): V {
   const value = map.get(key);
