@@ -1,48 +1,17 @@
 // Image files as the input of a model, from a param to what the model sees.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { after, test } from 'node:test';
-import { contextFor } from '../../../../test/compliance/adapter.ts';
-import { createEgress } from '../../../egress/egress.ts';
-import { sha256 } from '../../../lib/hash.ts';
-import type { JSONObject, JSONValue } from '../../../lib/json.ts';
-import { Runner } from '../model/runner.ts';
-import { Graph, type Shape } from '../onnx/graph.ts';
-import { encodeModel } from '../onnx/model.ts';
-import { Processes } from '../process/processes.ts';
-import { mlBatch } from './batch.ts';
-import { Batcher } from './batcher.ts';
+import { test } from 'node:test';
+import { batch, contextOf, deps, files, mirrorOf, resultOf } from '../../../../test/adapters/ml/inference.ts';
+import type { JSONValue } from '../../../lib/json.ts';
+import type { Processes } from '../process/processes.ts';
 import { mlInfer } from './infer.ts';
 
 const sharp = createRequire(import.meta.url)('sharp') as typeof import('sharp')['default'];
-const processes = new Processes();
-after(() => processes.close());
-const runner = new Runner(processes);
-const files = new Map<string, Uint8Array>();
-const deps = {
-  processes,
-  runner,
-  batcher: new Batcher(runner),
-  egress: createEgress(),
-  assets: {
-    places: ['files/'],
-    async find(name: string) {
-      const bytes = files.get(name);
-      return bytes && { digest: sha256(bytes), size: bytes.length, read: async () => bytes };
-    },
-  },
-};
-
-/** A model that gives what it gets. */
-function mirror(name: string, shape: Shape): void {
-  const graph = new Graph();
-  graph.output('same', graph.identity(graph.input('pixels', shape)));
-  files.set(name, encodeModel(graph));
-}
-mirror('planes.onnx', ['batch', 3, 1, 2]);
-mirror('grey.onnx', ['batch', 1, 2, 2]);
-mirror('unclear.onnx', ['batch', 3, 4, 4]);
-mirror('any.onnx', ['batch', 'height', 'width', 3]);
+mirrorOf('planes.onnx', 'pixels', ['batch', 3, 1, 2]);
+mirrorOf('grey.onnx', 'pixels', ['batch', 1, 2, 2]);
+mirrorOf('unclear.onnx', 'pixels', ['batch', 3, 4, 4]);
+mirrorOf('any.onnx', 'pixels', ['batch', 'height', 'width', 3]);
 
 const pixels = Uint8Array.of(10, 20, 30, 40, 50, 60);
 const png = await sharp(pixels, { raw: { width: 2, height: 1, channels: 3 } })
@@ -51,16 +20,10 @@ const png = await sharp(pixels, { raw: { width: 2, height: 1, channels: 3 } })
 files.set('two.png', png);
 const file: JSONValue = { image_file: { base64: png.toString('base64') } };
 
-const step = (params: JSONObject) => ({ id: 's', type: 'ml_infer', params });
-const infer = async (params: JSONObject, pinned: string[] = []): Promise<JSONValue | undefined> => {
-  const context = contextFor(step(params), undefined, { pin: (name) => void pinned.push(name) });
-  return (await mlInfer(step(params), context, deps)).result;
-};
-
 test('a file becomes what the model takes: planes, grey, of its size', async () => {
-  assert.deepEqual(await infer({ model: 'planes.onnx', input: file }), [[[[10, 40]], [[20, 50]], [[30, 60]]]]);
+  assert.deepEqual(await resultOf({ model: 'planes.onnx', input: file }), [[[[10, 40]], [[20, 50]], [[30, 60]]]]);
   assert.deepEqual(
-    await infer({ model: 'any.onnx', input: [file, file] }),
+    await resultOf({ model: 'any.onnx', input: [file, file] }),
     Array(2).fill([
       [
         [10, 20, 30],
@@ -68,7 +31,7 @@ test('a file becomes what the model takes: planes, grey, of its size', async () 
       ],
     ]),
   );
-  const grey = (await infer({ model: 'grey.onnx', input: file })) as number[][][][];
+  const grey = (await resultOf({ model: 'grey.onnx', input: file })) as number[][][][];
   const [above = [], below = []] = grey[0]?.[0] ?? [];
   assert.deepEqual(above, below);
   // Luminance: red and blue count less than green.
@@ -81,7 +44,10 @@ test('a file becomes what the model takes: planes, grey, of its size', async () 
 test('what preprocess says is done to it, and a file of the node stands in the receipt', async () => {
   const preprocess = { scale: 0.1, mean: [1, 2, 3] };
   const pinned: string[] = [];
-  const result = await infer({ model: 'planes.onnx', input: { image_file: 'two.png' }, preprocess }, pinned);
+  const result = await resultOf(
+    { model: 'planes.onnx', input: { image_file: 'two.png' }, preprocess },
+    { pin: (name) => void pinned.push(name) },
+  );
   assert.deepEqual(result, [[[[0, 3]], [[0, 3]], [[0, 3]]]]);
   assert.deepEqual(pinned, ['planes.onnx', 'two.png']);
 });
@@ -92,20 +58,21 @@ test('what is large is prepared in a process, to the same', async () => {
   const input = { shape: [1, height, width, 3], dtype: 'float32', base64: Buffer.from(data.buffer).toString('base64') };
   const preprocess = { resize: { width: 2, height: 2, method: 'nearest' }, scale: 2, mean: [1, 2, 3] };
   const pixel = (x: number, y: number) => [0, 1, 2].map((c) => 2 * ((3 * (x + width * y) + c) % 251) - (c + 1));
-  assert.deepEqual(await infer({ model: 'any.onnx', input, preprocess }), [
+  assert.deepEqual(await resultOf({ model: 'any.onnx', input, preprocess }), [
     [0, height / 2].map((y) => [0, width / 2].map((x) => pixel(x, y))),
   ]);
   // What becomes large is, too.
   const calls: string[] = [];
   const call: Processes['call'] = (kind, device, request, hooks) => {
     calls.push(request.method);
-    return processes.call(kind, device, request, hooks);
+    return deps.processes.call(kind, device, request, hooks);
   };
-  const one = step({ model: 'any.onnx', input: [[[1, 2, 3]]], preprocess: { resize: { width: 1024, height: 512 } } });
-  const { shapes } = await mlInfer(one, contextFor(one), { ...deps, processes: { call } });
+  const params = { model: 'any.onnx', input: [[[1, 2, 3]]], preprocess: { resize: { width: 1024, height: 512 } } };
+  const step = { id: 'infer', type: 'ml_infer', params };
+  const { shapes } = await mlInfer(step, contextOf(), { ...deps, processes: { call } });
   assert.deepEqual(shapes, { same: { dtype: 'float32', shape: [1, 512, 1024, 3] } });
   assert.deepEqual(calls, ['preprocess']);
-  await assert.rejects(infer({ model: 'any.onnx', input, preprocess: { ...preprocess, mean: [1, 2] } }), {
+  await assert.rejects(resultOf({ model: 'any.onnx', input, preprocess: { ...preprocess, mean: [1, 2] } }), {
     code: 'INVALID_PARAMS',
     message: /mean has 2 numbers, and params\.input has 3 channels/,
   });
@@ -113,15 +80,15 @@ test('what is large is prepared in a process, to the same', async () => {
 
 test('ml_batch takes a file for each row', async () => {
   const params = { model: 'planes.onnx', input: [file, file, file], batch_size: 2 };
-  const output = await mlBatch(step(params), contextFor(step(params)), deps);
+  const output = await batch(params);
   assert.deepEqual([output.row_count, output.batches], [3, 2]);
   assert.deepEqual(output.result, Array(3).fill([[[10, 40]], [[20, 50]], [[30, 60]]]));
 });
 
 test('a shape that does not tell where the channels are is no reason to guess', async () => {
   const params = { model: 'unclear.onnx', input: file };
-  await assert.rejects(infer(params), { code: 'INVALID_PARAMS', message: /\[batch, 3, 4, 4\].*model_layout/ });
-  const result = (await infer({ ...params, preprocess: { model_layout: 'nchw' } })) as number[][][][];
+  await assert.rejects(resultOf(params), { code: 'INVALID_PARAMS', message: /\[batch, 3, 4, 4\].*model_layout/ });
+  const result = (await resultOf({ ...params, preprocess: { model_layout: 'nchw' } })) as number[][][][];
   assert.deepEqual(
     result[0]?.map((plane) => plane[0]?.[0]),
     [10, 20, 30],
@@ -130,7 +97,7 @@ test('a shape that does not tell where the channels are is no reason to guess', 
 
 test('a file that is no image is named with its place', async () => {
   const bad: JSONValue = { image_file: { base64: 'AAAA' } };
-  await assert.rejects(infer({ model: 'any.onnx', input: { pixels: [file, bad] } }), {
+  await assert.rejects(resultOf({ model: 'any.onnx', input: { pixels: [file, bad] } }), {
     code: 'ML_INVALID_IMAGE',
     message: /^params\.input\.pixels\[1\] can't be read/,
   });
