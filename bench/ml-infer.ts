@@ -33,10 +33,13 @@ function perceptron(widths: readonly number[]): Uint8Array {
 
 const side = 224;
 
-/** About 240 million multiplications for an image of 224 × 224, as many as small nets for phones have. */
-function convolutions(): Uint8Array {
+/**
+ * A net for images of 224 × 224.
+ * @param width 1 for about 240 million multiplications an image, as small nets for phones have; 3 for 2 billion, as ResNet-18 has
+ */
+function convolutions(width: number): Uint8Array {
   const graph = new Graph();
-  const channels = [3, 32, 64, 128, 128];
+  const channels = [3, 32 * width, 64 * width, 128 * width, 128 * width];
   let x = graph.input('x', ['batch', 3, side, side]);
   for (const [index, filters] of channels.slice(1).entries()) {
     const from = channels[index] ?? 1;
@@ -52,11 +55,12 @@ function convolutions(): Uint8Array {
 const features = 784;
 const bytes = perceptron([features, 512, 512, 10]);
 const digest = sha256(bytes);
-const imageModel = convolutions();
+const imageModels = { small: convolutions(1), large: convolutions(3) };
 const assetOf = (file: Uint8Array) => ({ digest: sha256(file), size: file.length, read: async () => file });
 const models = new Map([
   ['mlp.onnx', assetOf(bytes)],
-  ['images.onnx', assetOf(imageModel)],
+  ['small.onnx', assetOf(imageModels.small)],
+  ['large.onnx', assetOf(imageModels.large)],
 ]);
 const processes = new Processes();
 const runner = new Runner(processes);
@@ -151,17 +155,22 @@ report['rows/s, ml_batch of 8,192'] = await compare({
   'ml_batch, lists': [8192, () => mlBatch(step('ml_batch', { input: many, batch_size: 256 }), context, deps)],
   'ml_batch, base64': [8192, () => mlBatch(step('ml_batch', { input: manyBytes, batch_size: 256 }), context, deps)],
 });
-const imageSession = await ort.InferenceSession.create(imageModel, { executionProviders: ['cpu'], ...sessionOptions });
-for (const count of [1, 8]) {
-  const shape = [count, 3, side, side];
-  const pixels = new Float32Array(count * 3 * side * side).fill(0.5);
-  const tensor = new ort.Tensor('float32', pixels, shape);
-  const input = { dtype: 'float32', shape, base64: Buffer.from(pixels.buffer).toString('base64') };
-  const params = { model: 'images.onnx', input, output_form: 'base64', dynamic_batching: false };
-  report[`images/s, convolutions, batches of ${count}`] = await compare({
-    'bare runtime': [count, () => imageSession.run({ x: tensor })],
-    'ml_infer, base64': [count, () => mlInfer(step('ml_infer', params), context, deps)],
+for (const [size, imageModel] of Object.entries(imageModels)) {
+  const imageSession = await ort.InferenceSession.create(imageModel, {
+    executionProviders: ['cpu'],
+    ...sessionOptions,
   });
+  for (const count of [1, 8]) {
+    const shape = [count, 3, side, side];
+    const pixels = new Float32Array(count * 3 * side * side).fill(0.5);
+    const tensor = new ort.Tensor('float32', pixels, shape);
+    const input = { dtype: 'float32', shape, base64: Buffer.from(pixels.buffer).toString('base64') };
+    const params = { model: `${size}.onnx`, input, output_form: 'base64', dynamic_batching: false };
+    report[`images/s, convolutions, ${size}, batches of ${count}`] = await compare({
+      'bare runtime': [count, () => imageSession.run({ x: tensor })],
+      'ml_infer, base64': [count, () => mlInfer(step('ml_infer', params), context, deps)],
+    });
+  }
 }
 const one = base64(1);
 const single = (dynamic_batching: boolean) => () =>
