@@ -28,6 +28,8 @@ export interface AdapterContext {
   readonly seed: string;
   /** State saved by an earlier attempt, if the run's failover strategy is `checkpoint`. */
   readonly last_checkpoint: JSONValue | undefined;
+  /** Whether `checkpoint` saves anything: the run's failover strategy is `checkpoint`. */
+  readonly keeps_checkpoints: boolean;
   /** Saves state for a later attempt; resolves when it is durable. Does nothing where the run keeps no checkpoints. */
   checkpoint(state: JSONValue): Promise<void>;
   /** @param fraction done, from 0 to 1, or null where unknown */

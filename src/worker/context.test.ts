@@ -51,5 +51,6 @@ it('an adapter may take the context apart', async () => {
   afterCommit(nothing);
   assert.deepEqual(told, [0.5]);
   assert.deepEqual(checkpoints, [{ value: { row: 7 } }]);
+  assert.equal(context.keeps_checkpoints, true);
   assert.equal(acknowledged.length, 1);
 });

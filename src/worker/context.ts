@@ -53,6 +53,7 @@ export class AttemptContext implements AdapterContext {
   readonly signal: AbortSignal;
   readonly deadline_ms: number | undefined;
   readonly last_checkpoint: JSONValue | undefined;
+  readonly keeps_checkpoints: boolean;
   readonly log: AdapterContext['log'];
   readonly vault: AdapterContext['vault'];
   readonly assets: AdapterContext['assets'];
@@ -86,6 +87,7 @@ export class AttemptContext implements AdapterContext {
     this.signal = parts.signal;
     this.deadline_ms = parts.deadline;
     this.last_checkpoint = parts.lastCheckpoint;
+    this.keeps_checkpoints = assignment.checkpoint_frequency !== undefined;
     const line = (level: 'debug' | 'info' | 'warn' | 'error') => (text: string) => this.#line(level, text);
     this.log = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
     this.vault = {

@@ -18,6 +18,7 @@ function contextFor(step: AdapterStep, signal: AbortSignal = new AbortController
     deadline_ms: undefined,
     seed: '0'.repeat(32),
     last_checkpoint: undefined,
+    keeps_checkpoints: false,
     checkpoint: async () => undefined,
     progress: nothing,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },

@@ -13,6 +13,7 @@ export const bareContext = (own: Partial<AdapterContext> = {}): AdapterContext =
   deadline_ms: undefined,
   seed: '0123456789abcdef0123456789abcdef',
   last_checkpoint: undefined,
+  keeps_checkpoints: true,
   resources: {},
   assets: {},
   pin: nothing,

@@ -53,6 +53,7 @@ export class BatchProgress {
   async add(rows: readonly JSONValue[]): Promise<void> {
     await this.sink.add(rows);
     this.batches += 1;
+    if (!this.#context.keeps_checkpoints) return;
     const now = Date.now();
     if (now - this.#savedAt < stateIntervalMs(intervalMinMs, now - this.#beganAt)) return;
     this.#savedAt = now;

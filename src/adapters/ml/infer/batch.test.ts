@@ -118,6 +118,25 @@ test('another attempt goes on from the rows that were saved, with the same model
     }
 });
 
+test('where nobody keeps states, none are written', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'] });
+  let written = 0;
+  const { blobs } = contextOf();
+  const put = (bytes: Uint8Array): Promise<string> => {
+    written += 1;
+    return blobs.put(bytes);
+  };
+  const context = contextOf({
+    keeps_checkpoints: false,
+    blobs: { ...blobs, put },
+    checkpoint: () => assert.fail('a state'),
+    progress: () => t.mock.timers.tick(60_000),
+  });
+  const input = Array.from({ length: 20 }, (_, row) => [row, 0, 0]);
+  await batch({ model: 'linear.onnx', input, batch_size: 4 }, context);
+  assert.equal(written, 0);
+});
+
 test('the longer a step has run, the rarer its states are', async (t) => {
   t.mock.timers.enable({ apis: ['Date'] });
   const states: JSONValue[] = [];

@@ -37,6 +37,8 @@ export interface TrainJob {
   /** Parameters to begin with, by name. */
   initial: Record<string, Float32Array> | undefined;
   resume: TrainState | undefined;
+  /** Whether states are of use to anyone. */
+  keepsStates: boolean;
   threads: number;
 }
 

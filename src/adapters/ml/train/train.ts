@@ -55,6 +55,7 @@ export async function mlTrain(step: AdapterStep, context: AdapterContext, deps: 
     scaling: before === undefined ? scalingOf(params.normalize, net.input[0] ?? 1) : before.scaling,
     initial: before && Object.fromEntries(before.parameters),
     resume: decodeState(context.last_checkpoint),
+    keepsStates: context.keeps_checkpoints,
   };
   const { answer, device } = await runTraining(job, params, context, deps);
   const parameters = new Map(Object.entries(answer.parameters));

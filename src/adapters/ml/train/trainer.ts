@@ -95,6 +95,7 @@ class TrainingRun {
   }
 
   #offerState(emit: (event: TrainEvent) => void): void {
+    if (!this.#job.keepsStates) return;
     const now = Date.now();
     if (now - this.#stateAt < stateIntervalMs(stateIntervalMinMs, now - this.#beganAt)) return;
     this.#stateAt = now;
