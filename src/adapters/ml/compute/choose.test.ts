@@ -65,6 +65,17 @@ it('a step that reserves a GPU gets one or fails', () => {
   assert.throws(() => chooseDevice(probe(processor, amd), named), refusal('ML_NO_GPU', /processor/));
 });
 
+it('where a driver gave no answer, another try may find a device', () => {
+  const retryable = (silent: string[]) => {
+    try {
+      return chooseDevice({ ...probe(), silent }, wish({ language: 'opencl' }));
+    } catch (thrown) {
+      return (thrown as StepError).retryable;
+    }
+  };
+  assert.deepEqual([retryable(['opencl']), retryable(['webgpu']), retryable([])], [true, false, false]);
+});
+
 it('where there is nothing, the reason and the remedy are told', () => {
   const none: Probe = { devices: [], reasons: { webgpu: 'no driver' } };
   assert.throws(

@@ -28,7 +28,7 @@ const isNamed = ({ id, kind, isGpu }: Device, name: string): boolean =>
   name === id || name === kind || name === (isGpu ? 'gpu' : 'cpu');
 
 /** A GPU is used by steps that reserve or name one, and no others. @throws StepError ML_NO_GPU, ML_NO_DEVICE */
-export function chooseDevice({ devices, reasons }: Probe, { language, device, needsGpu }: Wish): Device {
+export function chooseDevice({ devices, reasons, silent = [] }: Probe, { language, device, needsGpu }: Wish): Device {
   const able = kinds[language].flatMap((kind) => devices.filter((candidate) => candidate.kind === kind));
   if (device === undefined && !needsGpu && able.length > 0) return processorOf(able, language);
   const named = able.filter((candidate) => device === undefined || isNamed(candidate, device));
@@ -46,7 +46,10 @@ export function chooseDevice({ devices, reasons }: Probe, { language, device, ne
       `params.device "${device}" is no device for ${language} here; there are ${able.map(({ id, name }) => `${id} (${name})`).join(', ')}`,
     );
   const why = kinds[language].flatMap((kind) => reasons[kind] ?? []).join('; ');
-  throw new StepError(code, `nothing here runs ${language}${why === '' ? '' : `: ${why}`}; ${remedies[language]}`);
+  throw new StepError(code, `nothing here runs ${language}${why === '' ? '' : `: ${why}`}; ${remedies[language]}`, {
+    // It may answer the next time.
+    retryable: kinds[language].some((kind) => silent.includes(kind)),
+  });
 }
 
 function processorOf(able: readonly Device[], language: Language): Device {

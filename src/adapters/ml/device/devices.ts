@@ -26,19 +26,28 @@ export interface Probe {
   devices: Device[];
   /** Why there are none of a kind, where its libraries are there. */
   reasons: Record<string, string>;
+  /** Kinds whose driver gave no answer this time. */
+  silent?: readonly string[];
 }
 
 const program = fileURLToPath(new URL(`../children/probe${extname(import.meta.filename)}`, import.meta.url));
 const timeoutMs = 30_000;
 const outputBytesMax = 1024 * 1024;
 
+/** How often a driver is asked that gives no answer: something else may have ended the process that asked it. */
+const triesMax = 3;
+
 /** Hardware stays as it is while the process lives. */
 let known: Probe | undefined;
 let asking: Promise<Probe> | undefined;
+let tries = 0;
 
 /** What there is. Each driver is loaded in a process of its own, once, and only where its libraries are installed. */
 export function probeDevices(): Promise<Probe> {
-  asking ??= askDevices();
+  if (known !== undefined) return Promise.resolve(known);
+  asking ??= askDevices().finally(() => {
+    asking = undefined;
+  });
   return asking;
 }
 
@@ -49,8 +58,13 @@ async function askDevices(): Promise<Probe> {
     });
     return { kind, printed };
   });
-  known ??= probeOf(await Promise.all(answers));
-  return known;
+  return remembered(probeOf(await Promise.all(answers)));
+}
+
+function remembered(probe: Probe): Probe {
+  tries += 1;
+  if (probe.silent === undefined || tries >= triesMax) known ??= probe;
+  return known ?? probe;
 }
 
 /** What a node with GPUs reports to the scheduler: `gpu`, their number, and `gpu_memory_mb`, of the largest. Empty where there is none. */
@@ -68,14 +82,13 @@ export function gpuLabels(): Record<string, string> {
 
 /** Costs nothing where no GPU can be there. */
 function presentGpus(): Device[] {
-  if (known === undefined && !mayHaveGpu()) return [];
-  known ??= probeOf(
-    installedKinds().map((kind) => {
-      const { status, stdout } = spawnSync(process.execPath, argsFor(kind), settings());
-      return { kind, printed: status === 0 ? stdout : '' };
-    }),
-  );
-  return gpusOf(known.devices);
+  if (known !== undefined) return gpusOf(known.devices);
+  if (!mayHaveGpu()) return [];
+  const answers = installedKinds().map((kind) => {
+    const { status, stdout } = spawnSync(process.execPath, argsFor(kind), settings());
+    return { kind, printed: status === 0 ? stdout : '' };
+  });
+  return gpusOf(remembered(probeOf(answers)).devices);
 }
 
 /** Each GPU once: more than one library shows the same. */
@@ -113,16 +126,21 @@ function probeOf(answers: readonly Answer[]): Probe {
   };
   const devices: Device[] = [];
   const reasons: Record<string, string> = {};
+  const silent: string[] = [];
   for (const { kind, printed } of answers) {
     const told = parse(printed);
     if (Array.isArray(told.devices)) devices.push(...(told.devices as unknown as Device[]));
-    else reasons[kind] = typeof told.reason === 'string' ? told.reason : silent;
+    else if (typeof told.reason === 'string') reasons[kind] = told.reason;
+    else {
+      reasons[kind] = noAnswer;
+      silent.push(kind);
+    }
   }
   const ordered = [...devices.filter(({ isGpu }) => isGpu), ...devices.filter(({ isGpu }) => !isGpu)];
-  return { devices: [...ordered, processor], reasons };
+  return { devices: [...ordered, processor], reasons, ...(silent.length === 0 ? {} : { silent }) };
 }
 
-const silent = 'its driver crashed or did not answer when it was asked for its devices';
+const noAnswer = 'its driver crashed or did not answer when it was asked for its devices';
 
 function parse(printed: string): JSONObject {
   try {
