@@ -1,6 +1,6 @@
 // ml_infer and ml_batch as a workflow uses them, on a node.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -130,6 +130,21 @@ test("the reference document's step runs: a model that the vault names, the inpu
       'cpu',
     ],
   );
+});
+
+test('what runs a model leaves no file behind, and so no log of what would be reported to its maker', async () => {
+  const before = process.env.TMPDIR;
+  const own = await mkdtemp(join(folder, 'tmp-'));
+  process.env.TMPDIR = own;
+  try {
+    const params = { model: 'linear.onnx', input: [[1, 0]] };
+    const { status, error } = await run([{ id: 'a', type: 'ml_infer', params }]);
+    assert.equal(status, 'completed', JSON.stringify(error));
+    assert.deepEqual(await readdir(own), []);
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  }
 });
 
 test('rows that one step stores, another reads; the model is the file as it was when the run began', async () => {
