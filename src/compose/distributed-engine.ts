@@ -352,6 +352,8 @@ export class DistributedEngine extends EventEmitter<DistributedEngineEvents> {
     for (const name of engineEventNames)
       api.emitter.on(name, (...args: unknown[]) => this.emit(name, ...(args as never)));
     const hold = () => {
+      // The event of a run's end may come after all has been released: nobody would let go again.
+      if (this.#closing !== undefined && this.#running === undefined) return;
       this.#holdProcess(api.underWay > 0 || this.#closing !== undefined);
     };
     for (const name of ['workflow:started', 'workflow:completed', 'workflow:failed'] as const)
