@@ -162,6 +162,7 @@ for (const seed of seeds)
         await engine.close();
       }
       console.log(`${faults} faults, ${workers.length} workers`);
+      assert.ok(faults > 0, 'something was killed, so that the test means anything');
       for (const node of alive()) await node.kill();
       for (const pid of begun) while (childExists(pid)) await new Promise((resolve) => setImmediate(resolve));
     }),
