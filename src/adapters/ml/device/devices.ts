@@ -63,7 +63,9 @@ async function askDevices(): Promise<Probe> {
 
 function remembered(probe: Probe): Probe {
   tries += 1;
-  if (probe.silent === undefined || tries >= triesMax) known ??= probe;
+  const { silent, ...last } = probe;
+  // Who is told that a driver was silent tries again: after the last time nobody should.
+  if (silent === undefined || tries >= triesMax) known ??= last;
   return known ?? probe;
 }
 
