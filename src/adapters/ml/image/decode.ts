@@ -52,17 +52,21 @@ async function decodeOne(
   channels: DecodeRequest['channels'],
   resize: DecodeRequest['resize'],
 ): Promise<{ data: Uint8Array | Uint8ClampedArray; width: number; height: number }> {
+  const { data, info } = await pixelsOf(sharp, bytes, path, channels);
+  if (resize === undefined) return { data, width: info.width, height: info.height };
+  const { width, height } = resize;
+  const from = { outer: 1, height: info.height, width: info.width, inner: channels };
+  // As pixels are: rounded, and no less or more than there is.
+  return { data: Uint8ClampedArray.from(resample(data, from, resize)), width, height };
+}
+
+async function pixelsOf(sharp: Sharp, bytes: Uint8Array, path: string, channels: DecodeRequest['channels']) {
   try {
     let image = sharp(bytes, { limitInputPixels: pixelsMax })
       .autoOrient()
       .toColourspace(channels === 1 ? 'b-w' : 'srgb');
     image = channels === 4 ? image.ensureAlpha() : image.removeAlpha();
-    const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-    if (resize === undefined) return { data, width: info.width, height: info.height };
-    const { width, height } = resize;
-    const from = { outer: 1, height: info.height, width: info.width, inner: channels };
-    // As pixels are: rounded, and no less or more than there is.
-    return { data: Uint8ClampedArray.from(resample(data, from, resize)), width, height };
+    return await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   } catch (thrown) {
     const [line = ''] = messageOf(thrown).split('\n');
     throw new StepError(
