@@ -10,7 +10,7 @@ import { type InferDeps, mainOutput, prepare, provenance } from './infer.ts';
 import { type InferOptions, optionsOf } from './options.ts';
 import { activate, topK } from './postprocess.ts';
 import { wantedOf } from './read-inputs.ts';
-import { fitInputs, inputsOf, type ReadyModel, runRows } from './run-model.ts';
+import { inputsOf, inputsOfTensors, type ReadyModel, runRows } from './run-model.ts';
 
 const batchSizeDefault = 32;
 /** Batches under way at once: while one is run, the next is read and the last is written. */
@@ -30,16 +30,16 @@ export async function mlBatch({ params }: AdapterStep, context: AdapterContext, 
   const given = params.input ?? null;
   const total = rowsGiven(given);
   // What the step says of its progress is said of rows, not of the runs of a batch.
-  const { blobs, resources } = context;
+  const { blobs, resources, assets, pin, redact } = context;
   // Once a batch has failed, one that is under way beside it has nobody to give its answer to.
   const left = new AbortController();
   const signal = AbortSignal.any([context.signal, left.signal]);
-  const quiet = { signal, blobs, resources, progress: () => undefined };
+  const quiet = { signal, blobs, resources, assets, pin, redact, progress: () => undefined };
   const run = async (batch: Batch): Promise<JSONValue[]> => {
     const inputs =
       batch.tensor === undefined
-        ? await inputsOf(batch.input ?? null, options, model, context, deps, batch.path)
-        : fitInputs({ [onlyInput(model)]: batch.tensor }, options, model, batch.path);
+        ? await inputsOf(batch.input ?? null, options, model, quiet, deps, batch.path)
+        : await inputsOfTensors({ [onlyInput(model)]: batch.tensor }, options, model, quiet, deps, batch.path);
     const { outputs } = await runRows(model, inputs, { ...options, batchSize, dynamicBatching: false }, deps, quiet);
     return rowValues(outputs, batch.rows, options, model);
   };

@@ -1,10 +1,13 @@
 // Image files as the input of a model, from a param to what the model sees.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { batch, contextOf, deps, files, mirrorOf, resultOf } from '../../../../test/adapters/ml/inference.ts';
+import { StepError } from '../../../lib/errors.ts';
 import type { JSONValue } from '../../../lib/json.ts';
 import type { Processes } from '../process/processes.ts';
+import { mlBatch } from './batch.ts';
 import { mlInfer } from './infer.ts';
 
 const sharp = createRequire(import.meta.url)('sharp') as typeof import('sharp')['default'];
@@ -76,6 +79,34 @@ test('what is large is prepared in a process, to the same', async () => {
     code: 'INVALID_PARAMS',
     message: /mean has 2 numbers, and params\.input has 3 channels/,
   });
+  // In ml_batch no less.
+  calls.length = 0;
+  const batchStep = { id: 'batch', type: 'ml_batch', params: { model: 'any.onnx', input, preprocess } };
+  const { result } = await mlBatch(batchStep, contextOf(), { ...deps, processes: { call } });
+  assert.deepEqual(result, await resultOf({ model: 'any.onnx', input, preprocess }));
+  assert.deepEqual(calls, ['preprocess']);
+});
+
+test('a batch that fails ends the decoding of the one beside it', async () => {
+  const ended: string[] = [];
+  const both = Promise.withResolvers<void>();
+  const waiting: AbortSignal[] = [];
+  const call: Processes['call'] = async (_, __, request, { signal }) => {
+    waiting.push(signal);
+    if (waiting.length === 1) {
+      await both.promise;
+      throw new StepError('ML_INVALID_IMAGE', 'bad');
+    }
+    both.resolve();
+    await once(signal, 'abort');
+    ended.push(request.method);
+    throw signal.reason;
+  };
+  const params = { model: 'any.onnx', input: [file, file], batch_size: 1 };
+  const step = { id: 'batch', type: 'ml_batch', params };
+  await assert.rejects(mlBatch(step, contextOf(), { ...deps, processes: { call } }), { code: 'ML_INVALID_IMAGE' });
+  await new Promise(setImmediate);
+  assert.deepEqual(ended, ['decode']);
 });
 
 test('ml_batch takes a file for each row', async () => {

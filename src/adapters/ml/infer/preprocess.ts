@@ -99,10 +99,10 @@ function layoutOf({ shape }: TensorInfo): Layout | undefined {
  */
 export function imagesFor(
   info: TensorInfo,
-  steps: Preprocess = {},
+  steps: Preprocess | undefined,
   path: string,
 ): Pick<DecodeRequest, 'channels' | 'resize'> {
-  const layout = steps.model_layout ?? layoutOf(info);
+  const layout = steps?.model_layout ?? layoutOf(info);
   if (layout === undefined)
     throw new StepError(
       'INVALID_PARAMS',
@@ -113,7 +113,7 @@ export function imagesFor(
   const isFixed = (length: unknown): length is number => typeof length === 'number' && length > 0;
   return {
     channels: channels === 1 || channels === 4 ? channels : 3,
-    resize: steps.resize ?? (isFixed(height) && isFixed(width) ? { width, height } : undefined),
+    resize: steps?.resize ?? (isFixed(height) && isFixed(width) ? { width, height } : undefined),
   };
 }
 

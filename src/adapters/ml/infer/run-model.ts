@@ -69,23 +69,36 @@ export async function inputsOf(
 ): Promise<Record<string, Tensor>> {
   if (ready.remote !== undefined && ready.info.inputs.length === 0) return inputsAsNamed(input, context, whole);
   const { preprocess: steps, columns } = options;
-  const prepared = new Set<string>();
-  const prepare = (tensor: Tensor, how: Preprocess, info: TensorInfo, path: string): Promise<Tensor> => {
-    prepared.add(info.name);
-    return preprocessApart({ tensor, steps: how, info, path }, deps.processes, context.signal);
-  };
+  const decoded = new Set<string>();
   const images = async (value: JSONValue, path: string, info: TensorInfo): Promise<Tensor> => {
-    const pixels = await readImages(value, path, imagesFor(info, steps, path), context, deps);
-    return prepare(pixels, { ...steps, layout: 'nhwc', resize: undefined }, info, path);
+    decoded.add(info.name);
+    const tensor = await readImages(value, path, imagesFor(info, steps, path), context, deps);
+    const asDecoded: Preprocess = { ...steps, layout: 'nhwc', resize: undefined };
+    return preprocessApart({ tensor, steps: asDecoded, info, path }, deps.processes, context.signal);
   };
   const given = await readInputs(input, columns, ready.info, context, steps !== undefined, whole, images);
   const [first] = ready.info.inputs;
-  const tensor = first === undefined ? undefined : given[first.name];
-  if (steps !== undefined && first !== undefined && tensor !== undefined && !prepared.has(first.name)) {
-    const path = ready.info.inputs.length === 1 ? whole : `${whole}.${first.name}`;
-    given[first.name] = await prepare(tensor, steps, first, path);
-  }
-  return fitInputs(given, options, ready, whole, prepared);
+  // Images have been preprocessed by what is known of them.
+  return first !== undefined && decoded.has(first.name)
+    ? fitInputs(given, ready, whole)
+    : inputsOfTensors(given, options, ready, context, deps, whole);
+}
+
+/** Of tensors by the inputs' names, the first of which is preprocessed. @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
+export async function inputsOfTensors(
+  given: Readonly<Record<string, Tensor>>,
+  { preprocess: steps }: Pick<InferOptions, 'preprocess'>,
+  ready: Pick<ReadyModel, 'info'>,
+  { signal }: Pick<BytesContext, 'signal'>,
+  { processes }: Pick<ImageDeps, 'processes'>,
+  whole: string,
+): Promise<Record<string, Tensor>> {
+  const [info] = ready.info.inputs;
+  const tensor = info === undefined ? undefined : given[info.name];
+  if (steps === undefined || info === undefined || tensor === undefined) return fitInputs(given, ready, whole);
+  const path = pathOf(info, ready, whole);
+  const preprocessed = await preprocessApart({ tensor, steps, info, path }, processes, signal);
+  return fitInputs({ ...given, [info.name]: preprocessed }, ready, whole);
 }
 
 /** More elements than these would hold up all else that the node does. */
@@ -101,26 +114,25 @@ async function preprocessApart(
   return (await processes.call('image', 'cpu', { method: 'preprocess', args: job }, { signal })) as Tensor;
 }
 
-/** @param whole path of the input, for errors @param isPrepared inputs that are preprocessed already @throws StepError INVALID_PARAMS, ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
+/** In the types and shapes that the model takes. @param whole path of the input, for errors @throws StepError ML_INPUT_MISMATCH, ML_TENSOR_TOO_LARGE */
 export function fitInputs(
   given: Readonly<Record<string, Tensor>>,
-  { preprocess: steps }: Pick<InferOptions, 'preprocess'>,
-  { info }: Pick<ReadyModel, 'info'>,
+  ready: Pick<ReadyModel, 'info'>,
   whole: string,
-  isPrepared: ReadonlySet<string> = new Set(),
 ): Record<string, Tensor> {
+  const wanted = ready.info.inputs;
   // Rows go one by one through a model that takes one at a time.
-  const rowsMay = info.inputs.every(({ shape }) => shape?.[0] === 1);
+  const rowsMay = wanted.every(({ shape }) => shape?.[0] === 1);
   const inputs: Record<string, Tensor> = {};
-  for (const [index, wanted] of info.inputs.entries()) {
-    const path = info.inputs.length === 1 ? whole : `${whole}.${wanted.name}`;
-    const tensor = given[wanted.name];
-    if (tensor === undefined) continue;
-    const asIs = steps === undefined || index > 0 || isPrepared.has(wanted.name);
-    inputs[wanted.name] = fitTensor(asIs ? tensor : preprocess(tensor, steps, wanted, path), wanted, path, rowsMay);
+  for (const info of wanted) {
+    const tensor = given[info.name];
+    if (tensor !== undefined) inputs[info.name] = fitTensor(tensor, info, pathOf(info, ready, whole), rowsMay);
   }
   return inputs;
 }
+
+const pathOf = ({ name }: TensorInfo, { info }: Pick<ReadyModel, 'info'>, whole: string): string =>
+  info.inputs.length === 1 ? whole : `${whole}.${name}`;
 
 /** Runs the model over all rows, in as many runs as the options and the model ask for. @returns the outputs, and how many runs it took */
 export async function runRows(

@@ -36,12 +36,7 @@ export async function infer(
   { deps, timeoutMs = 60_000 }: { deps: RunDeps; timeoutMs?: number },
 ): Promise<Reply> {
   const { json, tail } = parseMessage(body, length);
-  const inputs = fitInputs(
-    complete(await decodeTensors(json.inputs, tail, 'inputs'), model),
-    { preprocess: undefined },
-    model,
-    'inputs',
-  );
+  const inputs = fitInputs(complete(await decodeTensors(json.inputs, tail, 'inputs'), model), model, 'inputs');
   const wanted = outputsOf(json.outputs ?? [], model);
   // A client that leaves ends nothing: stopping a run costs its process, and with it the warm model.
   const stop = new AbortController();
