@@ -1,6 +1,6 @@
 // What a child program does to itself before it runs native code, through FFI where the package koffi is there.
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { optionalPackage } from './package.ts';
 import { Watch } from './watch.ts';
 
 /** Of Linux: sys/resource.h, sys/prctl.h. */
@@ -25,7 +25,7 @@ let watch: Watch | undefined;
 function loadLibc(): Libc | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = optionalPackage<typeof import('koffi')>('koffi', 'limits need');
     // Within the process already, whatever the name of its file.
     const lib = koffi.load(null);
     const limit = koffi.struct('jsonflow_rlimit', { soft: 'uint64_t', hard: 'uint64_t' });
